@@ -1,0 +1,52 @@
+"""The command line. Each command lives in a module of its own and imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from xpcs_dash.errors import XpcsDashError
+
+__all__ = ["build_app", "main"]
+
+
+def build_app() -> typer.Typer:
+    """Assemble the command line from the modules that each add their commands."""
+    from importlib import import_module
+
+    app = typer.Typer(
+        name="xpcs-dash",
+        help="A live dashboard for XPCS beamlines.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    for name in MODULES:
+        import_module(f"xpcs_dash.cli.{name}").add_to(app)
+    return app
+
+
+#: Modules with a function ``add_to(app)``, in the order of the help text.
+MODULES: tuple[str, ...] = ()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command: 0 good, 1 one clear line on stderr, 2 usage."""
+    import click
+
+    try:
+        code = build_app()(args=argv, standalone_mode=False)
+    except XpcsDashError as err:
+        print(f"xpcs-dash: {' '.join(str(err).split())}", file=sys.stderr)
+        sys.exit(1)
+    except click.ClickException as err:
+        err.show()
+        sys.exit(err.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

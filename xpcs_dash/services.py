@@ -1,0 +1,44 @@
+"""Composition root: builds what the pages and routes call from the settings. Nothing is built at import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xpcs_dash.settings import Settings
+
+if TYPE_CHECKING:
+    from xpcs_dash.acquisition.catalogue import Catalogue
+    from xpcs_dash.analysis.kernel import ViewerKernel
+    from xpcs_dash.jobs.client import JobClient
+
+
+@dataclass(frozen=True)
+class Services:
+    """What a page may use: handed to every layout and callback."""
+
+    settings: Settings
+    catalogue: Catalogue
+    kernel: ViewerKernel
+    jobs: JobClient
+
+
+def build_services(settings: Settings) -> Services:
+    """Open the catalogue and the caches that ``settings`` name.
+
+    Raises
+    ------
+    UsageError
+        Where the state directory or the catalogue cannot be used.
+    """
+    from xpcs_dash.acquisition.catalogue import Catalogue
+    from xpcs_dash.analysis.kernel import ViewerKernel
+    from xpcs_dash.jobs.client import JobClient
+
+    catalogue = Catalogue(settings.catalogue)
+    return Services(
+        settings=settings,
+        catalogue=catalogue,
+        kernel=ViewerKernel(settings, catalogue),
+        jobs=JobClient(catalogue),
+    )

@@ -1,0 +1,108 @@
+"""The one settings object: TOML file < environment ``XPCS_DASH_*`` < command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from platformdirs import user_state_path
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
+
+from xpcs_dash.errors import UsageError
+
+
+class Settings(BaseSettings):
+    """Validated, frozen settings of one running dashboard.
+
+    Built with `load_settings`, which turns pydantic's report into one readable sentence.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="XPCS_DASH_", frozen=True, extra="forbid", toml_file=None, arbitrary_types_allowed=True
+    )
+
+    root: Path | None = Field(None, description="watched acquisition directory; nothing outside it is ever read")
+    state_dir: Path = Field(
+        default_factory=lambda: user_state_path("xpcs-dash"),
+        description="catalogue, fits, masks, notes, compile cache; never inside the watched directory",
+    )
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8050, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    url_prefix: str = Field("/", description="path under which a proxy serves the dashboard")
+    trust_proxy: bool = Field(False, description="believe X-Forwarded-* headers")
+
+    catalogue_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the state directory")
+    cache_url: str | None = Field(None, description="redis://… for derived results shared by hosts")
+    scheduler: str | None = Field(None, description="address of a Dask scheduler; default: one local worker")
+    workers: int = Field(1, ge=1, le=64, description="web worker processes")
+    threads: int = Field(8, ge=1, le=256, description="threads of each web worker")
+    job_workers: int = Field(1, ge=1, le=64, description="Dask workers of the local cluster")
+
+    watch_mode: Literal["auto", "inotify", "polling"] = Field("auto", description="how changes are noticed")
+    rescan_s: float = Field(5.0, gt=0, le=3600, description="seconds between re-scans of the directory")
+    settle_s: float = Field(0.2, ge=0, le=60, description="seconds a file's size and mtime must stand still")
+    retry_limit_s: float = Field(120.0, gt=0, description="seconds an unreadable file is retried before quarantine")
+    file_suffixes: tuple[str, ...] = Field((".hdf", ".h5", ".hdf5", ".nxs"), description="file names to look at")
+
+    data_cache_mb: int = Field(128, ge=8, description="bytes bound of the data cache, in MB")
+    backend: Literal["auto", "jax", "numpy"] = Field("auto", description="array backend")
+    min_coincidences: float = Field(10.0, gt=0, description="points with fewer expected coincidences are masked")
+    operators: tuple[str, ...] = Field(
+        (), description="user names (from the proxy's header) that may write; empty: everybody on loopback"
+    )
+    user_header: str = Field("X-Remote-User", description="header in which a trusted proxy names the user")
+    read_only: bool = Field(False, description="nobody may write through the web")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("root", "state_dir", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().resolve()
+
+    @field_validator("url_prefix", mode="after")
+    @classmethod
+    def _slashes(cls, value: str) -> str:
+        return f"/{value.strip('/')}/" if value.strip("/") else "/"
+
+    @property
+    def catalogue(self) -> str:
+        """SQLAlchemy URL of the catalogue."""
+        return self.catalogue_url or f"sqlite:///{self.state_dir / 'catalogue.sqlite'}"
+
+
+def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
+    """Read the settings.
+
+    Parameters
+    ----------
+    config : TOML file, or None.
+    **overrides : values from the command line; None means "not given".
+
+    Raises
+    ------
+    UsageError
+        With every bad field and the reason in one sentence.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    if config is not None and not config.is_file():
+        raise UsageError(f"{config}: no such settings file; check the path given with --config.")
+
+    class Configured(Settings):
+        @classmethod
+        def settings_customise_sources(cls, settings_cls: Any, init_settings: Any, env_settings: Any, **_: Any) -> Any:
+            toml = () if config is None else (TomlConfigSettingsSource(settings_cls, config),)
+            return (init_settings, env_settings, *toml)
+
+    try:
+        # a plain Settings: the local class cannot be pickled to the processes that serve starts
+        settings = Settings.model_construct(**dict(Configured(**given)))
+    except ValidationError as err:
+        parts = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (found {e['input']!r})" for e in err.errors()]
+        raise UsageError("settings: " + "; ".join(parts)) from None
+    if settings.root is not None and settings.state_dir.is_relative_to(settings.root):
+        raise UsageError(
+            f"state directory {settings.state_dir} lies inside the watched directory {settings.root}; "
+            "choose another with --state-dir: raw data stays untouched."
+        )
+    return settings
