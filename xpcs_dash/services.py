@@ -39,6 +39,6 @@ def build_services(settings: Settings) -> Services:
     return Services(
         settings=settings,
         catalogue=catalogue,
-        kernel=ViewerKernel(settings, catalogue),
+        kernel=ViewerKernel(settings, catalogue.path_of),
         jobs=JobClient(catalogue),
     )
