@@ -64,7 +64,7 @@ screenshots: $(VENV)/.ready-dev
 
 # Needs uv. The second file adds the tools of development on top of the first.
 lock:
-	uv pip compile pyproject.toml --universal --python-version 3.12 --generate-hashes --no-header --no-annotate -o requirements.lock
+	uv pip compile pyproject.toml --extra cluster --universal --python-version 3.12 --generate-hashes --no-header --no-annotate -o requirements.lock
 	uv pip compile --no-config --group pyproject.toml:dev -c requirements.lock --universal --python-version 3.12 --generate-hashes --no-header --no-annotate -o requirements-dev.lock
 
 clean:
