@@ -1,0 +1,111 @@
+"""ViewerKernel: what the pages ask for, by file number; every answer remembered under the file's own key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+from xpcs_dash.hdf5.cache import DataCache
+from xpcs_dash.hdf5.pool import HDF5ConnectionPool
+from xpcs_dash.settings import Settings
+
+if TYPE_CHECKING:
+    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+
+__all__ = ["SharedStore", "ViewerKernel"]
+
+T = TypeVar("T")
+
+
+class SharedStore(Protocol):
+    """A store of derived results that several web processes share; flask-caching's ``Cache`` is one."""
+
+    def get(self, key: str) -> Any:
+        """The value, or None."""
+
+    def set(self, key: str, value: Any, timeout: int | None = None) -> Any:
+        """Keep the value."""
+
+
+class ViewerKernel:
+    """Opens files of the catalogue and remembers what was derived from them.
+
+    Nothing here knows of figures or of the web: NumPy in, NumPy out.
+
+    Parameters
+    ----------
+    settings : the bound of the cache and the smallest number of coincidences come from here.
+    resolve : file number of the catalogue -> path. The only way to a file, so that nothing outside the
+        watched directory can be asked for; raises `UsageError` for numbers that it does not know.
+    store : a second level for derived results, shared between processes; None keeps them in this process.
+    """
+
+    def __init__(
+        self, settings: Settings, resolve: Callable[[int], Path], store: SharedStore | None = None
+    ) -> None:
+        self.settings = settings
+        self.resolve = resolve
+        self.store = store
+        self.pool = HDF5ConnectionPool()
+        self.cache = DataCache(settings.data_cache_mb * 1_000_000)
+
+    def open(self, file_id: int) -> XpcsFile:
+        """The result behind a file number, as it is on disk now.
+
+        A replaced file has another key, so it is read anew; an unchanged one comes from the cache.
+
+        Raises
+        ------
+        UsageError
+            For a number that the catalogue does not know.
+        FileError
+            Where the file is gone or cannot be read.
+        """
+        from xpcs_dash.hdf5.schemas import file_key
+        from xpcs_dash.hdf5.xpcs_file import open_result
+
+        path = self.resolve(file_id)
+        key = file_key(path)
+        return cast(
+            "XpcsFile",
+            self.cache.get(
+                ("file", key.token),
+                lambda: open_result(path, pool=self.pool, min_coincidences=self.settings.min_coincidences),
+            ),
+        )
+
+    def derived(
+        self, file_id: int, name: str, params: tuple[Hashable, ...], compute: Callable[[XpcsFile], T]
+    ) -> T:
+        """A result computed from one file, remembered by (file key, name, parameters).
+
+        Parameters
+        ----------
+        file_id : number of the file in the catalogue.
+        name : what is computed, such as ``"g2.combined"``.
+        params : everything that changes the result, hashable scalars and tuples only: arrays are refused,
+            because their text is abbreviated and two of them would share a key.
+        compute : called with the open file when nothing is remembered; several requests for the same key
+            wait for one computation.
+
+        Raises
+        ------
+        TypeError
+            Where ``params`` holds something that cannot be a key.
+        """
+        hash(params)
+        xf = self.open(file_id)
+        key = ("derived", xf.key.token, name, params)
+
+        def load() -> T:
+            if self.store is None:
+                return compute(xf)
+            text = "xd:" + repr(key[1:])
+            found = self.store.get(text)
+            if found is None:
+                found = compute(xf)
+                self.store.set(text, found)
+            return cast("T", found)
+
+        return cast("T", self.cache.get(key, load))

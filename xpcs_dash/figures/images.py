@@ -1,0 +1,199 @@
+"""Detector images as palette PNG: one byte a pixel, masked pixels transparent, encoded without Pillow."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from xpcs_dash.figures.theme import colormap
+
+Scale = Literal["log", "linear"]
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def palette_png(index: np.ndarray, palette: np.ndarray | str, alpha: Sequence[int] = (0,)) -> bytes:
+    """Encode an indexed image.
+
+    Parameters
+    ----------
+    index : (H, W) uint8. Index 0 is what is masked: transparent unless ``alpha`` says otherwise.
+    palette : (n, 3) uint8 with n <= 256, or the name of a colour map (255 colours behind the masked one).
+    alpha : opacities 0 … 255 of the first entries of the palette; the rest is opaque.
+
+    Returns
+    -------
+    bytes of a PNG. Huffman coding alone: as small as the full search for noisy counts, and 15 times faster.
+    """
+    height, width = index.shape
+    table = full_palette(palette) if isinstance(palette, str) else np.asarray(palette, dtype=np.uint8)
+    raw = np.zeros((height, width + 1), dtype=np.uint8)  # one leading filter byte (0: none) a row
+    raw[:, 1:] = index
+    coder = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_HUFFMAN_ONLY)
+    body = coder.compress(raw.tobytes()) + coder.flush()
+    header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
+    parts = [SIGNATURE, _chunk(b"IHDR", header), _chunk(b"PLTE", table.tobytes())]
+    if len(alpha):
+        parts.append(_chunk(b"tRNS", bytes(alpha)))
+    return b"".join([*parts, _chunk(b"IDAT", body), _chunk(b"IEND", b"")])
+
+
+def full_palette(name: str) -> np.ndarray:
+    """(256, 3) uint8: entry 0 for masked pixels (never seen), then 255 colours of the named map."""
+    return np.concatenate([np.zeros((1, 3), np.uint8), colormap(name, 255)])
+
+
+def percentile_limits(
+    values: np.ndarray,
+    mask: np.ndarray | None = None,
+    scale: Scale = "log",
+    low: float = 1.0,
+    high: float = 99.7,
+) -> tuple[float, float]:
+    """Colour limits that one hot pixel cannot spoil.
+
+    Parameters
+    ----------
+    values : (H, W) float.
+    mask : (H, W) bool, True = used; None uses all.
+    scale : on "log" only positive values count.
+    low, high : percentiles.
+
+    Returns
+    -------
+    (low, high), low < high; (0.1, 1) or (0, 1) where there is nothing to measure.
+    """
+    seen = values[mask] if mask is not None else np.asarray(values).ravel()
+    if seen.size > 400_000:  # percentiles of a regular sample are the same to a colour step
+        seen = seen[:: seen.size // 200_000]
+    seen = seen[np.isfinite(seen) & (seen > 0)] if scale == "log" else seen[np.isfinite(seen)]
+    if not seen.size:
+        return (0.1, 1.0) if scale == "log" else (0.0, 1.0)
+    first, last = (float(v) for v in np.percentile(seen, [low, high]))
+    if last <= first:
+        first, last = (first / 2, first * 2) if scale == "log" else (first - 0.5, first + 0.5)
+    return first, last
+
+
+def to_index(
+    values: np.ndarray,
+    mask: np.ndarray | None = None,
+    scale: Scale = "log",
+    limits: tuple[float, float] | None = None,
+) -> np.ndarray:
+    """Values to palette indices: 0 masked or not a number, 1 … 255 from the lower to the upper limit.
+
+    Parameters
+    ----------
+    values : (H, W) float.
+    mask : (H, W) bool, True = used.
+    scale : "log" (values at or below zero get the lowest colour: no photon is a measurement) or "linear".
+    limits : (low, high); None takes `percentile_limits`.
+
+    Returns
+    -------
+    (H, W) uint8.
+    """
+    values = np.asarray(values, dtype=np.float32)
+    low, high = limits if limits is not None else percentile_limits(values, mask, scale)
+    if scale == "log":
+        floor = max(float(low), np.finfo(np.float32).tiny)
+        scaled = np.log(np.maximum(values, floor))
+        low, high = float(np.log(floor)), float(np.log(max(float(high), floor * (1 + 1e-6))))
+    else:
+        scaled = values
+    with np.errstate(invalid="ignore"):
+        index = np.clip((scaled - low) * (254.0 / max(high - low, 1e-30)) + 1.5, 1.0, 255.0)
+    hidden = ~np.isfinite(values)
+    if mask is not None:
+        hidden |= ~np.asarray(mask, dtype=bool)
+    index[hidden] = 0.0
+    return index.astype(np.uint8)
+
+
+def detector_png(
+    values: np.ndarray,
+    mask: np.ndarray | None = None,
+    scale: Scale = "log",
+    limits: tuple[float, float] | None = None,
+    colours: str = "inferno",
+) -> bytes:
+    """A detector image ready to be served: `to_index`, then `palette_png`."""
+    return palette_png(to_index(values, mask, scale, limits), colours)
+
+
+def label_png(labels: np.ndarray, colours: str = "turbo", selected: Sequence[int] = ()) -> bytes:
+    """A partition as an image: neighbouring labels differ in colour, masked pixels (label 0) are transparent.
+
+    Parameters
+    ----------
+    labels : (H, W) int, 0 masked, 1 … K.
+    colours : name of a colour map.
+    selected : labels to keep; the others become transparent. Empty keeps all.
+    """
+    table = full_palette(colours)
+    kept = labels if not len(selected) else np.where(np.isin(labels, selected), labels, 0)
+    top = max(int(labels.max(initial=0)), 1)
+    index = np.where(kept > 0, 1 + (kept.astype(np.int64) - 1) * 254 // max(top - 1, 1), 0)
+    return palette_png(index.astype(np.uint8), table)
+
+
+def outline_png(labels: np.ndarray, colour: str, selected: Sequence[int] = ()) -> bytes:
+    """The borders of a partition's bins as a transparent overlay, one pixel wide.
+
+    Parameters
+    ----------
+    labels : (H, W) int, 0 masked.
+    colour : ``#rrggbb``.
+    selected : labels whose borders are drawn strongly (the rest faintly); empty draws all alike.
+    """
+    edge = np.zeros(labels.shape, dtype=bool)
+    edge[:, 1:] |= (labels[:, 1:] != labels[:, :-1]) & (labels[:, 1:] > 0) & (labels[:, :-1] > 0)
+    edge[1:, :] |= (labels[1:, :] != labels[:-1, :]) & (labels[1:, :] > 0) & (labels[:-1, :] > 0)
+    index = edge.astype(np.uint8)
+    if len(selected):
+        chosen = np.isin(labels, selected)
+        border = np.zeros(labels.shape, dtype=bool)
+        border[:, 1:] |= chosen[:, 1:] ^ chosen[:, :-1]
+        border[1:, :] |= chosen[1:, :] ^ chosen[:-1, :]
+        index[border] = 2
+    rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], dtype=np.uint8)
+    return palette_png(index, np.stack([rgb * 0, rgb, rgb]), alpha=(0, 60 if len(selected) else 110, 255))
+
+
+def layout_image(
+    source: str, shape: tuple[int, int], opacity: float = 1.0, layer: str = "below"
+) -> dict[str, Any]:
+    """A detector image as an entry of ``layout.images``.
+
+    Pixel centres lie on integers, so the image spans from -0.5 to n - 0.5 on both axes.
+
+    Parameters
+    ----------
+    source : URL of the PNG.
+    shape : (H, W) of the detector, in pixels.
+    opacity : 0 … 1.
+    layer : "below" or "above" the traces.
+    """
+    height, width = shape
+    return {
+        "source": source,
+        "xref": "x",
+        "yref": "y",
+        "x": -0.5,
+        "y": -0.5,
+        "xanchor": "left",
+        "yanchor": "top",  # on a reversed y axis the top of the picture is its smallest y
+        "sizex": width,
+        "sizey": height,
+        "sizing": "stretch",
+        "layer": layer,
+        "opacity": opacity,
+    }
