@@ -1,0 +1,231 @@
+"""Averaging result files: which to accept, running means, and the errors of the mean.
+
+Memory is bounded by a few files whatever their number: every sum is updated as a file passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpcs_dash.errors import UsageError, XpcsDashError
+from xpcs_dash.hdf5.xpcs_file import XpcsFile
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class AcceptRule:
+    """Accept a file where the mean of its last delays lies in a band.
+
+    Attributes
+    ----------
+    label : 1-based q-bin.
+    window : number of last delays.
+    low, high : the band of the baseline.
+    """
+
+    label: int = 1
+    window: int = 10
+    low: float = 0.95
+    high: float = 1.05
+
+    def __post_init__(self) -> None:
+        if self.label < 1 or self.window < 1:
+            raise UsageError("the q-bin and the number of delays of the accept rule start at 1.")
+        if not self.low < self.high:
+            raise UsageError(f"accept band {self.low:g} to {self.high:g}: the lower limit must be below the upper one.")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What the accept rule saw of one file; ``reason`` is empty where the file is accepted."""
+
+    path: Path
+    baseline: float
+    baseline_err: float
+    contrast: float
+    intensity: float
+    reason: str
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the rule takes the file."""
+        return not self.reason
+
+
+def baseline_of(xf: XpcsFile, label: int, window: int) -> tuple[float, float]:
+    """Weighted mean of g2 over the last ``window`` delays of one q-bin and its error; NaN where nothing is trusted.
+
+    Points with too few expected coincidences are left out: their mean is noise, not a baseline.
+    """
+    column = _column(xf, label)
+    last = slice(max(xf.t_el.size - window, 0), None)
+    use = xf.trusted[last, column]
+    values, sigma = xf.g2[last, column][use], xf.g2_sigma[last, column][use]
+    if not values.size:
+        return float("nan"), float("nan")
+    weight = 1.0 / np.square(sigma)
+    return float(np.sum(weight * values) / np.sum(weight)), float(1.0 / np.sqrt(np.sum(weight)))
+
+
+def contrast_of(xf: XpcsFile, label: int, window: int = 5) -> float:
+    """Mean of the first trusted delays of one q-bin, weighted, minus 1."""
+    column = _column(xf, label)
+    first = np.flatnonzero(xf.trusted[:, column])[:window]
+    if not first.size:
+        return float("nan")
+    weight = 1.0 / np.square(xf.g2_sigma[first, column])
+    return float(np.sum(weight * xf.g2[first, column]) / np.sum(weight) - 1.0)
+
+
+def _column(xf: XpcsFile, label: int) -> int:
+    n_q = xf.g2.shape[1] if xf.g2 is not None else 0
+    if not 1 <= label <= n_q:
+        raise UsageError(f"{xf.path.name}: there is no q-bin {label}; choose 1 to {n_q}.")
+    return label - 1
+
+
+def judge(xf: XpcsFile, rule: AcceptRule) -> Candidate:
+    """Hold one file against the rule."""
+    baseline, error = baseline_of(xf, rule.label, rule.window)
+    if not np.isfinite(baseline):
+        reason = f"no trusted point among the last {rule.window} delays of q-bin {rule.label}"
+    elif not rule.low <= baseline <= rule.high:
+        reason = f"baseline {baseline:.4f} outside {rule.low:g} to {rule.high:g}"
+    else:
+        reason = ""
+    intensity = float(np.nanmean(xf.saxs_1d)) if xf.saxs_1d is not None else float("nan")
+    return Candidate(xf.path, baseline, error, contrast_of(xf, rule.label), intensity, reason)
+
+
+def survey(
+    paths: Sequence[Path], rule: AcceptRule, open_file: Callable[[Path], XpcsFile]
+) -> tuple[Candidate, ...]:
+    """Judge every file; one that cannot be read is refused with its reason, and the others go on."""
+    found = []
+    for path in paths:
+        try:
+            found.append(judge(open_file(path), rule))
+        except XpcsDashError as err:
+            nan = float("nan")
+            found.append(Candidate(path, nan, nan, nan, nan, str(err)))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """The mean of several result files; arrays as in `XpcsFile`, ``coincidences`` added up."""
+
+    paths: tuple[Path, ...]
+    g2: Array
+    g2_err: Array
+    coincidences: Array
+    saxs_1d: Array
+    saxs_2d: Array
+    segments: Array | None
+    int_t: Array | None
+
+
+class RunningAverage:
+    """Running means over files of one measurement.
+
+    The mean of g2 is the plain mean over files, the error of that mean is sqrt(sum sigma_i^2) / N (error propagation for
+    independent files), coincidences add up. Each point counts the files in which it is finite.
+
+    Raises
+    ------
+    UsageError
+        From `add`, where a file's delays, q-bins, detector or q-map differ from the first one's.
+    """
+
+    def __init__(self) -> None:
+        self._first: XpcsFile | None = None
+        self._paths: list[Path] = []
+        self._means: dict[str, Array] = {}
+        self._counts: dict[str, NDArray[np.int64]] = {}
+        self._variance: Array | None = None
+        self._coincidences: Array | None = None
+
+    @property
+    def first(self) -> XpcsFile:
+        """The first file added, whose metadata the average carries."""
+        if self._first is None:
+            raise UsageError("No file was accepted: widen the accept band or choose other files.")
+        return self._first
+
+    def add(self, xf: XpcsFile) -> None:
+        """Take one more file into the means."""
+        if "multitau" not in xf.kinds:
+            raise UsageError(f"{xf.path.name}: has no multi-tau g2 to average.")
+        if self._first is None:
+            self._first = xf
+            self._variance = np.zeros_like(xf.g2)
+            self._coincidences = np.zeros_like(xf.g2)
+        self._check(xf)
+        for name in ("g2", "saxs_1d", "saxs_2d", "segments", "int_t"):
+            values = getattr(xf, name)
+            if values is not None:
+                self._update(name, np.asarray(values, dtype=np.float64))
+        self._variance += np.square(np.where(np.isfinite(xf.g2_err), xf.g2_err, 0.0))
+        self._coincidences += np.nan_to_num(xf.coincidences) if xf.coincidences is not None else 0.0
+        self._paths.append(xf.path)
+
+    def _check(self, xf: XpcsFile) -> None:
+        first = self.first
+        same_delays = xf.t_el.shape == first.t_el.shape and np.allclose(xf.t_el, first.t_el, rtol=1e-6)
+        same_q = xf.g2.shape == first.g2.shape and np.allclose(xf.q, first.q, rtol=1e-6)
+        for same, what in ((same_delays, "delays"), (same_q, "q-bins")):
+            if not same:
+                raise UsageError(f"{xf.path.name}: its {what} differ from those of {first.path.name}; average them apart.")
+        if xf.map_hash != first.map_hash:
+            raise UsageError(f"{xf.path.name}: made with another q-map than {first.path.name}; average them apart.")
+
+    def _update(self, name: str, values: Array) -> None:
+        if name not in self._means:
+            self._means[name] = np.zeros_like(values)
+            self._counts[name] = np.zeros(values.shape, dtype=np.int64)
+        mean, count = self._means[name], self._counts[name]
+        if values.shape != mean.shape:
+            raise UsageError(f"{name} has shape {values.shape}, in the first file {mean.shape}; average them apart.")
+        finite = np.isfinite(values)
+        count += finite
+        # Welford's update of the mean: no loss of digits however many files pass
+        mean += np.where(finite, (np.where(finite, values, 0.0) - mean) / np.maximum(count, 1), 0.0)
+
+    def result(self) -> Averaged:
+        """The averages so far."""
+        number = len(self._paths)
+        first = self.first
+        means = {
+            name: np.where(self._counts[name] > 0, mean, np.nan) for name, mean in self._means.items()
+        }
+        assert self._variance is not None and self._coincidences is not None
+        shape = first.geometry.shape if first.geometry is not None else (0, 0)
+        return Averaged(
+            paths=tuple(self._paths),
+            g2=means["g2"],
+            g2_err=np.sqrt(self._variance) / number,
+            coincidences=self._coincidences,
+            saxs_1d=means.get("saxs_1d", np.empty(0)),
+            saxs_2d=means.get("saxs_2d", np.zeros(shape)),
+            segments=means.get("segments"),
+            int_t=means.get("int_t"),
+        )
+
+
+def average(
+    paths: Iterable[Path],
+    open_file: Callable[[Path], XpcsFile],
+    on_file: Callable[[int], None] = lambda _: None,
+) -> tuple[RunningAverage, Averaged]:
+    """Average the files one after the other; ``on_file`` is called after each with their number so far."""
+    running = RunningAverage()
+    for number, path in enumerate(paths, start=1):
+        running.add(open_file(path))
+        on_file(number)
+    return running, running.result()
