@@ -1,0 +1,421 @@
+"""The catalogue: one row a file, and a revision that rises with every change.
+
+Ingest is the only process that writes file rows; web processes read, and may ask for a retry. SQLite runs
+in WAL mode, so readers never hold up the writer; any other SQLAlchemy URL (PostgreSQL) works the same way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
+
+from xpcs_dash.errors import UsageError
+
+State = Literal["waiting", "ready", "failed", "gone"]
+STATES: tuple[State, ...] = ("waiting", "ready", "failed", "gone")
+#: States of files that are there.
+PRESENT: tuple[State, ...] = ("waiting", "ready", "failed")
+
+_metadata = sa.MetaData()
+files_table = sa.Table(
+    "files",
+    _metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("path", sa.Text, nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("inode", sa.BigInteger, nullable=False, default=0),
+    sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("layout", sa.String(64)),
+    sa.Column("kinds", sa.JSON, nullable=False, default=list),
+    sa.Column("sample", sa.Text),
+    sa.Column("scan", sa.Text),
+    sa.Column("start_time", sa.String(40)),
+    sa.Column("n_q", sa.Integer),
+    sa.Column("n_delay", sa.Integer),
+    sa.Column("n_frames", sa.Integer),
+    sa.Column("temperature_k", sa.Float),
+    sa.Column("flags", sa.JSON, nullable=False, default=list),
+    sa.Column("warnings", sa.JSON, nullable=False, default=list),
+    sa.Column("summary", sa.JSON),
+    sa.Column("content", sa.String(64)),
+    sa.Column("first_seen", sa.Float, nullable=False),
+    sa.Column("ready_at", sa.Float),
+    sa.Column("sort_at", sa.Float, nullable=False),
+    sa.Column("retry", sa.Integer, nullable=False, default=0),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Index("files_order", "sort_at", "id"),
+    sa.Index("files_state", "state", "sort_at", "id"),
+    sa.Index("files_revision", "revision"),
+    sa.Index("files_retry", "retry"),
+)
+meta_table = sa.Table(
+    "catalogue_meta",
+    _metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False, default=0),
+    sa.Column("value", sa.JSON),
+)
+#: Raised when the columns above change; an older catalogue is built anew from the files.
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """One file of the watched directory as the catalogue knows it.
+
+    Attributes
+    ----------
+    id : stays the same while the file is replaced, touched or moved.
+    path : absolute path.
+    name : file name without suffix and without ``_results``.
+    mtime_ns, size : of the version that the row describes.
+    state : "waiting", "ready", "failed" or "gone".
+    reason : sentence for a person where the state is not "ready".
+    summary : what `xpcs_dash.analysis.quality.summarise` found, JSON-able.
+    first_seen : when ingest first saw the file, s since the epoch.
+    ready_at : when this version of the file arrived, s since the epoch; the order of "newest".
+    revision : revision of the catalogue at which this row last changed.
+    """
+
+    id: int
+    path: str
+    name: str
+    mtime_ns: int
+    size: int
+    state: State
+    reason: str | None = None
+    layout: str | None = None
+    kinds: tuple[str, ...] = ()
+    sample: str | None = None
+    scan: str | None = None
+    start_time: datetime | None = None
+    n_q: int | None = None
+    n_delay: int | None = None
+    n_frames: int | None = None
+    temperature_k: float | None = None
+    flags: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    summary: dict[str, Any] | None = None
+    first_seen: float = 0.0
+    ready_at: float | None = None
+    revision: int = 0
+
+
+_ROW_COLUMNS = [files_table.c[name] for name in FileRow.__dataclass_fields__]
+
+
+def display_name(path: str | Path) -> str:
+    """File name without its suffix and without ``_results``."""
+    return Path(path).stem.removesuffix("_results")
+
+
+def _row(found: sa.RowMapping) -> FileRow:
+    values = dict(found)
+    for name in ("kinds", "flags", "warnings"):
+        values[name] = tuple(values[name] or ())
+    values["start_time"] = datetime.fromisoformat(values["start_time"]) if values["start_time"] else None
+    return FileRow(**values)
+
+
+def _dumps(value: Any) -> str:
+    # orjson writes NaN as null: PostgreSQL refuses NaN, and so do browsers
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _build_engine(url: str) -> sa.Engine:
+    parsed = sa.make_url(url)
+    is_sqlite = parsed.get_backend_name() == "sqlite"
+    if is_sqlite and parsed.database:
+        Path(parsed.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
+    arguments: dict[str, Any] = {"connect_args": {"timeout": 15.0}} if is_sqlite else {"pool_pre_ping": True}
+    engine = sa.create_engine(parsed, json_serializer=_dumps, json_deserializer=orjson.loads, **arguments)
+    if is_sqlite:
+        sa.event.listen(engine, "connect", _configure_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    # the driver's own transaction handling is switched off: `_begin_sqlite` decides how each one starts
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("busy_timeout=15000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # a deferred transaction that reads before it writes fails at once with "database is locked" however long
+    # the busy time-out is; taking the write lock at the start waits properly
+    writes = connection.get_execution_options().get("xpcs_dash_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+class Catalogue:
+    """The table of files on a SQLAlchemy engine. Safe to share among threads; open one in each process.
+
+    Parameters
+    ----------
+    url : SQLAlchemy URL, such as ``sqlite:////state/catalogue.sqlite`` or ``postgresql+psycopg://host/db``.
+    root : watched directory; paths outside it are refused. Without it the root that ingest reported is used.
+
+    Raises
+    ------
+    UsageError
+        Where the catalogue cannot be opened or written.
+    """
+
+    def __init__(self, url: str, root: Path | None = None) -> None:
+        self.url = url
+        self._root = root.resolve() if root is not None else None
+        try:
+            self.engine = _build_engine(url)
+            self._create()
+        except (SQLAlchemyError, OSError, ImportError) as err:
+            detail = str(getattr(err, "orig", None) or err).splitlines()[0]
+            where = sa.make_url(url).render_as_string(hide_password=True) if "://" in url else url
+            raise UsageError(
+                f"catalogue {where} cannot be used: {detail}; check that the place exists, has free space and "
+                "may be written (--state-dir, XPCS_DASH_CATALOGUE_URL)."
+            ) from err
+
+    def _create(self) -> None:
+        if self._is_current():
+            return
+        for attempt in range(5):
+            try:
+                with self.write() as db:
+                    _metadata.create_all(db)
+                    if self._schema(db) != SCHEMA:
+                        files_table.drop(db)
+                        files_table.create(db)
+                        db.execute(
+                            sa.update(meta_table).where(meta_table.c.name == "schema").values(number=SCHEMA)
+                        )
+                return
+            except (OperationalError, ProgrammingError, IntegrityError):
+                # another process may be creating the same tables at this moment
+                if attempt == 4:
+                    raise
+                time.sleep(0.1 * (attempt + 1))
+
+    def _is_current(self) -> bool:
+        with self.engine.connect() as db:
+            return sa.inspect(db).has_table(meta_table.name) and SCHEMA == db.scalar(
+                sa.select(meta_table.c.number).where(meta_table.c.name == "schema")
+            )
+
+    @staticmethod
+    def _schema(db: sa.Connection) -> int:
+        found = db.execute(sa.select(meta_table.c.number).where(meta_table.c.name == "schema")).scalar()
+        if found is None:
+            db.execute(
+                sa.insert(meta_table),
+                [{"name": "schema", "number": SCHEMA}, {"name": "revision", "number": 0}],
+            )
+            return SCHEMA
+        return int(found)
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction that will write: waits for the write lock, commits at its end."""
+        with self.engine.connect().execution_options(xpcs_dash_writes=True) as db, db.begin():
+            yield db
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection for reading; short, so that SQLite's log can be folded back."""
+        with self.engine.connect() as db:
+            yield db
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def revision(self) -> int:
+        """Number that rises with every change of a file row."""
+        with self.read() as db:
+            return int(
+                db.execute(sa.select(meta_table.c.number).where(meta_table.c.name == "revision")).scalar_one()
+            )
+
+    def bump(self) -> int:
+        """Raise the revision by one and return it."""
+        with self.write() as db:
+            return bump_in(db)
+
+    def status(self) -> dict[str, Any]:
+        """What the processes last reported: ingest's heartbeat merged with the supervisor's ``processes``.
+
+        Keys written by ingest: ``heartbeat`` (s since the epoch), ``root``, ``mode`` ("inotify", "polling"),
+        ``mode_reason``, ``last_scan``, ``scan_s``, ``n_files``, ``queue``, ``rate`` (files/s of the last
+        minute), ``problems`` (sentences), ``pid``. Empty before ingest ran for the first time.
+        """
+        with self.read() as db:
+            found = db.execute(
+                sa.select(meta_table.c.name, meta_table.c.value).where(meta_table.c.name.like("status:%"))
+            ).all()
+        parts = {name.removeprefix("status:"): value for name, value in found}
+        merged: dict[str, Any] = dict(parts.pop("ingest", None) or {})
+        merged.update(parts)
+        return merged
+
+    def set_status(self, part: str, value: Mapping[str, Any]) -> None:
+        """Store one process's report; does not raise the revision."""
+        name = f"status:{part}"
+        with self.write() as db:
+            changed = db.execute(
+                sa.update(meta_table).where(meta_table.c.name == name).values(value=dict(value))
+            )
+            if not changed.rowcount:
+                db.execute(sa.insert(meta_table).values(name=name, number=0, value=dict(value)))
+
+    @property
+    def root(self) -> Path | None:
+        """The watched directory, as given or as ingest reported it."""
+        if self._root is None and (reported := self.status().get("root")):
+            self._root = Path(reported)
+        return self._root
+
+    def get(self, file_id: int) -> FileRow:
+        """Row of one file.
+
+        Raises
+        ------
+        UsageError
+            Where there is no such file.
+        """
+        with self.read() as db:
+            found = (
+                db.execute(sa.select(*_ROW_COLUMNS).where(files_table.c.id == int(file_id)))
+                .mappings()
+                .first()
+            )
+        if found is None:
+            raise UsageError(f"there is no file number {file_id} in the catalogue; it may have been pruned.")
+        return _row(found)
+
+    def get_many(self, file_ids: Sequence[int]) -> list[FileRow]:
+        """Rows of several files in the order asked for; unknown ones are left out."""
+        with self.read() as db:
+            query = sa.select(*_ROW_COLUMNS).where(files_table.c.id.in_([int(i) for i in file_ids]))
+            rows = {row.id: row for row in map(_row, db.execute(query).mappings())}
+        return [rows[i] for i in file_ids if i in rows]
+
+    def by_path(self, path: str | Path) -> FileRow | None:
+        """Row of the file at ``path``, or None."""
+        with self.read() as db:
+            found = (
+                db.execute(sa.select(*_ROW_COLUMNS).where(files_table.c.path == str(path))).mappings().first()
+            )
+        return None if found is None else _row(found)
+
+    def path_of(self, file_id: int) -> Path:
+        """Path of one file, checked to lie inside the watched directory.
+
+        Raises
+        ------
+        UsageError
+            Unknown file, or a path (through a link, say) outside the watched directory.
+        """
+        path = Path(self.get(file_id).path)
+        root = self.root
+        if root is not None and not path.resolve().is_relative_to(root.resolve()):
+            raise UsageError(
+                f"{path.name} lies outside the watched directory {root}; nothing outside it is read."
+            )
+        return path
+
+    def newest(self) -> FileRow | None:
+        """The ready file that arrived last."""
+        found = self.files(states=("ready",), limit=1)
+        return found[0] if found else None
+
+    def files(
+        self,
+        states: Iterable[str] | None = None,
+        since_revision: int | None = None,
+        limit: int | None = None,
+        before_id: int | None = None,
+    ) -> list[FileRow]:
+        """Files, newest first: by arrival, then by id.
+
+        Parameters
+        ----------
+        states : only these; default: all that are there, and with ``since_revision`` the gone ones as well.
+        since_revision : only rows that changed after this revision.
+        limit : at most so many.
+        before_id : only files older, in this order, than the file with this id.
+        """
+        chosen = tuple(states) if states is not None else (PRESENT if since_revision is None else STATES)
+        table = files_table.c
+        query = sa.select(*_ROW_COLUMNS).order_by(table.sort_at.desc(), table.id.desc())
+        if set(chosen) != set(STATES):
+            query = query.where(table.state.in_(chosen))
+        if since_revision is not None:
+            query = query.where(table.revision > since_revision)
+        if before_id is not None:
+            mark = sa.select(table.sort_at).where(table.id == before_id).scalar_subquery()
+            query = query.where(
+                sa.or_(table.sort_at < mark, sa.and_(table.sort_at == mark, table.id < before_id))
+            )
+        if limit is not None:
+            query = query.limit(limit)
+        with self.read() as db:
+            return [_row(found) for found in db.execute(query).mappings()]
+
+    def counts(self) -> dict[str, int]:
+        """Number of files in each state; every state is present."""
+        query = sa.select(files_table.c.state, sa.func.count()).group_by(files_table.c.state)
+        with self.read() as db:
+            return dict.fromkeys(STATES, 0) | {state: int(n) for state, n in db.execute(query)}
+
+    def request_retry(self, file_id: int) -> None:
+        """Ask ingest to read a file again, whatever it thought of it; picked up within about a second.
+
+        Raises
+        ------
+        UsageError
+            Where there is no such file, or the catalogue cannot be written.
+        """
+        try:
+            with self.write() as db:
+                done = db.execute(
+                    sa.update(files_table).where(files_table.c.id == int(file_id)).values(retry=1)
+                )
+        except DBAPIError as err:
+            raise UsageError(f"the catalogue cannot be written now ({err.orig}); try again.") from err
+        if not done.rowcount:
+            raise UsageError(f"there is no file number {file_id} in the catalogue; it may have been pruned.")
+
+    def take_retries(self) -> list[str]:
+        """Paths of the files for which a retry was asked; clears the requests."""
+        with self.read() as db:
+            found = db.execute(sa.select(files_table.c.path).where(files_table.c.retry == 1)).scalars().all()
+        if found:
+            with self.write() as db:
+                db.execute(sa.update(files_table).where(files_table.c.path.in_(found)).values(retry=0))
+        return list(found)
+
+
+def bump_in(db: sa.Connection) -> int:
+    """Raise the revision inside a running transaction and return it."""
+    statement = (
+        sa.update(meta_table)
+        .where(meta_table.c.name == "revision")
+        .values(number=meta_table.c.number + 1)
+        .returning(meta_table.c.number)
+    )
+    return int(db.execute(statement).scalar_one())
