@@ -1,0 +1,69 @@
+"""Errors become sentences on the page, and never a traceback."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from dash import no_update, set_props
+from dash.exceptions import PreventUpdate
+
+from xpcs_dash.components import graphs, states
+from xpcs_dash.errors import XpcsDashError
+
+log = structlog.get_logger(__name__)
+
+
+def guarded[**P](fn: Callable[P, Any] | None = None, *, outputs: int = 1, figure: bool = False) -> Any:
+    """Make a callback show our errors where its result would stand.
+
+    The first output gets the designed message; further ones keep what they have.
+
+    Parameters
+    ----------
+    fn : function that returns a component (or, with ``figure``, a patch of a graph).
+    outputs : number of outputs of the callback.
+    figure : True where the first output is a graph's figure.
+    """
+
+    def decorate(inner: Callable[P, Any]) -> Callable[P, Any]:
+        @functools.wraps(inner)
+        def call(*args: P.args, **kwargs: P.kwargs) -> Any:
+            try:
+                return inner(*args, **kwargs)
+            except PreventUpdate:
+                raise
+            except XpcsDashError as err:
+                shown = graphs.message(str(err)) if figure else states.failed(err)
+            except Exception as err:
+                log.exception("callback_failed", callback=inner.__qualname__)
+                name = f"This view could not be made ({type(err).__name__}); the log of the server says more."
+                shown = graphs.message(name) if figure else states.failed(err)
+            return shown if outputs == 1 else (shown, *[no_update] * (outputs - 1))
+
+        return call
+
+    return decorate if fn is None else decorate(fn)
+
+
+def notify(sentence: str, kind: str = "info") -> None:
+    """Show a short message in the corner of the page; for use inside a callback.
+
+    Parameters
+    ----------
+    sentence : what happened.
+    kind : "ok", "info", "warning" or "alarm".
+    """
+    set_props("shell-toast", {"data": {"text": sentence, "kind": kind}})
+
+
+def on_error(err: Exception) -> Any:
+    """Handle an error that no callback handled itself: tell the person, leave the page as it is."""
+    if isinstance(err, XpcsDashError):
+        notify(str(err), "alarm")
+    else:
+        log.error("callback_failed", exc_info=err)
+        notify(f"Something went wrong in the server ({type(err).__name__}); its log says more.", "alarm")
+    return no_update

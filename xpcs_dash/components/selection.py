@@ -1,0 +1,121 @@
+"""What is looked at: the selected files and q-bins, as the URL and the shell's stores carry them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+#: More files than this in one URL is a mistake, and would break proxies.
+MAX_FILES = 200
+
+#: Query names that belong to the shell; the others belong to the page.
+SHELL_QUERY = ("file", "q", "kiosk")
+
+
+@dataclass(frozen=True)
+class View:
+    """What the URL asks for.
+
+    Attributes
+    ----------
+    files : catalogue ids in the order of choice, or None for "follow the newest".
+    q : 1-based labels of the dynamic map, or None for "the page's choice".
+    """
+
+    files: tuple[int, ...] | None = None
+    q: tuple[int, ...] | None = None
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> View:
+        """Read ``file=latest|12,13`` and ``q=1,4``; what is malformed is left out."""
+        files = _whole_numbers(query.get("file", ""))[:MAX_FILES]
+        q = _whole_numbers(query.get("q", ""))
+        return cls(files or None, q or None)
+
+    def to_query(self) -> dict[str, str]:
+        """Write the inverse of `from_query`; ``latest`` is written out, so a link says what it means."""
+        query = {"file": ",".join(map(str, self.files)) if self.files else "latest"}
+        if self.q:
+            query["q"] = ",".join(map(str, self.q))
+        return query
+
+    def to_store(self) -> dict[str, Any]:
+        """Content of the store ``shell-view``."""
+        return {"file": list(self.files) if self.files else "latest", "q": list(self.q) if self.q else None}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is on the screen: the content of the store ``shell-current``.
+
+    Attributes
+    ----------
+    file_ids : catalogue ids, the primary file first; empty while there is no file.
+    keys : one short text per file that changes when the file's content changes.
+    q : chosen labels of the dynamic map, or None for "the page's choice".
+    follow : True where the newest file is followed.
+    """
+
+    file_ids: tuple[int, ...] = ()
+    keys: tuple[str, ...] = ()
+    q: tuple[int, ...] | None = None
+    follow: bool = True
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any] | None) -> Selection:
+        """Read the content of ``shell-current``; None and malformed entries give an empty selection."""
+        data = data or {}
+        files = [f for f in data.get("files") or () if isinstance(f, Mapping) and _is_id(f.get("id"))]
+        labels = data.get("q")
+        q = tuple(label for label in labels if _is_id(label)) if isinstance(labels, list | tuple) else ()
+        return cls(
+            file_ids=tuple(int(f["id"]) for f in files),
+            keys=tuple(str(f.get("key", "")) for f in files),
+            q=q or None,
+            follow=bool(data.get("follow", True)),
+        )
+
+    @property
+    def primary(self) -> int | None:
+        """Id of the first file, or None while there is none."""
+        return self.file_ids[0] if self.file_ids else None
+
+    @property
+    def empty(self) -> bool:
+        """True while there is no file to show."""
+        return not self.file_ids
+
+
+def choose(file: int | Iterable[int] | str | None = None, q: Iterable[int] | None = None) -> dict[str, Any]:
+    """Value for ``Output("shell-select", "data", allow_duplicate=True)``.
+
+    Parameters
+    ----------
+    file : one id, several ids, or "latest"; None leaves the files as they are.
+    q : labels of the dynamic map; empty for "the page's choice"; None leaves them as they are.
+    """
+    wanted: dict[str, Any] = {}
+    if file is not None:
+        wanted["file"] = file if isinstance(file, str) else [file] if isinstance(file, int) else list(file)
+    if q is not None:
+        wanted["q"] = [int(label) for label in q] or None
+    return wanted
+
+
+def href(prefix: str, path: str, view: View | None = None, **params: str) -> str:
+    """Address of a page with a view and page parameters; relative to the host, with the URL prefix."""
+    query = {**(view.to_query() if view else {}), **params}
+    text = urlencode(query, safe=",")
+    return f"{prefix.rstrip('/')}{path}" + (f"?{text}" if text else "")
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    parts = (part.strip() for part in text.split(","))
+    found = (int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 16)
+    return tuple(dict.fromkeys(number for number in found if number > 0))
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
