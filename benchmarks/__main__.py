@@ -12,7 +12,9 @@ from pathlib import Path
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="benchmarks to run, by the part of their file name after bench_")
+    parser.add_argument(
+        "names", nargs="*", help="benchmarks to run, by the part of their file name after bench_"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer repetitions and smaller sets")
     given = parser.parse_args()
     found = sorted(path.stem for path in Path(__file__).parent.glob("bench_*.py"))
@@ -28,7 +30,10 @@ def main() -> int:
         for result in importlib.import_module(f"benchmarks.{name}").run(given.quick):
             missed += result.ok is False
             verdict = {True: "yes", False: "NO", None: "-"}[result.ok]
-            print(f"{result.name:58} {result.value:12.4g} {result.unit:10} {result.target:18} {verdict}  {result.note}", flush=True)
+            print(
+                f"{result.name:58} {result.value:12.4g} {result.unit:10} {result.target:18} {verdict}  {result.note}",
+                flush=True,
+            )
         print(f"# {name}: {time.perf_counter() - begin:.0f} s", flush=True)
     print(f"# {missed} targets missed" if missed else "# all targets met")
     return 0

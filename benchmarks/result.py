@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Result:
-    """A figure with its unit and the target that it is held against; ``ok`` is None where there is no target."""
+    """A figure with its unit and its target; ``ok`` is None where there is no target."""
 
     name: str
     value: float

@@ -1,8 +1,8 @@
 """Make the screenshots of the README and the documentation, in a headless Chromium on a running dashboard.
 
 ``python scripts/screenshots.py`` starts a demo of its own and writes ``docs/images``.
-``python scripts/screenshots.py --url http://127.0.0.1:8050 --out /tmp/shots --all`` takes every page of a running
-dashboard, dark and light, 1920x1080 and 1280x720, for a look before a release.
+``python scripts/screenshots.py --url http://127.0.0.1:8050 --out shots --all`` takes every page of a
+running dashboard, dark and light, 1920x1080 and 1280x720, for a look before a release.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
-    with (demo() if given.url is None else _given(given.url)) as url, sync_playwright() as playwright:
+    with demo() if given.url is None else _given(given.url) as url, sync_playwright() as playwright:
         if given.url is None:
             time.sleep(given.warm_up)
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)

@@ -38,7 +38,9 @@ class AcceptRule:
         if self.label < 1 or self.window < 1:
             raise UsageError("the q-bin and the number of delays of the accept rule start at 1.")
         if not self.low < self.high:
-            raise UsageError(f"accept band {self.low:g} to {self.high:g}: the lower limit must be below the upper one.")
+            raise UsageError(
+                f"accept band {self.low:g} to {self.high:g}: the lower limit must be below the upper one."
+            )
 
 
 @dataclass(frozen=True)
@@ -181,9 +183,13 @@ class RunningAverage:
         same_q = xf.g2.shape == first.g2.shape and np.allclose(xf.q, first.q, rtol=1e-6)
         for same, what in ((same_delays, "delays"), (same_q, "q-bins")):
             if not same:
-                raise UsageError(f"{xf.path.name}: its {what} differ from those of {first.path.name}; average them apart.")
+                raise UsageError(
+                    f"{xf.path.name}: its {what} differ from those of {first.path.name}; average them apart."
+                )
         if xf.map_hash != first.map_hash:
-            raise UsageError(f"{xf.path.name}: made with another q-map than {first.path.name}; average them apart.")
+            raise UsageError(
+                f"{xf.path.name}: made with another q-map than {first.path.name}; average them apart."
+            )
 
     def _update(self, name: str, values: Array) -> None:
         if name not in self._means:
@@ -191,7 +197,9 @@ class RunningAverage:
             self._counts[name] = np.zeros(values.shape, dtype=np.int64)
         mean, count = self._means[name], self._counts[name]
         if values.shape != mean.shape:
-            raise UsageError(f"{name} has shape {values.shape}, in the first file {mean.shape}; average them apart.")
+            raise UsageError(
+                f"{name} has shape {values.shape}, in the first file {mean.shape}; average them apart."
+            )
         finite = np.isfinite(values)
         count += finite
         # Welford's update of the mean: no loss of digits however many files pass
@@ -201,9 +209,7 @@ class RunningAverage:
         """The averages so far."""
         number = len(self._paths)
         first = self.first
-        means = {
-            name: np.where(self._counts[name] > 0, mean, np.nan) for name, mean in self._means.items()
-        }
+        means = {name: np.where(self._counts[name] > 0, mean, np.nan) for name, mean in self._means.items()}
         assert self._variance is not None and self._coincidences is not None
         shape = first.geometry.shape if first.geometry is not None else (0, 0)
         return Averaged(

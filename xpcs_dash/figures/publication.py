@@ -1,7 +1,7 @@
-"""Figures for papers, drawn by Matplotlib: sizes in millimetres, embedded fonts, error bars, colour-blind-safe.
+"""Figures for papers, drawn by Matplotlib: sizes in millimetres, embedded fonts, colour-blind-safe.
 
-Each function takes plain arrays and returns a Matplotlib figure; `save` writes it with its provenance in the metadata.
-Matplotlib is imported when a figure is drawn, never at import.
+Each function takes plain arrays and returns a Matplotlib figure; `save` writes it, with its provenance in the
+metadata. Matplotlib is imported when a figure is drawn, never at import.
 """
 
 from __future__ import annotations

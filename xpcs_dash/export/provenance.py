@@ -1,0 +1,111 @@
+"""Where a figure or a table comes from, in a form that travels with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xpcs_dash.errors import UnreadableFile
+
+if TYPE_CHECKING:
+    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+
+#: Packages whose versions can change a number.
+RECORDED = ("xpcs-dash", "numpy", "scipy", "h5py", "jax", "nlsq", "numpyro", "arviz", "matplotlib")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The record that every export carries.
+
+    Attributes
+    ----------
+    source, source_sha256 : name and content hash of the result file.
+    layout : file layout it was read as.
+    map_hash : hash of the q-map, as the file names it.
+    view : what is shown: the figure's name.
+    parameters : everything that changes the numbers: q-bins, ranges, σ model, fit model.
+    url : address of the page that shows the same, where there is one.
+    warnings : sentences about the file that stand beside its numbers on the pages.
+    versions : of this program and the libraries that compute.
+    created : UTC, ISO 8601.
+    """
+
+    source: str
+    source_sha256: str
+    layout: str
+    map_hash: str | None
+    view: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    url: str = ""
+    warnings: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
+
+    def as_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False, default=str)
+
+    def as_lines(self) -> list[str]:
+        """``key: value`` lines for a text header."""
+        record = asdict(self)
+        lines = []
+        for key, value in record.items():
+            if isinstance(value, dict):
+                lines += [f"{key}.{name}: {item}" for name, item in value.items()]
+            elif isinstance(value, list | tuple):
+                lines += [f"{key}: {item}" for item in value]
+            else:
+                lines.append(f"{key}: {value}")
+        return [" ".join(line.split()) for line in lines]
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal.
+
+    Raises
+    ------
+    UnreadableFile
+        Where the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as err:
+        raise UnreadableFile(
+            path, f"cannot be read ({err.strerror})", "check that it is still there"
+        ) from None
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that compute, as they are installed."""
+    found = {"python": platform.python_version()}
+    for name in RECORDED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def provenance(xf: XpcsFile, view: str, parameters: Mapping[str, Any], url: str = "") -> Provenance:
+    """Record where the numbers of ``view`` come from."""
+    return Provenance(
+        source=xf.path.name,
+        source_sha256=content_hash(xf.path),
+        layout=xf.layout,
+        map_hash=xf.map_hash,
+        view=view,
+        parameters=dict(parameters),
+        url=url,
+        warnings=tuple(xf.warnings),
+        versions=versions(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
