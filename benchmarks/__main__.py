@@ -30,10 +30,8 @@ def main() -> int:
         for result in importlib.import_module(f"benchmarks.{name}").run(given.quick):
             missed += result.ok is False
             verdict = {True: "yes", False: "NO", None: "-"}[result.ok]
-            print(
-                f"{result.name:58} {result.value:12.4g} {result.unit:10} {result.target:18} {verdict}  {result.note}",
-                flush=True,
-            )
+            row = f"{result.name:58} {result.value:12.4g} {result.unit:10} {result.target:18} {verdict}"
+            print(f"{row}  {result.note}", flush=True)
         print(f"# {name}: {time.perf_counter() - begin:.0f} s", flush=True)
     print(f"# {missed} targets missed" if missed else "# all targets met")
     return 0

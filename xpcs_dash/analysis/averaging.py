@@ -61,7 +61,7 @@ class Candidate:
 
 
 def baseline_of(xf: XpcsFile, label: int, window: int) -> tuple[float, float]:
-    """Weighted mean of g2 over the last ``window`` delays of one q-bin and its error; NaN where nothing is trusted.
+    """Weighted mean of g2 over the last delays of one q-bin and its error; NaN where nothing is trusted.
 
     Points with too few expected coincidences are left out: their mean is noise, not a baseline.
     """
@@ -136,7 +136,7 @@ class Averaged:
 class RunningAverage:
     """Running means over files of one measurement.
 
-    The mean of g2 is the plain mean over files, the error of that mean is sqrt(sum sigma_i^2) / N (error propagation for
+    The mean of g2 is the plain mean over files, its error sqrt(sum sigma_i^2) / N (error propagation for
     independent files), coincidences add up. Each point counts the files in which it is finite.
 
     Raises
@@ -210,7 +210,8 @@ class RunningAverage:
         number = len(self._paths)
         first = self.first
         means = {name: np.where(self._counts[name] > 0, mean, np.nan) for name, mean in self._means.items()}
-        assert self._variance is not None and self._coincidences is not None
+        assert self._variance is not None
+        assert self._coincidences is not None
         shape = first.geometry.shape if first.geometry is not None else (0, 0)
         return Averaged(
             paths=tuple(self._paths),

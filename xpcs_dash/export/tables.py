@@ -58,7 +58,7 @@ def _text(value: object) -> str:
 
 
 def to_csv(tables: Sequence[Table], source: Provenance) -> str:
-    """Text of one or more tables: provenance as ``#`` lines, then for each table its name and a header with units."""
+    """Text of tables: provenance as ``#`` lines, then for each its name and a header with units."""
     out = io.StringIO(newline="")
     for line in source.as_lines():
         out.write(f"# {line}\r\n")
@@ -71,7 +71,7 @@ def to_csv(tables: Sequence[Table], source: Provenance) -> str:
 
 
 def from_csv(path: Path) -> dict[str, dict[str, NDArray[np.generic]]]:
-    """Read what `to_csv` wrote: table name -> heading -> values, numbers as float64 where all of a column are.
+    """Read what `to_csv` wrote: table name -> heading -> values, float64 where all of a column are numbers.
 
     Raises
     ------
