@@ -1,0 +1,404 @@
+"""Did beam and sample stay the same during a run: numbers a beamline can act on, and a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+
+Floats = NDArray[np.float64]
+State = Literal["stable", "drifting", "damaged", "beam lost", "unknown"]
+SEVERITY: dict[str, str] = {
+    "stable": "ok",
+    "drifting": "warning",
+    "damaged": "alarm",
+    "beam lost": "alarm",
+    "unknown": "nodata",
+}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Thresholds of the verdict; all of them are shown beside it.
+
+    Attributes
+    ----------
+    drift : relative change of I(t) over the run, from a straight line, that counts as drift.
+    shape : RMS relative change of the shape of I(q) against the first segment, noise taken off, that counts.
+    sigmas : a drift must also be this many standard errors.
+    lost_level : stretches of I(t) below this fraction of its median count as lost beam …
+    lost_share : … when they make up this share of the run.
+    growth : correlation of the shape change with time from which it counts as progressive (damage).
+    blocks : I(t) is judged in this many equal stretches.
+    """
+
+    drift: float = 0.05
+    shape: float = 0.03
+    sigmas: float = 4.0
+    lost_level: float = 0.2
+    lost_share: float = 0.01
+    growth: float = 0.7
+    blocks: int = 100
+
+
+RULES = Rules()
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How I(t) moved.
+
+    Attributes
+    ----------
+    mean : photons/pixel/frame.
+    relative : fitted change from the first to the last frame, divided by the mean.
+    relative_err : its standard error, from the scatter of the blocks.
+    slope_per_s : fitted relative change per second, or None without a time axis.
+    scatter : standard deviation of the blocks about the line, relative.
+    lost_share : share of the run below the level at which the beam counts as lost.
+    """
+
+    mean: float
+    relative: float
+    relative_err: float
+    slope_per_s: float | None
+    scatter: float
+    lost_share: float
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Time segments of I(q), each divided by its own mean.
+
+    Attributes
+    ----------
+    curves : (n_seg, n_static), mean 1 each; NaN for an empty segment.
+    total : (n_seg,) mean of each segment relative to the first.
+    rms : (n_seg,) RMS relative change of shape against the first segment, weighted with counts.
+    noise : (n_seg,) RMS that noise alone gives: the larger of counting statistics (where the counts are
+        known) and the median change between neighbouring segments, to which a slow change hardly adds.
+    chi2 : (n_seg,) reduced χ² against the first segment from counting statistics, or NaN.
+    chi2_why : why χ² is missing, or "".
+    """
+
+    curves: Floats
+    total: Floats
+    rms: Floats
+    noise: Floats
+    chi2: Floats
+    chi2_why: str = ""
+
+    @property
+    def excess(self) -> Floats:
+        """(n_seg,) change of shape beyond noise: √(rms² − noise²), at least 0."""
+        return np.asarray(np.sqrt(np.maximum(self.rms**2 - np.nan_to_num(self.noise) ** 2, 0.0)))
+
+
+@dataclass(frozen=True)
+class PartialLevels:
+    """Baseline and contrast of every cumulative partial g2.
+
+    Attributes
+    ----------
+    frames : (n_part,) frames that each one covers; NaN where the file does not say.
+    baseline, contrast : (n_part, n_q); NaN where too few points can be trusted.
+    """
+
+    frames: Floats
+    baseline: Floats
+    contrast: Floats
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The judgement of one file.
+
+    Attributes
+    ----------
+    state : one word.
+    rule : the sentence with the numbers that made it.
+    notes : what limits it, such as fields that come from the first file of an average only.
+    severity : "ok", "warning", "alarm" or "nodata".
+    """
+
+    state: State
+    rule: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def severity(self) -> str:
+        """State colour to draw it in."""
+        return SEVERITY[self.state]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything the stability page shows in numbers."""
+
+    drift: Drift | None
+    shapes: Shapes | None
+    partials: PartialLevels | None
+    verdict: Verdict
+    first_file_only: tuple[str, ...] = field(default=())
+
+
+def blocks_of(values: NDArray[np.floating], n: int) -> Floats:
+    """Means of at most ``n`` equal stretches (the rest at the end joins the last one)."""
+    y = np.asarray(values, dtype=np.float64)
+    n = max(1, min(n, y.size))
+    starts = (np.arange(n) * (y.size // n)).astype(np.int64)
+    counts = np.diff(np.append(starts, y.size))
+    return np.asarray(np.add.reduceat(y, starts) / counts)
+
+
+def drift(values: NDArray[np.floating], duration_s: float | None, rules: Rules = RULES) -> Drift:
+    """Straight-line drift and lost beam of I(t) (n_frames,).
+
+    Parameters
+    ----------
+    values : photons/pixel/frame, at least one.
+    duration_s : length of the run in seconds, or None.
+    """
+    y = np.asarray(values, dtype=np.float64)
+    mean = float(y.mean())
+    block = blocks_of(y, rules.blocks)
+    middle = float(np.median(block))
+    if not mean > 0:
+        return Drift(mean, 0.0, float("nan"), None, 0.0, 1.0)
+    lost = float(np.mean(block < rules.lost_level * middle)) if middle > 0 else 1.0
+    if block.size < 3:
+        return Drift(mean, 0.0, float("nan"), None, 0.0, lost)
+    x = (np.arange(block.size) + 0.5) / block.size - 0.5
+    slope = float((x * (block - block.mean())).sum() / (x * x).sum())
+    rest = block - block.mean() - slope * x
+    scatter = float(np.sqrt((rest**2).sum() / (block.size - 2)))
+    error = scatter / float(np.sqrt((x * x).sum()))
+    per_s = slope / mean / duration_s if duration_s else None
+    return Drift(mean, slope / mean, error / mean, per_s, scatter / mean, lost)
+
+
+def shapes(
+    segments: NDArray[np.floating], counts: NDArray[np.floating] | None = None, why: str = ""
+) -> Shapes:
+    """Compare the shape of I(q) in time segments.
+
+    Each segment is divided by its own mean first: the files scale them by the share of frames that a segment
+    holds, so that their absolute values mean nothing.
+
+    Parameters
+    ----------
+    segments : (n_seg, n_static) as stored.
+    counts : (n_seg, n_static) photons behind each value, or None where they are not known.
+    why : reason for ``counts`` being None.
+    """
+    raw = np.asarray(segments, dtype=np.float64)
+    means = np.nanmean(np.where(np.isfinite(raw), raw, 0.0), axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        curves = np.where(means[:, None] > 0, raw / means[:, None], np.nan)
+        total = means / means[0] if means[0] > 0 else np.full(means.size, np.nan)
+    n_seg = len(raw)
+    rms, noise, chi2 = (np.full(n_seg, np.nan) for _ in range(3))
+    first = curves[0]
+    weight_of = np.asarray(counts.sum(axis=0) if counts is not None else first, dtype=np.float64)
+    for k in range(n_seg):
+        good = np.isfinite(first) & np.isfinite(curves[k]) & (first > 0) & (weight_of > 0)
+        if counts is not None:
+            good &= (counts[0] >= 20) & (counts[k] >= 20)  # Gaussian enough
+        if good.sum() < 2:
+            continue
+        change = curves[k][good] / first[good] - 1.0
+        weight = weight_of[good] / weight_of[good].sum()
+        rms[k] = np.sqrt((weight * change**2).sum())
+        if counts is not None:
+            variance = 1.0 / counts[0][good] + 1.0 / counts[k][good]
+            noise[k] = np.sqrt((weight * variance).sum()) if k else 0.0
+            if k:
+                chi2[k] = float((change**2 / variance).sum() / (good.sum() - 1))
+    neighbours = _neighbour_rms(curves, weight_of)
+    if neighbours is not None:
+        noise = np.fmax(noise, neighbours)
+        noise[0] = 0.0
+    return Shapes(curves, total, rms, noise, chi2, why)
+
+
+def _neighbour_rms(curves: Floats, weight_of: Floats) -> float | None:
+    """Median RMS relative change between neighbouring segments, or None for fewer than four segments."""
+    changes = []
+    for before, after in pairwise(curves):
+        good = np.isfinite(before) & np.isfinite(after) & (before > 0) & (weight_of > 0)
+        if good.sum() >= 2:
+            weight = weight_of[good] / weight_of[good].sum()
+            changes.append(float(np.sqrt((weight * (after[good] / before[good] - 1.0) ** 2).sum())))
+    return float(np.median(changes)) if len(changes) >= 3 else None
+
+
+def segment_counts(
+    segments: NDArray[np.floating],
+    saxs_1d: NDArray[np.floating],
+    pixels: NDArray[np.integer],
+    n_frames: int,
+) -> Floats | None:
+    """Photons behind each segment value (n_seg, n_static), or None where the scaling is not a known one.
+
+    Multi-tau writers divide the sum over a segment's frames by all frames, so the segments add up to at most
+    I(q); two-time writers give true means. Any other ratio means that the fields do not belong together.
+    """
+    raw = np.asarray(segments, dtype=np.float64)
+    reference = float(np.nansum(saxs_1d * pixels))
+    if not reference > 0 or len(raw) == 0:
+        return None
+    ratio = np.nansum(raw * pixels, axis=1) / reference
+    if 0.5 < ratio.sum() <= 1.1:
+        frames = float(n_frames)
+    elif len(raw) > 1 and np.all((ratio > 0.5) & (ratio < 2.0)):
+        frames = n_frames / len(raw)
+    else:
+        return None
+    return np.asarray(np.nan_to_num(raw) * pixels * frames)
+
+
+def partial_levels(
+    partial_g2: NDArray[np.floating],
+    trusted: NDArray[np.bool_] | None,
+    labels: NDArray[np.floating] | None = None,
+    window: int = 3,
+) -> PartialLevels:
+    """Baseline (mean of the last ``window`` usable delays) and contrast (first ``window`` above it).
+
+    Parameters
+    ----------
+    partial_g2 : (n_part, n_delay, n_q); NaN and exact zeros at untrusted points do not count.
+    trusted : (n_delay, n_q) points that hold enough coincidences over the whole run, or None.
+    labels : (n_part,) frames of each partial; zeros mean "not recorded".
+    """
+    data = np.asarray(partial_g2, dtype=np.float64)
+    n_part, _, n_q = data.shape
+    good = np.isfinite(data) & (data != 0)
+    if trusted is not None:
+        good &= trusted[None]
+    baseline, contrast = np.full((n_part, n_q), np.nan), np.full((n_part, n_q), np.nan)
+    for p in range(n_part):
+        for q in range(n_q):
+            index = np.flatnonzero(good[p, :, q])
+            if index.size < 2 * window:
+                continue
+            baseline[p, q] = data[p, index[-window:], q].mean()
+            contrast[p, q] = data[p, index[:window], q].mean() - baseline[p, q]
+    frames = np.full(n_part, np.nan)
+    if labels is not None and np.size(labels) == n_part:
+        given = np.asarray(labels, dtype=np.float64)
+        frames = np.where(given > 0, given, np.nan)
+    return PartialLevels(frames, baseline, contrast)
+
+
+def judge(found: Drift | None, compared: Shapes | None, rules: Rules = RULES) -> Verdict:
+    """The verdict from the numbers: lost beam, then damage, then drift, then stable."""
+    if found is None and (compared is None or len(compared.rms) < 2):
+        return Verdict("unknown", "neither I(t) nor time segments of I(q) are in the file")
+    if found is not None and found.lost_share >= rules.lost_share:
+        return Verdict(
+            "beam lost",
+            f"I(t) is below {rules.lost_level:.0%} of its median for {found.lost_share:.0%} of the run "
+            f"(limit {rules.lost_share:.0%})",
+        )
+    worst, growth = _shape_change(compared)
+    if worst is not None and worst > rules.shape:
+        grows = growth is not None and growth >= rules.growth
+        text = f"the shape of I(q) changed by {worst:.1%} RMS beyond noise (limit {rules.shape:.0%})"
+        if grows:
+            return Verdict("damaged", f"{text} and keeps growing with time (correlation {growth:.2f})")
+        return Verdict("drifting", f"{text}, without growing steadily")
+    if found is not None and abs(found.relative) > max(rules.drift, rules.sigmas * found.relative_err):
+        return Verdict(
+            "drifting", f"I(t) changed by {found.relative:+.1%} over the run (limit ±{rules.drift:.0%})"
+        )
+    parts = []
+    if found is not None:
+        parts.append(f"I(t) changed by {found.relative:+.2%} (limit ±{rules.drift:.0%})")
+    if worst is not None:
+        parts.append(f"the shape of I(q) by {worst:.2%} RMS beyond noise (limit {rules.shape:.0%})")
+    if not parts:
+        return Verdict("unknown", "the segments hold too few photons to compare")
+    return Verdict("stable", ", ".join(parts))
+
+
+def _shape_change(compared: Shapes | None) -> tuple[float | None, float | None]:
+    """Largest excess change of shape, and how well it follows time."""
+    if compared is None or len(compared.rms) < 2:
+        return None, None
+    excess = compared.excess[1:]
+    usable = np.isfinite(compared.rms[1:])
+    if not usable.any():
+        return None, None
+    worst = float(np.max(excess[usable]))
+    y = excess[usable]
+    if y.size < 3 or float(y.std()) == 0.0:
+        return worst, None
+    return worst, float(np.corrcoef(np.flatnonzero(usable), y)[0, 1])
+
+
+def report(xf: XpcsFile, pixels: NDArray[np.integer] | None = None, rules: Rules = RULES) -> Report:
+    """All numbers and the verdict of one file.
+
+    Parameters
+    ----------
+    xf : the open result.
+    pixels : (n_static,) pixels of each static bin, or None to count them on the stored map.
+    """
+    first_only: list[str] = []
+    moved = None
+    if xf.int_t is not None and xf.int_t.shape[1] > 0:
+        seconds = xf.int_t[0]
+        span = float(seconds[-1] - seconds[0]) if seconds.size > 1 else 0.0
+        moved = drift(xf.int_t[1], span if np.isfinite(span) and span > 0 else None, rules)
+    compared = _compare(xf, pixels)
+    partials = None
+    if xf.partial_g2 is not None and len(xf.partial_g2):
+        partials = partial_levels(xf.partial_g2, xf.trusted, xf.partial_labels)
+    decided = judge(moved, compared, rules)
+    if xf.averaged_from:
+        if moved is not None:
+            first_only.append("I(t)")
+        if compared is not None:
+            first_only.append("segments of I(q)")
+        if partials is not None:
+            first_only.append("partial g2")
+        if first_only and decided.state != "unknown":
+            note = (
+                f"average of {len(xf.averaged_from)} files: {_and(first_only)} come from the first file "
+                "only, so the verdict speaks for that file"
+            )
+            decided = Verdict(decided.state, decided.rule, (note,))
+    return Report(moved, compared, partials, decided, tuple(first_only))
+
+
+def verdict(xf: XpcsFile) -> Verdict:
+    """The verdict alone, for pages that show one word."""
+    return report(xf).verdict
+
+
+def _compare(xf: XpcsFile, pixels: NDArray[np.integer] | None) -> Shapes | None:
+    if xf.segments is None or len(xf.segments) < 2:
+        return None
+    if xf.averaged_from:
+        return shapes(xf.segments, None, "the segments come from the first file of the average only")
+    if not xf.photons:
+        return shapes(xf.segments, None, "the intensity is not in photons")
+    if pixels is None and xf.sqmap is not None:
+        pixels = np.bincount(xf.sqmap.ravel(), minlength=xf.segments.shape[1] + 1)[1:]
+    if pixels is None or xf.saxs_1d is None or not xf.n_frames:
+        return shapes(xf.segments, None, "the number of photons is not known")
+    counts = segment_counts(xf.segments, xf.saxs_1d, pixels, xf.n_frames)
+    if counts is None:
+        return shapes(xf.segments, None, "the scaling of the segments is not a known one")
+    return shapes(xf.segments, counts)
+
+
+def _and(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
