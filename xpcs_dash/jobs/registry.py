@@ -23,9 +23,9 @@ class Kind:
     Attributes
     ----------
     run : ``f(params, ctx) -> dict``, executed by a worker.
-    prepare : ``f(params, settings) -> dict``, or None; what it returns takes the place of ``params`` in `run`.
-    finish : ``f(params, answer, settings) -> dict``, or None; what it returns is the result in the job list.
-    restartable : False where doing it twice would do harm; such a job is marked interrupted instead of queued again.
+    prepare : ``f(params, settings) -> dict``, or None; its answer takes the place of ``params`` in `run`.
+    finish : ``f(params, answer, settings) -> dict``, or None; its answer is the result in the job list.
+    restartable : False where doing it twice would do harm; such a job becomes interrupted, not queued again.
     """
 
     run: str
@@ -35,8 +35,11 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "nuts": Kind(run="xpcs_dash.jobs.kinds.fit:run_nuts", prepare="xpcs_dash.jobs.kinds.fit:prepare",
-                 finish="xpcs_dash.jobs.kinds.fit:finish"),
+    "nuts": Kind(
+        run="xpcs_dash.jobs.kinds.fit:run_nuts",
+        prepare="xpcs_dash.jobs.kinds.fit:prepare",
+        finish="xpcs_dash.jobs.kinds.fit:finish",
+    ),
     "sleep": Kind(run="xpcs_dash.jobs.kinds.sleep:run"),
 }
 
@@ -52,7 +55,9 @@ def find(kind: str) -> Kind:
     try:
         return KINDS[kind]
     except KeyError:
-        raise UsageError(f"no kind of job is called {kind!r}; there are {', '.join(sorted(KINDS))}.") from None
+        raise UsageError(
+            f"no kind of job is called {kind!r}; there are {', '.join(sorted(KINDS))}."
+        ) from None
 
 
 def resolve(name: str) -> Callable[..., Any]:

@@ -1,0 +1,5 @@
+"""The job behind the button *Sample*."""
+
+
+def warm() -> None:
+    """Import what fits need."""
