@@ -59,7 +59,7 @@ def connect(settings: Settings) -> tuple[Client, Callable[[], None]]:
         threads_per_worker=1,
         processes=True,
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         memory_limit=int(MEMORY_SHARE * psutil.virtual_memory().total / settings.job_workers),
         local_directory=str(settings.state_dir / "dask"),
         silence_logs=40,

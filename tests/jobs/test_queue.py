@@ -1,0 +1,137 @@
+"""What the dispatcher does to the rows, without any Dask."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from types import SimpleNamespace
+
+import pytest
+import sqlalchemy as sa
+
+from xpcs_dash.jobs.client import JobClient
+from xpcs_dash.jobs.queue import MAX_ATTEMPTS, JobQueue
+from xpcs_dash.jobs.registry import KINDS, Kind
+from xpcs_dash.jobs.table import DISPATCHER
+
+
+@pytest.fixture
+def engine(tmp_path):
+    made = sa.create_engine(f"sqlite:///{tmp_path / 'catalogue.sqlite'}")
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def client(engine):
+    return JobClient(SimpleNamespace(engine=engine))
+
+
+@pytest.fixture
+def jobs(engine):
+    return JobQueue(engine)
+
+
+def test_claims_by_priority_then_by_age(client, jobs):
+    low, first, second = (client.submit("sleep", {}, "t", priority=p) for p in (0, 2, 2))
+    assert [jobs.claim().id for _ in range(3)] == [first, second, low]
+    assert jobs.claim() is None
+    assert client.get(first).state == "running"
+    assert client.get(first).attempts == 1
+
+
+def test_reports_reach_the_row_and_a_closed_row_takes_none(client, jobs):
+    job_id = client.submit("sleep", {}, "t")
+    jobs.claim()
+    jobs.mirror(job_id, {"progress": 0.4, "detail": {"r_hat": 1.2}, "message": "warming up", "worker": "h:1"})
+    row = client.get(job_id)
+    assert (row.progress, row.detail, row.message, row.worker) == (0.4, {"r_hat": 1.2}, "warming up", "h:1")
+    assert jobs.end(job_id, "done", result={"fit": "x"})
+    jobs.mirror(job_id, {"progress": 0.1})
+    assert not jobs.end(job_id, "failed", "too late")
+    row = client.get(job_id)
+    assert (row.state, row.progress, row.result) == ("done", 1.0, {"fit": "x"})
+
+
+def test_a_wish_to_stop_is_found_and_keeps_its_sentence(client, jobs):
+    job_id = client.submit("sleep", {}, "t")
+    jobs.claim()
+    client.cancel(job_id)
+    jobs.mirror(job_id, {"progress": 0.5, "message": "sampling"})
+    assert jobs.to_stop() == [job_id]
+    assert client.get(job_id).message == "Stopping…"
+
+
+def test_a_lost_worker_queues_again_until_it_has_happened_too_often(client, jobs):
+    job_id = client.submit("sleep", {}, "t")
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        assert jobs.claim().attempts == attempt
+        state = jobs.requeue(job_id, "the worker process died")
+        assert state == ("queued" if attempt < MAX_ATTEMPTS else "interrupted")
+    assert "the worker process died" in client.get(job_id).message
+    assert client.get(job_id).finished is not None
+    assert client.retry(job_id).attempts == 0
+
+
+def test_an_orderly_stop_does_not_count_as_an_attempt(client, jobs):
+    job_id = client.submit("sleep", {}, "t")
+    for _ in range(MAX_ATTEMPTS + 2):
+        jobs.claim()
+        assert jobs.requeue(job_id, "stopped", counts=False) == "queued"
+    assert client.get(job_id).attempts == 0
+
+
+def test_recovery_never_loses_a_job(client, jobs, monkeypatch):
+    monkeypatch.setitem(KINDS, "once", Kind(run="xpcs_dash.jobs.kinds.sleep:run", restartable=False))
+    again, stopped, once = (
+        client.submit("sleep", {}, "a"),
+        client.submit("sleep", {}, "b"),
+        client.submit("once", {}, "c"),
+    )
+    for _ in range(3):
+        jobs.claim()
+    client.cancel(stopped)
+    assert sorted(jobs.recover()) == [again, stopped, once]
+    assert [client.get(i).state for i in (again, stopped, once)] == ["queued", "cancelled", "interrupted"]
+    assert jobs.recover() == []
+
+
+def test_only_one_dispatcher_holds_the_list(engine, jobs):
+    assert jobs.acquire()
+    other = JobQueue(engine)
+    assert not other.acquire()
+    assert jobs.beat({"workers": []})
+    jobs.release()
+    assert other.acquire()
+    assert not jobs.beat({})
+
+
+def test_the_lease_of_a_dead_process_is_taken_at_once(engine, jobs):
+    assert jobs.acquire()
+    with engine.begin() as connection:
+        connection.execute(DISPATCHER.update().values(host=socket.gethostname(), pid=_free_pid()))
+    assert JobQueue(engine).acquire()
+
+
+def test_the_lease_of_a_silent_process_elsewhere_runs_out(engine, jobs):
+    assert jobs.acquire()
+    other = JobQueue(engine)
+    with engine.begin() as connection:
+        connection.execute(DISPATCHER.update().values(host="elsewhere", pid=os.getpid()))
+    assert not other.acquire()
+    with engine.begin() as connection:
+        connection.execute(DISPATCHER.update().values(beat=time.time() - 60))
+    assert other.acquire()
+
+
+def _free_pid() -> int:
+    pid = 4_000_000
+    while True:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return pid
+        except PermissionError:
+            pass
+        pid -= 1
