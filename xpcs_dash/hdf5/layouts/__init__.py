@@ -1,0 +1,47 @@
+"""The file layouts, one module each.
+
+A layout is a module with ``NAME``, ``TITLE``, ``recognise(h5) -> bool`` (cheap, and true for its own files only) and
+``read(source) -> RawResult``. To add one, write the module and name it in `LAYOUTS`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import h5py
+
+from xpcs_dash.errors import UnknownLayout
+from xpcs_dash.hdf5.layouts import aps_nexus
+from xpcs_dash.hdf5.records import OpenFile, RawResult
+
+__all__ = ["LAYOUTS", "Layout", "find_layout"]
+
+
+class Layout(Protocol):
+    """What a layout module offers."""
+
+    @property
+    def NAME(self) -> str: ...  # noqa: D102
+    @property
+    def TITLE(self) -> str: ...  # noqa: D102
+
+    def recognise(self, h5: h5py.File) -> bool: ...  # noqa: D102
+
+    def read(self, source: OpenFile) -> RawResult: ...  # noqa: D102
+
+
+LAYOUTS: tuple[Layout, ...] = (aps_nexus,)
+
+
+def find_layout(source: OpenFile) -> Layout:
+    """The layout of an open file.
+
+    Raises
+    ------
+    UnknownLayout
+        With what the file seems to be instead.
+    """
+    for layout in LAYOUTS:
+        if layout.recognise(source.h5):
+            return layout
+    raise UnknownLayout(source.path, "none of the layouts that we read", "give an XPCS result file")

@@ -1,0 +1,166 @@
+"""Reading of the arrays that are not read when a file is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from xpcs_dash.errors import UnreadableFile
+from xpcs_dash.hdf5.access import decode
+from xpcs_dash.hdf5.records import Stored, TwoTimeRecord
+from xpcs_dash.hdf5.schemas import frozen_array
+
+__all__ = ["flat_metadata", "map_key", "read_block", "read_matrix", "read_plane", "read_stored", "time_axis"]
+
+
+def _select(h5: h5py.File, name: str, selection: Any, path: Path) -> NDArray[Any]:
+    try:
+        return np.asarray(h5[name][selection])
+    except (KeyError, OSError, RuntimeError, ValueError, TypeError) as err:
+        reason = " ".join(str(err).split())
+        raise UnreadableFile(
+            path,
+            f"{name} cannot be read ({reason[:160]})",
+            "it may be damaged: copy it again",
+            transient=True,
+        ) from None
+
+
+def read_stored(h5: h5py.File, stored: Stored, path: Path) -> NDArray[Any]:
+    """Read an array that a layout described."""
+    dataset = _select(h5, stored.path, (), path)
+    array = dataset.reshape(stored.shape[::-1] if stored.transpose else stored.shape)
+    if stored.transpose:
+        array = array.T
+    array = array != 0 if stored.dtype == "bool" else array
+    return frozen_array(np.ascontiguousarray(array), np.dtype(stored.dtype))
+
+
+def map_key(h5: h5py.File, map_hash: str | None, *maps: Stored | None) -> str | None:
+    """Key under which files share what was computed from their label maps; None where they carry no hash.
+
+    The hash is opaque text that a careless copy could carry along, so shapes and stored sizes take part.
+    """
+    if map_hash is None:
+        return None
+    parts = [map_hash]
+    for stored in maps:
+        if stored is not None:
+            dataset = h5[stored.path]
+            parts.append(f"{stored.path}:{dataset.shape}:{dataset.id.get_storage_size()}")
+    return "|".join(parts)
+
+
+def time_axis(int_t: NDArray[np.float64], step_s: float | None) -> NDArray[np.float64]:
+    """Replace the frame numbers of row 0 by seconds.
+
+    Parameters
+    ----------
+    int_t : (2, n) as stored; float32 frame numbers repeat above 2^24, so they are counted anew where they are plain.
+    step_s : seconds from sample to sample; None where row 0 holds seconds already.
+    """
+    if step_s is None:
+        return int_t
+    index = int_t[0]
+    n = index.size
+    counted = np.arange(n, dtype=np.float64)
+    start = float(index[0]) if n and np.isfinite(index[0]) else 0.0
+    plain = (
+        n == 0
+        or not np.all(np.isfinite(index))
+        or bool(np.allclose(index - start, counted, rtol=1e-6, atol=0.5))
+    )
+    return frozen_array(np.stack(((counted if plain else index - start) * step_s, int_t[1])), np.float64)
+
+
+def _upper(block: NDArray[Any], record: TwoTimeRecord) -> NDArray[np.float32]:
+    """The upper triangle of a stored matrix whatever half the file holds."""
+    values = np.asarray(block, dtype=np.float32)
+    if record.flipped:
+        values = values[::-1]
+    if record.populated == "lower":
+        values = values.T
+    values = np.triu(values)
+    if record.baseline == 0.0:
+        values[np.triu_indices(values.shape[0])] += np.float32(1.0)
+    return values
+
+
+def read_matrix(h5: h5py.File, record: TwoTimeRecord, position: int, path: Path) -> NDArray[np.float32]:
+    """(N, N) float32 upper triangle with the diagonal of the matrix at ``position``; uncorrelated frames give 1."""
+    matrix = record.matrices[position]
+    selection: Any = ()
+    if matrix.plane is not None:
+        selection = (Ellipsis, *matrix.plane) if matrix.last else (*matrix.plane, Ellipsis)
+    values = _select(h5, matrix.path, selection, path)
+    if values.shape != record.shape:
+        raise UnreadableFile(
+            path, f"{matrix.path}: expected shape {record.shape}, found {values.shape}", "process it again"
+        )
+    return frozen_array(np.ascontiguousarray(_upper(values, record)), np.float32)
+
+
+def read_block(
+    h5: h5py.File, record: TwoTimeRecord, position: int, rows: slice, cols: slice, path: Path
+) -> NDArray[np.float32]:
+    """A block of the full matrix, float32; only the parts of the file that it needs are read."""
+    n = record.shape[0]
+    r0, r1, _ = slice(rows.start, rows.stop).indices(n)
+    c0, c1, _ = slice(cols.start, cols.stop).indices(n)
+    matrix = record.matrices[position]
+    if matrix.plane is not None or record.flipped or record.populated == "lower" or record.baseline == 0.0:
+        upper = read_matrix(h5, record, position, path)
+        above = upper[r0:r1, c0:c1]
+        below = upper[c0:c1, r0:r1].T
+    else:
+        empty = np.zeros((max(0, r1 - r0), max(0, c1 - c0)), dtype=np.float32)
+        # above the diagonal the block itself holds values, below it the mirrored one
+        above = _select(h5, matrix.path, np.s_[r0:r1, c0:c1], path) if r0 < c1 else empty
+        below = _select(h5, matrix.path, np.s_[c0:c1, r0:r1], path).T if c0 < r1 else empty
+    over = np.arange(r0, r1)[:, None] <= np.arange(c0, c1)[None, :]
+    return np.where(over, above, below).astype(np.float32, copy=False)
+
+
+def read_plane(h5: h5py.File, name: str, index: int, path: Path) -> NDArray[np.float32]:
+    """One delay of the per-pixel G2: (3, H, W) float32."""
+    return frozen_array(_select(h5, name, index, path), np.float32)
+
+
+def flat_metadata(h5: h5py.File, group: str, longest: int = 4) -> dict[str, tuple[Any, str]]:
+    """Scalars and short lists under ``group`` as name → (value, unit)."""
+    found: dict[str, tuple[Any, str]] = {}
+    root = h5.get(group)
+    if not isinstance(root, h5py.Group):
+        return found
+
+    def visit(name: str, item: Any) -> None:
+        if not isinstance(item, h5py.Dataset) or item.shape is None or item.size > longest:
+            return
+        try:
+            value = item[()]
+            unit = decode(item.attrs.get("units", item.attrs.get("unit", "")))
+        except (OSError, RuntimeError, TypeError, ValueError):
+            return
+        found[f"{group}/{name}"] = (_plain(value), unit)
+
+    root.visititems(visit)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Python number, text or list of them."""
+    array = np.asarray(value)
+    if array.size == 1:
+        item = array.reshape(-1)[0]
+        return (
+            decode(item)
+            if isinstance(item, bytes | str)
+            else item.item()
+            if hasattr(item, "item")
+            else decode(item)
+        )
+    return [_plain(item) for item in array.reshape(-1)]

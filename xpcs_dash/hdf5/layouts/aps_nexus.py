@@ -1,0 +1,270 @@
+"""The present APS 8-ID result layout: ``/xpcs/{qmap,multitau,twotime,temporal_mean,spatial_mean}`` and ``/entry``."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from xpcs_dash.errors import IncompleteFile, SchemaError
+from xpcs_dash.hdf5.access import Reader, parse_time
+from xpcs_dash.hdf5.layouts import aps_entry
+from xpcs_dash.hdf5.records import BinTable, OpenFile, RawResult, StoredMatrix, TwoTimeRecord
+
+NAME = "aps_nexus"
+TITLE = "APS 8-ID NeXus result"
+
+_QMAP = "/xpcs/qmap"
+_MULTITAU = "/xpcs/multitau"
+_TWOTIME = "/xpcs/twotime"
+_G2 = f"{_MULTITAU}/normalized_g2"
+_C2 = f"{_TWOTIME}/correlation_map"
+
+
+def recognise(h5: h5py.File) -> bool:
+    """True for the present layout; the older dialects keep results directly under ``/xpcs`` or ``/exchange``."""
+    return _MULTITAU in h5 or _TWOTIME in h5 or f"{_QMAP}/dynamic_roi_map" in h5
+
+
+def read(source: OpenFile) -> RawResult:
+    """Read header and 1-D data; big arrays are described, not read.
+
+    Raises
+    ------
+    IncompleteFile
+        Where a required dataset is missing or malformed.
+    """
+    reader = Reader(source)
+    kinds = tuple(kind for kind, name in (("multitau", _G2), ("twotime", _C2)) if reader.has(name))
+    if not kinds:
+        raise IncompleteFile(
+            source.path,
+            "it holds neither a multi-tau g2 nor two-time matrices",
+            "wait until the correlation has finished or process it again",
+            transient=True,
+        )
+    warnings: list[str] = []
+    dynamic = read_bins(reader, _QMAP, "dynamic")
+    static = read_bins(reader, _QMAP, "static") if reader.has(f"{_QMAP}/static_v_list_dim0") else None
+    maps = {
+        name: reader.stored(f"{_QMAP}/{stored}", dtype)
+        for name, stored, dtype in (
+            ("dqmap", "dynamic_roi_map", "int32"),
+            ("sqmap", "static_roi_map", "int32"),
+            ("mask", "mask", "bool"),
+        )
+    }
+    shape = _common_shape(reader, maps)
+    saxs_2d = reader.stored("/xpcs/temporal_mean/scattering_2d", "float32", shape, transposable=True)
+    if shape is None and saxs_2d is not None:
+        shape = (saxs_2d.shape[0], saxs_2d.shape[1])
+    warnings += [f"{_QMAP} has no {name}" for name, stored in maps.items() if stored is None]
+    geometry = aps_entry.read_geometry(reader, _QMAP, shape)
+    averaged = reader.texts("/xpcs/average/file_list")
+    entry = aps_entry.read_entry(reader)
+    if entry.frame_time_s is None:
+        raise reader.missing(f"{aps_entry.DETECTOR}/frame_time")
+    multitau = _read_multitau(reader, dynamic.n) if "multitau" in kinds else {}
+    int_t, n_frames = _read_int_t(reader)
+    config = _MULTITAU if "multitau" in kinds else _TWOTIME
+    return RawResult(
+        layout=NAME,
+        kinds=kinds,
+        dynamic=dynamic,
+        static=static,
+        geometry=geometry.geometry,
+        detector_shape=shape,
+        map_hash=reader.attribute(_QMAP, "hash"),
+        saxs_1d=_static_vector(reader, static),
+        segments=_segments(reader, static),
+        saxs_2d=saxs_2d,
+        int_t=int_t,
+        n_frames=n_frames,
+        twotime=_read_twotime(reader, entry.frame_time_s, dynamic.n) if "twotime" in kinds else None,
+        frame_time_s=entry.frame_time_s,
+        exposure_s=entry.exposure_s,
+        stride_frame=reader.factor(f"{config}/config/stride_frame"),
+        avg_frame=reader.factor(f"{config}/config/avg_frame"),
+        averaged_from=averaged,
+        start_time=parse_time(reader.text("/entry/start_time")),
+        end_time=parse_time(reader.text("/entry/end_time")),
+        sample=entry.sample,
+        scan=entry.scan,
+        temperature_k=entry.temperature_k,
+        raw_path=reader.text("/xpcs/rawdata_path"),
+        metadata_groups=("/entry", f"{_MULTITAU}/config", f"{_TWOTIME}/config"),
+        geometry_mismatch=geometry.mismatch,
+        warnings=(*warnings, *geometry.warnings),
+        **maps,
+        **multitau,
+    )
+
+
+def read_bins(reader: Reader, group: str, which: str) -> BinTable:
+    """Read one partition of a q-map group: ``which`` is "dynamic" or "static"."""
+    if not reader.has(group):
+        raise IncompleteFile(
+            reader.path,
+            f"the q-map {group} is missing, so its curves belong to no q",
+            "process the file again",
+        )
+    axis0 = reader.vector(f"{group}/{which}_v_list_dim0")
+    axis1 = reader.optional_vector(f"{group}/{which}_v_list_dim1")
+    axis1 = np.zeros(1) if axis1 is None or axis1.size == 0 else axis1
+    if axis0.size == 0:
+        raise reader.wrong(f"{group}/{which}_v_list_dim0", "at least one q-bin", "none")
+    for number, axis in ((0, axis0), (1, axis1)):
+        if not np.all(np.isfinite(axis)):
+            raise reader.wrong(f"{group}/{which}_v_list_dim{number}", "finite bin centres", "NaN or infinity")
+    num_pts = _num_pts(reader, group, which, axis0.size, axis1.size)
+    mapping = f"{group}/{which}_index_mapping"
+    cells = reader.integers(mapping) if reader.has(mapping) else np.arange(num_pts[0] * num_pts[1])
+    names, units = _axis_names(reader, group, which)
+    try:
+        return BinTable(num_pts, axis0, axis1, cells, names, units)
+    except SchemaError as err:
+        raise reader.wrong(f"{group}/{which}_{err.field}", err.expected, err.found) from None
+
+
+def _num_pts(reader: Reader, group: str, which: str, n0: int, n1: int) -> tuple[int, int]:
+    """The grid; older files hold one number, and the axes decide where nothing is stored."""
+    name = f"{group}/{which}_num_pts"
+    if not reader.has(name):
+        return n0, n1
+    stored = reader.integers(name)
+    if (stored.size == 1 and stored[0] in (n0, n0 * n1)) or tuple(stored) == (n0, n1):
+        return n0, n1
+    raise reader.wrong(name, f"[{n0}, {n1}], the lengths of the axes", str(stored.tolist()))
+
+
+def _axis_names(reader: Reader, group: str, which: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    names = reader.texts(f"{group}/map_names")
+    units = reader.texts(f"{group}/map_units")
+    if len(names) != 2 or len(units) != 2:
+        axes = [f"{group}/{which}_v_list_dim{i}" for i in (0, 1)]
+        names = tuple(
+            reader.attribute(axis, "name") or default
+            for axis, default in zip(axes, ("q", "phi"), strict=True)
+        )
+        units = tuple(
+            reader.attribute(axis, "unit") or default
+            for axis, default in zip(axes, ("Å⁻¹", "deg"), strict=True)
+        )
+    return (names[0], names[1]), (units[0], units[1])
+
+
+def _common_shape(reader: Reader, maps: dict[str, object]) -> tuple[int, int] | None:
+    shapes = {name: stored.shape for name, stored in maps.items() if stored is not None}  # type: ignore[attr-defined]
+    if len(set(shapes.values())) > 1:
+        text = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise reader.wrong(_QMAP, "maps of one shape", text)
+    return next(iter(shapes.values()), None)
+
+
+def _read_multitau(reader: Reader, n_q: int) -> dict[str, NDArray[np.float64] | str | None]:
+    delays = reader.vector(f"{_MULTITAU}/delay_list")
+    if delays.size == 0 or not np.all(np.isfinite(delays)) or delays[0] < 0 or np.any(np.diff(delays) <= 0):
+        found = "none" if delays.size == 0 else "delays that repeat, fall, or are not numbers"
+        raise reader.wrong(f"{_MULTITAU}/delay_list", "rising delays in frames", found)
+    shape = (delays.size, n_q)
+    partial = reader.first(f"{_G2}_partial", f"{_G2}_segments")
+    out: dict[str, NDArray[np.float64] | str | None] = {
+        "delay_frames": delays,
+        "g2": reader.shaped(_G2, shape),
+        "g2_err": reader.shaped(f"{_G2}_err", shape, required=False),
+        "unnormalized_g2": _unnormalized(reader, delays.size),
+    }
+    if partial is not None:
+        stored = reader.numbers(partial)
+        if stored.ndim != 3 or stored.shape[1:] != shape:
+            raise reader.wrong(partial, f"shape (segments, {shape[0]}, {shape[1]})", f"shape {stored.shape}")
+        out["partial_g2"] = stored
+        out["partial_g2_err"] = reader.shaped(f"{partial}_err", stored.shape, required=False)
+        out["partial_labels"] = reader.optional_vector(f"{partial}_labels", stored.shape[0])
+    return out
+
+
+def _unnormalized(reader: Reader, n_delay: int) -> str | None:
+    """The per-pixel G2: a dataset here, or in older files an external link that may lead nowhere."""
+    for name in (f"{_MULTITAU}/unnormalized_G2", f"{_MULTITAU}/unnormalized_g2"):
+        shape = reader.shape(name) if reader.has(name) else None
+        if shape is not None and len(shape) == 4 and shape[:2] == (n_delay, 3):
+            return name
+    return None
+
+
+def _read_int_t(reader: Reader) -> tuple[object, int | None]:
+    name = "/xpcs/spatial_mean/intensity_vs_time"
+    shape = reader.shape(name)
+    if shape is None:
+        return None, None
+    if len(shape) == 1:
+        return None, int(shape[0])
+    stored = reader.stored(name, "float64")
+    if stored is None or stored.shape[0] != 2:
+        raise reader.wrong(name, "shape (2, frames)", f"shape {shape}")
+    return stored, int(stored.shape[1])
+
+
+def _static_vector(reader: Reader, static: BinTable | None) -> NDArray[np.float64] | None:
+    name = "/xpcs/temporal_mean/scattering_1d"
+    return reader.optional_vector(name, static.n if static is not None else None)
+
+
+def _segments(reader: Reader, static: BinTable | None) -> NDArray[np.float64] | None:
+    name = "/xpcs/temporal_mean/scattering_1d_segments"
+    stored = reader.optional(name)
+    if stored is None:
+        return None
+    while stored.ndim > 2 and stored.shape[0] == 1:
+        stored = stored[0]
+    if stored.ndim != 2 or (static is not None and stored.shape[1] != static.n):
+        n = "static bins" if static is None else static.n
+        raise reader.wrong(name, f"shape (segments, {n})", f"shape {stored.shape}")
+    return stored
+
+
+def _read_twotime(reader: Reader, frame_time_s: float, n_q: int) -> TwoTimeRecord:
+    """The matrices are numbered in the order of processing; ``processed_bins`` says which q-bin each one is."""
+    try:
+        names = sorted(name for name in reader.h5[_C2] if name.startswith("c2_") and name[3:].isdigit())
+    except (TypeError, AttributeError, RuntimeError):
+        raise reader.wrong(_C2, "a group of matrices", "something else") from None
+    if not names:
+        raise reader.missing(f"{_C2}/c2_00001")
+    names.sort(key=lambda name: int(name[3:]))
+    processed = reader.integers(f"{_TWOTIME}/processed_bins")
+    positions = [int(name[3:]) - 1 for name in names]
+    if positions[-1] >= processed.size or positions[0] < 0:
+        raise reader.wrong(f"{_TWOTIME}/processed_bins", f"a bin for {names[-1]}", f"{processed.size} bins")
+    if processed.min() < 1 or processed.max() > n_q:
+        raise reader.wrong(f"{_TWOTIME}/processed_bins", f"bins 1 to {n_q}", f"{processed.tolist()[:8]}")
+    shape = reader.shape(f"{_C2}/{names[0]}") or ()
+    if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
+        raise reader.wrong(f"{_C2}/{names[0]}", "a square matrix", f"shape {shape}")
+    n = shape[0]
+    g2 = _by_position(reader, f"{_TWOTIME}/normalized_g2", processed.size, positions, 2)
+    segments = _by_position(reader, f"{_TWOTIME}/normalized_g2_segments", processed.size, positions, 3)
+    if g2 is not None and g2.shape[0] != n:
+        raise reader.wrong(f"{_TWOTIME}/normalized_g2", f"{n} delays, as the matrices", f"{g2.shape[0]}")
+    stride = reader.factor(f"{_TWOTIME}/config/stride_frame")
+    averaged = reader.factor(f"{_TWOTIME}/config/avg_frame")
+    return TwoTimeRecord(
+        bins=tuple(int(processed[p]) for p in positions),
+        matrices=tuple(StoredMatrix(f"{_C2}/{name}") for name in names),
+        shape=(n, n),
+        dt_s=frame_time_s * stride * averaged,
+        g2=g2,
+        g2_segments=segments,
+    )
+
+
+def _by_position(
+    reader: Reader, name: str, n_processed: int, positions: list[int], ndim: int
+) -> NDArray[np.float64] | None:
+    stored = reader.optional(name)
+    if stored is None:
+        return None
+    if stored.ndim != ndim or stored.shape[-1] != n_processed:
+        raise reader.wrong(name, f"{ndim} axes, the last of length {n_processed}", f"shape {stored.shape}")
+    return stored[..., positions]

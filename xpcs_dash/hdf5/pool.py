@@ -1,0 +1,244 @@
+"""HDF5ConnectionPool: short-lived, non-locking read handles shared among the reads of one view."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+
+from xpcs_dash.errors import UnreadableFile
+from xpcs_dash.hdf5.records import FileKey, file_key
+
+__all__ = ["HDF5ConnectionPool", "PoolStatistics", "default_pool"]
+
+
+@dataclass
+class _Handle:
+    h5: h5py.File
+    leases: int = 0
+    last_used: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True)
+class PoolStatistics:
+    """Counts since the pool was made, and what it holds now."""
+
+    opened: int
+    shared: int
+    open_now: int
+    leased_now: int
+
+
+class HDF5ConnectionPool:
+    """Read handles keyed by what the file is, not by its name.
+
+    A handle is opened with ``locking=False``, so a writer is never blocked, and is keyed by path, inode, modification
+    time and size, so a replaced or rewritten file is never served from an old handle. Handles that nobody uses are
+    closed after ``idle_s`` seconds; all methods may be called from any thread.
+
+    Parameters
+    ----------
+    idle_s : seconds that an unused handle stays open for the next read of the same view.
+    limit : most unused handles kept at any time.
+    """
+
+    def __init__(self, idle_s: float = 3.0, limit: int = 16) -> None:
+        self.idle_s = float(idle_s)
+        self.limit = int(limit)
+        self._changed = threading.Condition()
+        self._handles: dict[FileKey, _Handle] = {}
+        self._opening: set[Path] = set()
+        self._janitor: threading.Thread | None = None
+        self._opened = self._shared = 0
+
+    @contextmanager
+    def open(self, path: str | Path, expected: FileKey | None = None) -> Iterator[h5py.File]:
+        """Lease a handle for reading; do not close it.
+
+        Parameters
+        ----------
+        path : file to read.
+        expected : the contents the caller means; another file under the same name is refused.
+
+        Raises
+        ------
+        UnreadableFile
+            No such file, not HDF5, truncated, or no longer the file that ``expected`` names.
+        """
+        handle, key = self._lease(Path(path), expected)
+        try:
+            yield handle.h5
+        finally:
+            self._release(key, handle)
+
+    def _lease(self, path: Path, expected: FileKey | None) -> tuple[_Handle, FileKey]:
+        while True:
+            key = file_key(path)
+            if expected is not None and key != expected:
+                raise UnreadableFile(
+                    path, "it was replaced after it had been opened", "open it again", transient=True
+                )
+            with self._changed:
+                if key.path in self._opening:
+                    self._changed.wait(1.0)
+                    continue
+                handle = self._handles.get(key)
+                if handle is not None:
+                    handle.leases += 1
+                    self._shared += 1
+                    return handle, key
+                self._drop_stale(key)
+                self._opening.add(key.path)
+            try:
+                h5 = _open_for_reading(key.path)
+            except BaseException:
+                with self._changed:
+                    self._opening.discard(key.path)
+                    self._changed.notify_all()
+                raise
+            with self._changed:
+                self._opening.discard(key.path)
+                handle = _Handle(h5, leases=1)
+                self._handles[key] = handle
+                self._opened += 1
+                self._changed.notify_all()
+            return handle, key
+
+    def _drop_stale(self, key: FileKey) -> None:
+        """Close handles of earlier contents of the same file (lock held).
+
+        HDF5 keeps one view of a file for each inode within a process: while an old handle of a file that was
+        rewritten in place is open, a new one would see its old metadata. Reads are short, so wait for them.
+        """
+        deadline = time.monotonic() + 10.0
+        while True:
+            stale = [k for k in self._handles if k != key and (k.path == key.path or k.inode == key.inode)]
+            for old in stale:
+                if self._handles[old].leases == 0:
+                    self._close(old)
+            busy = [k for k in stale if k in self._handles and k.inode == key.inode]
+            if not busy:
+                return
+            if not self._changed.wait(max(0.0, deadline - time.monotonic())):
+                raise UnreadableFile(
+                    key.path, "it was rewritten while it was being read", "try again", transient=True
+                )
+
+    def _release(self, key: FileKey, handle: _Handle) -> None:
+        with self._changed:
+            handle.leases -= 1
+            handle.last_used = time.monotonic()
+            if handle.leases == 0:
+                if self.idle_s <= 0:
+                    self._close(key)
+                else:
+                    idle = sorted(
+                        (h.last_used, i, k) for i, (k, h) in enumerate(self._handles.items()) if h.leases == 0
+                    )
+                    for _, _, old in idle[: max(0, len(idle) - self.limit)]:
+                        self._close(old)
+                    self._start_janitor()
+            self._changed.notify_all()
+
+    def _close(self, key: FileKey) -> None:
+        handle = self._handles.pop(key, None)
+        if handle is not None:
+            with suppress(Exception):  # a file that vanished under us has nothing to flush
+                handle.h5.close()
+
+    def _start_janitor(self) -> None:
+        if self._handles and (self._janitor is None or not self._janitor.is_alive()):
+            self._janitor = threading.Thread(target=self._sweep, name="hdf5-pool", daemon=True)
+            self._janitor.start()
+
+    def _sweep(self) -> None:
+        """Close idle handles; ends when there is none, so an unused pool has no thread."""
+        with self._changed:
+            while self._handles:
+                now = time.monotonic()
+                waits = []
+                for key, handle in list(self._handles.items()):
+                    rest = self.idle_s - (now - handle.last_used)
+                    if handle.leases == 0 and rest <= 0:
+                        self._close(key)
+                    else:
+                        waits.append(rest if handle.leases == 0 else self.idle_s)
+                if waits:
+                    self._changed.wait(max(0.02, min(waits)))
+            self._janitor = None
+
+    def close(self) -> None:
+        """Close every handle that nobody is reading from now."""
+        with self._changed:
+            for key in [k for k, h in self._handles.items() if h.leases == 0]:
+                self._close(key)
+            self._changed.notify_all()
+
+    def stats(self) -> PoolStatistics:
+        """Opens, leases that shared an open handle, and handles open now."""
+        with self._changed:
+            return PoolStatistics(
+                opened=self._opened,
+                shared=self._shared,
+                open_now=len(self._handles),
+                leased_now=sum(h.leases > 0 for h in self._handles.values()),
+            )
+
+
+def _open_for_reading(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r", locking=False)
+    except (OSError, RuntimeError, ValueError) as err:
+        raise _explain(path, err) from None
+
+
+def _explain(path: Path, err: Exception) -> UnreadableFile:
+    """Turn the library's message into a sentence; waiting helps where the file may still be growing."""
+    text = str(err)
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(8)
+    except OSError as failure:
+        reason = failure.strerror or str(failure)
+        return UnreadableFile(path, f"it cannot be opened ({reason})", "check your rights", transient=True)
+    if not head:
+        return UnreadableFile(path, "the file is empty", "wait until it has been written", transient=True)
+    if "truncated" in text:
+        return UnreadableFile(
+            path, "the file is truncated", "wait until it has been written or copy it again", transient=True
+        )
+    if head != b"\x89HDF\r\n\x1a\n":
+        zero = not head.strip(b"\0")
+        return UnreadableFile(
+            path,
+            "this is not an HDF5 file" if not zero else "the file starts with zeros and is not HDF5 yet",
+            "give the path of an HDF5 result file" if not zero else "wait until it has been written",
+            transient=zero,
+        )
+    if "locked" in text or "lock file" in text or "open for write" in text:
+        return UnreadableFile(
+            path, "a program is writing this file", "wait until it has finished", transient=True
+        )
+    return UnreadableFile(
+        path,
+        f"the HDF5 file is damaged or unfinished ({text.splitlines()[0] if text else type(err).__name__})",
+        "wait until it has been written or copy it again",
+        transient=True,
+    )
+
+
+_DEFAULT: list[HDF5ConnectionPool] = []
+_DEFAULT_LOCK = threading.Lock()
+
+
+def default_pool() -> HDF5ConnectionPool:
+    """The pool of callers that bring none, as scripts do; made on first use."""
+    with _DEFAULT_LOCK:
+        if not _DEFAULT:
+            _DEFAULT.append(HDF5ConnectionPool())
+        return _DEFAULT[0]

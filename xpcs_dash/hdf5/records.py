@@ -1,0 +1,318 @@
+"""What a layout hands over: frozen records, the same for every file layout."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xpcs_dash.errors import SchemaError, UnreadableFile, UsageError
+from xpcs_dash.hdf5.schemas import GeometryMetadata, frozen_array
+
+__all__ = [
+    "BinTable",
+    "FileKey",
+    "OpenFile",
+    "RawResult",
+    "Stored",
+    "StoredMatrix",
+    "TwoTime",
+    "TwoTimeRecord",
+    "file_key",
+]
+
+
+@dataclass(frozen=True)
+class FileKey:
+    """Identity of the contents of a file: a replaced or rewritten file has another key."""
+
+    path: Path
+    inode: int
+    mtime_ns: int
+    size: int
+
+    @cached_property
+    def token(self) -> str:
+        """Sixteen hexadecimal digits for URLs and cache keys."""
+        text = f"{self.path}\0{self.inode}\0{self.mtime_ns}\0{self.size}"
+        return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=8).hexdigest()
+
+
+def file_key(path: str | Path) -> FileKey:
+    """Stat a file.
+
+    Raises
+    ------
+    UnreadableFile
+        Where there is no such file, or it is a directory.
+    """
+    path = Path(path)
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        raise UnreadableFile(path, "there is no such file", "check the path") from None
+    except (OSError, ValueError) as err:
+        reason = getattr(err, "strerror", None) or str(err)
+        raise UnreadableFile(
+            path, f"it cannot be looked at ({reason})", "check the path and your rights"
+        ) from None
+    if not path.is_file():
+        kind = "a directory" if path.is_dir() else "not a regular file"
+        raise UnreadableFile(path, f"this is {kind}", "give the path of an HDF5 result file")
+    return FileKey(path.absolute(), stat.st_ino, stat.st_mtime_ns, stat.st_size)
+
+
+@dataclass(frozen=True)
+class OpenFile:
+    """An open file as a layout sees it."""
+
+    path: Path
+    key: FileKey
+    h5: h5py.File
+
+
+@dataclass(frozen=True, eq=False)
+class BinTable:
+    """One partition of the detector: the full grid and which of its cells hold pixels.
+
+    Column k of a compressed array belongs to label k + 1 of the label map and to cell ``index_mapping[k]`` of the
+    grid, from which its q and φ follow. Cells without pixels have no label and no column.
+
+    Parameters
+    ----------
+    num_pts : (n0, n1), bins along the two axes.
+    axis0, axis1 : (n0,), (n1,) float64, centres along the axes, empty bins included.
+    index_mapping : (n,) int64, 0-based flat cell of each label.
+    names, units : of the two axes.
+    """
+
+    num_pts: tuple[int, int]
+    axis0: NDArray[np.float64]
+    axis1: NDArray[np.float64]
+    index_mapping: NDArray[np.int64]
+    names: tuple[str, str] = ("q", "phi")
+    units: tuple[str, str] = ("Å⁻¹", "deg")
+
+    def __post_init__(self) -> None:
+        n0, n1 = (int(n) for n in self.num_pts)
+        object.__setattr__(self, "num_pts", (n0, n1))
+        for name, size in (("axis0", n0), ("axis1", n1)):
+            axis = frozen_array(getattr(self, name), np.float64)
+            if axis.shape != (size,):
+                raise SchemaError("BinTable", name, f"{size} bin centres", f"{axis.size}")
+            object.__setattr__(self, name, axis)
+        cells = frozen_array(self.index_mapping, np.int64)
+        if cells.ndim != 1 or cells.size == 0:
+            raise SchemaError("BinTable", "index_mapping", "at least one bin", "none")
+        if cells.min() < 0 or cells.max() >= n0 * n1:
+            found = int(cells.max() if cells.max() >= n0 * n1 else cells.min())
+            raise SchemaError("BinTable", "index_mapping", f"cells 0 to {n0 * n1 - 1}", f"the cell {found}")
+        if np.unique(cells).size != cells.size:
+            raise SchemaError("BinTable", "index_mapping", "each cell once", "a cell that occurs twice")
+        object.__setattr__(self, "index_mapping", cells)
+
+    @property
+    def n(self) -> int:
+        """Number of bins that hold pixels."""
+        return int(self.index_mapping.size)
+
+    @cached_property
+    def q(self) -> NDArray[np.float64]:
+        """(n,) centre along axis 0 of each label."""
+        return frozen_array(self.axis0[self.index_mapping // self.num_pts[1]], np.float64)
+
+    @cached_property
+    def phi(self) -> NDArray[np.float64]:
+        """(n,) centre along axis 1 of each label."""
+        return frozen_array(self.axis1[self.index_mapping % self.num_pts[1]], np.float64)
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """Text for each label, as ``q=0.00376 Å⁻¹`` or ``q=0.00376 Å⁻¹, φ=-22.5 deg``."""
+        first = [_bin_text(self.names[0], value, self.units[0]) for value in self.q]
+        if self.num_pts[1] <= 1:
+            return first
+        second = [_bin_text(self.names[1], value, self.units[1]) for value in self.phi]
+        return [f"{a}, {b}" for a, b in zip(first, second, strict=True)]
+
+    def cell(self, label: int) -> tuple[int, int]:
+        """Grid cell (i0, i1) of a 1-based label.
+
+        Raises
+        ------
+        UsageError
+            For a label that the map does not have.
+        """
+        if not 1 <= label <= self.n:
+            raise UsageError(f"there is no bin {label}: the map has the bins 1 to {self.n}.")
+        i0, i1 = divmod(int(self.index_mapping[label - 1]), self.num_pts[1])
+        return i0, i1
+
+    def expand(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Put compressed values on the full grid: (…, n) → (…, n0, n1) float64, NaN in empty cells."""
+        values = np.asarray(values, dtype=np.float64)
+        if values.shape[-1:] != (self.n,):
+            raise SchemaError("BinTable", "values", f"{self.n} along the last axis", f"shape {values.shape}")
+        n0, n1 = self.num_pts
+        full = np.full((*values.shape[:-1], n0 * n1), np.nan)
+        full[..., self.index_mapping] = values
+        return full.reshape(*values.shape[:-1], n0, n1)
+
+
+def _bin_text(name: str, value: float, unit: str) -> str:
+    if name == "q":
+        return f"q={value:.5f} {unit}".rstrip()
+    if name == "phi":
+        return f"φ={value:.1f} {unit}".rstrip()
+    digits = 1 if name in ("x", "y") else 3
+    return f"{name}={value:.{digits}f} {unit}".rstrip()
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One big array of the file, read when it is asked for.
+
+    Parameters
+    ----------
+    path : dataset inside the file.
+    shape : of the array as handed out, without leading axes of length 1 and after transposing.
+    dtype : type as handed out; bool means "not zero".
+    transpose : rows and columns are exchanged in the file.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+    transpose: bool = False
+
+
+@dataclass(frozen=True)
+class StoredMatrix:
+    """One two-time matrix in the file: a dataset, or a plane of one."""
+
+    path: str
+    plane: tuple[int, ...] | None = None
+    last: bool = False  # the plane index is the last axis rather than the first
+
+
+@dataclass(frozen=True, eq=False)
+class TwoTimeRecord:
+    """The two-time part of a file.
+
+    Parameters
+    ----------
+    bins : dynamic label of each matrix, in the order of the file.
+    matrices : where each one is.
+    shape : (N, N).
+    dt_s : seconds between neighbouring frames of the matrices, or None if the file does not say.
+    g2 : (N, n) diagonal means by position, or None.
+    g2_segments : (M, n_segments, n) by position, or None.
+    populated : which half the file holds.
+    flipped : the time origin is at the lower left.
+    baseline : what uncorrelated frames give in the file: 1, or 0 where it was subtracted.
+    """
+
+    bins: tuple[int, ...]
+    matrices: tuple[StoredMatrix, ...]
+    shape: tuple[int, int]
+    dt_s: float | None
+    g2: NDArray[np.float64] | None = None
+    g2_segments: NDArray[np.float64] | None = None
+    populated: Literal["upper", "lower", "all"] = "upper"
+    flipped: bool = False
+    baseline: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class TwoTime:
+    """Two-time correlation of one q-bin.
+
+    Parameters
+    ----------
+    label : 1-based label of the dynamic map.
+    c2_upper : (N, N) float32, upper triangle with the diagonal; 0 below it.
+    dt_s : seconds per frame of the matrix, or None.
+    g2 : (N,) stored mean of each diagonal, or None; element 0 is the uncorrected diagonal.
+    g2_segments : (M, n_segments) the same in equal blocks along the diagonal, or None.
+    """
+
+    label: int
+    c2_upper: NDArray[np.float32]
+    dt_s: float | None
+    g2: NDArray[np.float64] | None
+    g2_segments: NDArray[np.float64] | None
+
+    def full(self) -> NDArray[np.float32]:
+        """(N, N) float32 with both halves; the diagonal counts once."""
+        full = self.c2_upper + self.c2_upper.T
+        diagonal = np.arange(full.shape[0])
+        full[diagonal, diagonal] = self.c2_upper[diagonal, diagonal]
+        return full
+
+
+def _no_metadata() -> Mapping[str, tuple[Any, str]]:
+    return {}
+
+
+@dataclass(frozen=True, eq=False)
+class RawResult:
+    """One result file as every layout reports it. What a file does not hold is None or empty, never invented.
+
+    Shapes: n_delay delays, n_q dynamic bins, n_static static bins, n_seg segments, (H, W) detector.
+    """
+
+    layout: str
+    kinds: tuple[str, ...]
+    dynamic: BinTable | None = None
+    static: BinTable | None = None
+    geometry: GeometryMetadata | None = None
+    detector_shape: tuple[int, int] | None = None
+    map_hash: str | None = None
+
+    delay_frames: NDArray[np.float64] | None = None  # (n_delay,)
+    delay_s: NDArray[np.float64] | None = None  # (n_delay,) where the file gives seconds itself
+    g2: NDArray[np.float64] | None = None  # (n_delay, n_q)
+    g2_err: NDArray[np.float64] | None = None
+    partial_g2: NDArray[np.float64] | None = None  # (n_seg, n_delay, n_q), cumulative
+    partial_g2_err: NDArray[np.float64] | None = None
+    partial_labels: NDArray[np.float64] | None = None  # (n_seg,) frames
+
+    saxs_1d: NDArray[np.float64] | None = None  # (n_static,)
+    segments: NDArray[np.float64] | None = None  # (n_seg, n_static)
+
+    saxs_2d: Stored | None = None
+    mask: Stored | None = None
+    dqmap: Stored | None = None
+    sqmap: Stored | None = None
+    int_t: Stored | None = None  # (2, n_frames): index or time, photons per pixel and frame
+    int_t_in_seconds: bool = False
+    unnormalized_g2: str | None = None  # dataset (n_delay, 3, H, W)
+    twotime: TwoTimeRecord | None = None
+
+    frame_time_s: float | None = None  # raw
+    exposure_s: float | None = None
+    stride_frame: int = 1
+    avg_frame: int = 1
+    n_frames: int | None = None
+    averaged_from: tuple[str, ...] = ()
+
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    sample: str | None = None
+    scan: str | None = None
+    temperature_k: float | None = None
+    raw_path: str | None = None
+
+    metadata_groups: tuple[str, ...] = ()
+    metadata: Mapping[str, tuple[Any, str]] = field(default_factory=_no_metadata)
+    geometry_mismatch: tuple[str, ...] = ()
+    intensity_unit: str = "photons/pixel/frame"
+    warnings: tuple[str, ...] = ()
