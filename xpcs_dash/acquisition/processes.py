@@ -1,0 +1,45 @@
+"""What every process of the dashboard does at its start: end with its parent, keep to one thread a library."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+
+#: The array libraries of helper processes stay on one thread: there is a process for each core already.
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+}
+
+
+def end_with_parent(parent: int, sig: int = signal.SIGTERM) -> None:
+    """Ask the kernel for a signal when the parent process dies, however it dies.
+
+    Parameters
+    ----------
+    parent : process id of the parent; if it is gone already this process ends here.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(sig), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def configure_logging(level: str, name: str) -> None:
+    """Log to stderr with the time and the process's name."""
+    logging.basicConfig(
+        level=level.upper(),
+        stream=sys.stderr,
+        format=f"%(asctime)s {name} %(levelname)s %(message)s",
+        datefmt="%Y-%m-%d %H:%M:%S",
+        force=True,
+    )
+    for noisy in ("watchdog", "distributed", "matplotlib"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
