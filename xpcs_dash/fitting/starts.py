@@ -1,0 +1,113 @@
+"""Start values from the data: the best of a grid of decays, with contrast and baseline solved for exactly.
+
+Every model here is linear in contrast and baseline once the shape parameters are given, so a coarse grid of
+shapes costs two matrix products per file and replaces a multi-start of the non-linear fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpcs_dash.fitting.models import ModelSpec
+
+__all__ = ["grid_start"]
+
+FloatArray = NDArray[np.float64]
+
+#: Grid points per shape parameter, by model; coarser where more of them multiply.
+_POINTS: dict[str, dict[str, int]] = {
+    "single": {"tau": 40},
+    "stretched": {"tau": 26, "gamma": 5},
+    "double": {"tau1": 14, "tau2": 14, "gamma1": 1, "gamma2": 1, "f": 3},
+}
+_ROWS = 2048
+
+
+def _candidates(name: str, log: bool, lo: float, hi: float, count: int) -> FloatArray:
+    if hi <= lo:
+        return np.array([lo])
+    if log:
+        # the outermost twentieth of a bound is no place to start from
+        edge = min(3.0, (hi / lo) ** 0.05)
+        return np.geomspace(lo * edge, hi / edge, count)
+    if name.startswith("gamma"):
+        lo, hi = max(lo, 0.35), min(max(hi, 0.35), 1.9)
+        return np.array([np.clip(1.0, lo, hi)]) if count == 1 else np.linspace(lo, max(hi, lo), count)
+    width = hi - lo
+    return np.linspace(lo + 0.25 * width, hi - 0.25 * width, count)
+
+
+def _shapes(spec: ModelSpec, lower: FloatArray, upper: FloatArray) -> FloatArray:
+    """(n_grid, n_par) parameter sets with contrast 1 and baseline 0."""
+    names = [n for n in spec.names if n not in ("contrast", "baseline")]
+    points = _POINTS.get(spec.name, {})
+    axes = [
+        _candidates(n, spec[n].log, lower[spec.index(n)], upper[spec.index(n)], points.get(n, 5))
+        for n in names
+    ]
+    mesh = np.meshgrid(*axes, indexing="ij")
+    out = np.zeros((mesh[0].size, len(spec.names)))
+    out[:, spec.index("contrast")] = 1.0
+    for name, values in zip(names, mesh, strict=True):
+        out[:, spec.index(name)] = values.ravel()
+    if spec.ordered:
+        first, second = (out[:, spec.index(n)] for n in spec.ordered)
+        keep = first < second
+        if keep.any():
+            out = out[keep]
+    return out
+
+
+def grid_start(
+    spec: ModelSpec,
+    t: FloatArray,
+    y: FloatArray,
+    weight: FloatArray,
+    lower: FloatArray,
+    upper: FloatArray,
+    start: Mapping[str, Any],
+) -> FloatArray:
+    """Best grid point of each curve.
+
+    Parameters
+    ----------
+    t : (n_t,) delays in s, common to all curves.
+    y, weight : (n_c, n_t) data and 1/σ; weight 0 leaves a point out.
+    lower, upper : (n_c, n_par) bounds; equal where a parameter is fixed.
+    start : values asked for, each a number or (n_c,).
+
+    Returns
+    -------
+    (n_c, n_par) parameter values inside the bounds.
+    """
+    lo, hi = lower.copy(), upper.copy()
+    for name, value in start.items():
+        k = spec.index(name)
+        lo[:, k] = hi[:, k] = np.clip(value, lower[:, k], upper[:, k])
+    # one grid for all curves; bounds that differ from curve to curve are respected by the final clip
+    shapes = _shapes(spec, lo.min(axis=0), hi.max(axis=0))
+    basis = spec.evaluate(t, shapes).T  # (n_t, n_grid)
+    square = basis * basis
+    ic, ib = spec.index("contrast"), spec.index("baseline")
+    out = np.empty_like(lower)
+    for first in range(0, len(y), _ROWS):
+        rows = slice(first, first + _ROWS)
+        w2 = weight[rows] ** 2
+        ym = y[rows] - 1.0  # numbers near zero: the sums below subtract
+        sw, sy = w2.sum(1)[:, None], (w2 * ym).sum(1)[:, None]
+        se, see, sey = w2 @ basis, w2 @ square, (w2 * ym) @ basis
+        with np.errstate(divide="ignore", invalid="ignore"):
+            contrast = (sw * sey - se * sy) / (sw * see - se * se)
+            contrast = np.clip(np.nan_to_num(contrast, nan=0.0), lo[rows, ic, None], hi[rows, ic, None])
+            base = np.nan_to_num((sy - contrast * se) / sw, nan=0.0)
+            base = np.clip(base, lo[rows, ib, None] - 1.0, hi[rows, ib, None] - 1.0)
+        cost = contrast * (contrast * see + 2.0 * (base * se - sey)) + base * (base * sw - 2.0 * sy)
+        best = np.argmin(cost, axis=1)
+        take = np.arange(len(best))
+        out[rows] = shapes[best]
+        out[rows, ic], out[rows, ib] = contrast[take, best], base[take, best] + 1.0
+    return np.clip(out, lo, hi)
