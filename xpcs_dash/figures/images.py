@@ -29,8 +29,7 @@ def palette_png(
     index : (H, W) uint8. Index 0 is what is masked: transparent unless ``alpha`` says otherwise.
     palette : (n, 3) uint8 with n <= 256, or the name of a colour map (255 colours behind the masked one).
     alpha : opacities 0 … 255 of the first entries of the palette; the rest is opaque.
-    flat : the image is made of even areas, as a partition is: differences between rows and run lengths
-        then take a twentieth of the room.
+    flat : the image is made of even areas, as a partition is: run lengths then take a twentieth of the room.
 
     Returns
     -------
@@ -40,9 +39,6 @@ def palette_png(
     table = full_palette(palette) if isinstance(palette, str) else np.asarray(palette, dtype=np.uint8)
     raw = np.zeros((height, width + 1), dtype=np.uint8)  # one leading filter byte (0: none) a row
     raw[:, 1:] = index
-    if flat:
-        raw[1:, 0] = 2  # filter "up"
-        raw[1:, 1:] = index[1:] - index[:-1]
     strategy = zlib.Z_RLE if flat else zlib.Z_HUFFMAN_ONLY
     coder = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, strategy)
     body = coder.compress(raw.tobytes()) + coder.flush()
