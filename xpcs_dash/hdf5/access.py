@@ -1,7 +1,7 @@
 """Reading datasets with errors that name the file, the dataset, what was expected and what was found.
 
-Result files hold dozens of small datasets, and a live display opens many files, so small reads go through h5py's
-low-level interface, which takes a third of the time.
+Result files hold dozens of small datasets, and a live display opens many files, so small reads go through
+h5py's low-level interface, which takes a third of the time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import math
 from datetime import datetime
 from typing import Any
 
-import h5py
 import numpy as np
 from h5py import h5d, h5s
 from numpy.typing import NDArray
@@ -44,7 +43,7 @@ def parse_time(text: str | None) -> datetime | None:
         pass
     for form in ("%a %b %d %H:%M:%S %Y", "%Y/%m/%d %H:%M:%S", "%m/%d/%Y %H:%M:%S"):
         try:
-            return datetime.strptime(text, form)  # noqa: DTZ007: the files give local time without a zone
+            return datetime.strptime(text, form)  # the files give local time without a zone
         except ValueError:
             continue
     return None

@@ -60,7 +60,8 @@ def time_axis(int_t: NDArray[np.float64], step_s: float | None) -> NDArray[np.fl
 
     Parameters
     ----------
-    int_t : (2, n) as stored; float32 frame numbers repeat above 2^24, so they are counted anew where they are plain.
+    int_t : (2, n) as stored; float32 frame numbers repeat above 2^24, so they are counted anew where they are
+        plain.
     step_s : seconds from sample to sample; None where row 0 holds seconds already.
     """
     if step_s is None:
@@ -91,7 +92,7 @@ def _upper(block: NDArray[Any], record: TwoTimeRecord) -> NDArray[np.float32]:
 
 
 def read_matrix(h5: h5py.File, record: TwoTimeRecord, position: int, path: Path) -> NDArray[np.float32]:
-    """(N, N) float32 upper triangle with the diagonal of the matrix at ``position``; uncorrelated frames give 1."""
+    """(N, N) float32 upper triangle with the diagonal of one matrix; uncorrelated frames give 1."""
     matrix = record.matrices[position]
     selection: Any = ()
     if matrix.plane is not None:

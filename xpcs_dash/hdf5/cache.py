@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def size_of(value: Any, _depth: int = 0) -> int:
-    """Bytes that ``value`` holds: arrays in full, containers and records by their members, a view by its base."""
+    """Bytes that ``value`` holds: arrays in full (a view counts its base), containers by their members."""
     own = getattr(value, "nbytes", None)
     if isinstance(value, np.ndarray):
         base = value.base
@@ -50,8 +50,8 @@ class CacheStatistics:
 class DataCache:
     """Least recently used values up to ``max_bytes``.
 
-    A value larger than the whole bound is returned but not kept. Threads that ask for the same missing key wait for
-    one load; other keys are not held up. A loader that raises leaves nothing behind.
+    A value larger than the whole bound is returned but not kept. Threads that ask for the same missing key
+    wait for one load; other keys are not held up. A loader that raises leaves nothing behind.
     """
 
     def __init__(self, max_bytes: int) -> None:

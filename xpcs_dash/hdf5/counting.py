@@ -1,7 +1,8 @@
 """The photon-counting error model of multi-tau g2: pure functions on plain arrays.
 
-The errors stored with g2 are the spread over pixels, which is far too small where there are few photons. How many
-coincidences a point rests on follows from the intensity of its rings, and 1/√C is then its relative Poisson error.
+The errors stored with g2 are the spread over pixels, which is far too small where there are few photons. How
+many coincidences a point rests on follows from the intensity of its rings, and 1/√C is then its relative
+Poisson error.
 """
 
 from __future__ import annotations
@@ -94,8 +95,8 @@ def ring_means(labels: NDArray[np.int32], image: NDArray[np.floating], n: int) -
 def delay_levels(delay_frames: ArrayLike) -> NDArray[np.int64]:
     """Multi-tau level of each delay: the power of two by which neighbouring delays are apart.
 
-    With four delays a level this is 0 for the first eight, then one more for every four; it holds for any number of
-    delays a level and for linear lists (all 0).
+    With four delays a level this is 0 for the first eight, then one more for every four; it holds for any
+    number of delays a level and for linear lists (all 0).
     """
     delays = np.asarray(delay_frames, dtype=np.float64)
     if delays.size < 2:
@@ -106,7 +107,8 @@ def delay_levels(delay_frames: ArrayLike) -> NDArray[np.int64]:
 
 
 def coincidence_rate(table: RingTable, intensity: ArrayLike) -> NDArray[np.float64]:
-    """(n_dynamic,) Σ N_s·Ī_s² over the rings of each dynamic bin; rings without a finite intensity count nothing.
+    """(n_dynamic,) Σ N_s·Ī_s² over the rings of each dynamic bin; rings without a finite intensity count
+    nothing.
 
     Parameters
     ----------
@@ -179,9 +181,10 @@ def check_photons(
 ) -> PhotonCheck:
     """Test the counting model against the data it is meant for.
 
-    Three tests: the intensity is finite, not negative and somewhere positive; the points of g2 that are exactly 0 are
-    as many as Σ exp(−C) says, within a factor 3 and counting noise; and g2 does not scatter less from point to point
-    than counting allows. A wrong scale of the intensity by a factor f changes C by f², which the last two notice.
+    Three tests: the intensity is finite, not negative and somewhere positive; the points of g2 that are
+    exactly 0 are as many as Σ exp(−C) says, within a factor 3 and counting noise; and g2 does not scatter
+    less from point to point than counting allows. A wrong scale of the intensity by a factor f changes C by
+    f², which the last two notice.
 
     Parameters
     ----------

@@ -37,9 +37,9 @@ class PoolStatistics:
 class HDF5ConnectionPool:
     """Read handles keyed by what the file is, not by its name.
 
-    A handle is opened with ``locking=False``, so a writer is never blocked, and is keyed by path, inode, modification
-    time and size, so a replaced or rewritten file is never served from an old handle. Handles that nobody uses are
-    closed after ``idle_s`` seconds; all methods may be called from any thread.
+    A handle is opened with ``locking=False``, so a writer is never blocked, and is keyed by path, inode,
+    modification time and size, so a replaced or rewritten file is never served from an old handle. Handles
+    that nobody uses are closed after ``idle_s`` seconds; all methods may be called from any thread.
 
     Parameters
     ----------

@@ -83,8 +83,8 @@ class OpenFile:
 class BinTable:
     """One partition of the detector: the full grid and which of its cells hold pixels.
 
-    Column k of a compressed array belongs to label k + 1 of the label map and to cell ``index_mapping[k]`` of the
-    grid, from which its q and φ follow. Cells without pixels have no label and no column.
+    Column k of a compressed array belongs to label k + 1 of the label map and to cell ``index_mapping[k]`` of
+    the grid, from which its q and φ follow. Cells without pixels have no label and no column.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Validated, frozen records of the product's own vocabulary.
 
 Every error names the schema and the field, says what was expected and what was found. Lengths inside
-`GeometryMetadata` are millimetres, because its users and the mask tools speak millimetres; every boundary that
-speaks metres goes through `GeometryMetadata.from_metres`.
+`GeometryMetadata` are millimetres, because its users and the mask tools speak millimetres; every boundary
+that speaks metres goes through `GeometryMetadata.from_metres`.
 """
 
 from __future__ import annotations
@@ -182,8 +182,8 @@ class GeometryMetadata:
         Parameters
         ----------
         x, y : column and row in pixels, broadcast against each other.
-        elastic : False gives k0·sin α, the form in which result files quote q; True gives 2·k0·sin(α/2), the exact
-            elastic value. They differ by cos(α/2): 4e-5 at 1°.
+        elastic : False gives k0·sin α, the form in which result files quote q; True gives 2·k0·sin(α/2), the
+            exact elastic value. They differ by cos(α/2): 4e-5 at 1°.
 
         Returns
         -------

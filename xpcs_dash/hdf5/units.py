@@ -12,14 +12,14 @@ _METRES = {
     "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "micron": 1e-6, "microns": 1e-6, "micrometer": 1e-6, "nm": 1e-9,
 }  # fmt: skip
 _SECONDS = {
-    "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "millisecond": 1e-3, "milliseconds": 1e-3,
+    "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "millisecond": 1e-3,
     "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "microsecond": 1e-6, "microseconds": 1e-6, "ns": 1e-9, "min": 60.0,
 }  # fmt: skip
 _KEV = {"kev": 1.0, "ev": 1e-3, "mev": 1e3, "j": 1.0 / 1.602176634e-16}
 _INVERSE_ANGSTROM = {
     "1/angstrom": 1.0, "angstrom^-1": 1.0, "angstrom-1": 1.0, "1/a": 1.0, "a^-1": 1.0, "a-1": 1.0, "å⁻¹": 1.0,
-    "1/å": 1.0, "å^-1": 1.0, "å-1": 1.0, "inv_angstrom": 1.0, "1/nm": 0.1, "nm^-1": 0.1, "nm-1": 0.1, "nm⁻¹": 0.1,
-    "1/m": 1e-10, "m^-1": 1e-10, "m-1": 1e-10, "1/um": 1e-4, "um^-1": 1e-4,
+    "1/å": 1.0, "å^-1": 1.0, "å-1": 1.0, "inv_angstrom": 1.0,
+    "1/nm": 0.1, "nm^-1": 0.1, "nm-1": 0.1, "nm⁻¹": 0.1, "1/m": 1e-10, "m^-1": 1e-10, "m-1": 1e-10, "1/um": 1e-4, "um^-1": 1e-4,
 }  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,10 +14,11 @@ from numpy.typing import NDArray
 from xpcs_dash.errors import FileError, IncompleteFile, UnreadableFile, UsageError, XpcsDashError
 from xpcs_dash.hdf5 import bigdata, counting
 from xpcs_dash.hdf5.cache import DataCache
+from xpcs_dash.hdf5.header import ResultHeader
 from xpcs_dash.hdf5.layouts import find_layout
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool, default_pool
-from xpcs_dash.hdf5.records import BinTable, FileKey, OpenFile, RawResult, Stored, TwoTime, file_key
-from xpcs_dash.hdf5.schemas import GeometryMetadata, frozen_array
+from xpcs_dash.hdf5.records import FileKey, OpenFile, RawResult, Stored, TwoTime, file_key
+from xpcs_dash.hdf5.schemas import frozen_array
 
 __all__ = ["XpcsFile", "open_result"]
 
@@ -86,16 +86,17 @@ def _read(source: OpenFile) -> RawResult:
         ) from err
 
 
-class XpcsFile:
+class XpcsFile(ResultHeader):
     """One result file.
 
-    Everything is NumPy, read-only and in the units named; what the file does not hold is None or empty. Shapes:
-    n_delay delays, n_q dynamic bins, n_static static bins, n_seg segments, (H, W) detector. Column k of an array over
-    q belongs to bin label k + 1.
+    Everything is NumPy, read-only and in the units named; what the file does not hold is None or empty.
+    Shapes: n_delay delays, n_q dynamic bins, n_static static bins, n_seg segments, (H, W) detector. Column k
+    of an array over q belongs to bin label k + 1.
     """
 
-    _key: FileKey
-    _raw: RawResult
+    _pool: HDF5ConnectionPool
+    _cache: DataCache
+    min_coincidences: float
 
     def __init__(
         self,
@@ -105,169 +106,65 @@ class XpcsFile:
         cache: DataCache | None = None,
         min_coincidences: float = 10.0,
     ) -> None:
-        put = object.__setattr__
-        put(self, "_key", key)
-        put(self, "_raw", raw)
-        put(self, "_pool", pool)
-        put(self, "_cache", DataCache(PRIVATE_CACHE_BYTES) if cache is None else cache)
-        put(self, "min_coincidences", float(min_coincidences))
+        super().__init__(key, raw)
+        self._put("_pool", pool)
+        self._put("_cache", DataCache(PRIVATE_CACHE_BYTES) if cache is None else cache)
+        self._put("min_coincidences", float(min_coincidences))
 
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"an XpcsFile cannot be changed: {name}")
+    # -- big arrays
+    # --------------------------------------------------------------------------------------------
 
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"an XpcsFile cannot be changed: {name}")
+    def _image(self, stored: Stored | None) -> Any:
+        if stored is None:
+            return None
+        return self._load(stored.path, lambda h5: bigdata.read_stored(h5, stored, self.path))
 
-    def __repr__(self) -> str:
-        return f"<XpcsFile {self.path.name}: {self.layout}, {', '.join(self.kinds) or 'no correlation'}>"
+    def _load(self, name: str, read: Callable[[h5py.File], T]) -> T:
+        def load() -> T:
+            with self._pool.open(self.path, self.key) as h5:
+                return read(h5)
 
-    # -- identity --------------------------------------------------------------------------------------------
-
-    @property
-    def key(self) -> FileKey:
-        """Identity of the contents that were read."""
-        return self._key
+        return self._cache.get((self.key.token, name), load)
 
     @property
-    def path(self) -> Path:
-        """Absolute path."""
-        return self._key.path
+    def saxs_2d(self) -> NDArray[np.float32] | None:
+        """(H, W) float32 photons per pixel and frame, read when asked for."""
+        image: NDArray[np.float32] | None = self._image(self._raw.saxs_2d)
+        return image
 
     @property
-    def layout(self) -> str:
-        """Name of the file layout."""
-        return self._raw.layout
+    def mask(self) -> NDArray[np.bool_] | None:
+        """(H, W) bool, True where a pixel is used; read when asked for."""
+        image: NDArray[np.bool_] | None = self._image(self._raw.mask)
+        return image
 
     @property
-    def kinds(self) -> tuple[str, ...]:
-        """Of "multitau" and "twotime", those that the file holds."""
-        return self._raw.kinds
+    def dqmap(self) -> NDArray[np.int32] | None:
+        """(H, W) int32 dynamic labels, 0 masked; read when asked for."""
+        image: NDArray[np.int32] | None = self._image(self._raw.dqmap)
+        return image
 
     @property
-    def nbytes(self) -> int:
-        """Bytes that this object holds (big arrays are in the cache and counted there)."""
-        raw = self._raw
-        arrays = (raw.g2, raw.g2_err, raw.partial_g2, raw.partial_g2_err, raw.saxs_1d, raw.segments)
-        two = raw.twotime
-        extra = (two.g2, two.g2_segments) if two is not None else ()
-        return 40_000 + 3 * sum(a.nbytes for a in (*arrays, *extra) if a is not None)
-
-    # -- partition -------------------------------------------------------------------------------------------
+    def sqmap(self) -> NDArray[np.int32] | None:
+        """(H, W) int32 static labels, 0 masked; read when asked for."""
+        image: NDArray[np.int32] | None = self._image(self._raw.sqmap)
+        return image
 
     @property
-    def dynamic(self) -> BinTable | None:
-        """Bins of g2 and C2."""
-        return self._raw.dynamic
+    def int_t(self) -> NDArray[np.float64] | None:
+        """(2, n_frames) row 0 time in s, row 1 photons per pixel and frame; read when asked for."""
+        raw, stored = self._raw, self._raw.int_t
+        if stored is None:
+            return None
+        step = None if raw.int_t_in_seconds else self.processed_frame_time_s
 
-    @property
-    def static(self) -> BinTable | None:
-        """Bins of I(q)."""
-        return self._raw.static
+        def read(h5: h5py.File) -> NDArray[np.float64]:
+            return bigdata.time_axis(bigdata.read_stored(h5, stored, self.path), step)
 
-    @property
-    def n_q(self) -> int:
-        """Number of dynamic bins."""
-        return 0 if self.dynamic is None else self.dynamic.n
+        return self._load(stored.path, read)
 
-    @property
-    def q(self) -> NDArray[np.float64]:
-        """(n_q,) centre of each dynamic bin along the first axis of the map, `q_unit`."""
-        return np.empty(0) if self.dynamic is None else self.dynamic.q
-
-    @property
-    def phi(self) -> NDArray[np.float64]:
-        """(n_q,) centre of each dynamic bin along the second axis, degrees."""
-        return np.empty(0) if self.dynamic is None else self.dynamic.phi
-
-    @property
-    def q_labels(self) -> list[str]:
-        """Text of each dynamic bin."""
-        return [] if self.dynamic is None else list(self.dynamic.labels)
-
-    @property
-    def q_unit(self) -> str:
-        """Unit of `q`."""
-        return "" if self.dynamic is None else self.dynamic.units[0]
-
-    @property
-    def geometry(self) -> GeometryMetadata | None:
-        """Geometry of the q-map."""
-        return self._raw.geometry
-
-    @property
-    def geometry_mismatch(self) -> tuple[str, ...]:
-        """Fields in which the q-map and the nominal geometry differ by more than 0.5 %."""
-        return self._raw.geometry_mismatch
-
-    @property
-    def detector_shape(self) -> tuple[int, int] | None:
-        """(rows, columns)."""
-        return self._raw.detector_shape
-
-    @property
-    def map_hash(self) -> str | None:
-        """Hash of the q-map, as its maker wrote it."""
-        return self._raw.map_hash
-
-    # -- multi-tau -------------------------------------------------------------------------------------------
-
-    @property
-    def delay_frames(self) -> NDArray[np.float64]:
-        """(n_delay,) delays in frames after stride and averaging."""
-        frames = self._raw.delay_frames
-        return np.empty(0) if frames is None else frozen_array(frames, np.float64)
-
-    @cached_property
-    def t_el(self) -> NDArray[np.float64]:
-        """(n_delay,) delays in seconds."""
-        raw = self._raw
-        if raw.delay_s is not None:
-            return frozen_array(raw.delay_s, np.float64)
-        if raw.delay_frames is None or self.g2_frame_time_s is None:
-            return np.empty(0)
-        return frozen_array(raw.delay_frames * self.g2_frame_time_s, np.float64)
-
-    @property
-    def n_delay(self) -> int:
-        """Number of delays."""
-        return 0 if self._raw.g2 is None else int(self._raw.g2.shape[0])
-
-    @property
-    def g2(self) -> NDArray[np.float64]:
-        """(n_delay, n_q); exactly 0 where no coincidence was recorded, NaN where there is no number."""
-        return self._table(self._raw.g2)
-
-    @cached_property
-    def g2_err(self) -> NDArray[np.float64]:
-        """(n_delay, n_q) errors of the file; NaN where it has none."""
-        if self._raw.g2_err is None:
-            return frozen_array(np.full(self.g2.shape, np.nan), np.float64)
-        return self._table(self._raw.g2_err)
-
-    def _table(self, values: NDArray[np.float64] | None) -> NDArray[np.float64]:
-        return np.empty((0, self.n_q)) if values is None else frozen_array(values, np.float64)
-
-    @property
-    def zero_points(self) -> int:
-        """Points of g2 that are exactly 0."""
-        return int(np.count_nonzero(self.g2 == 0))
-
-    @property
-    def partial_g2(self) -> NDArray[np.float64] | None:
-        """(n_seg, n_delay, n_q) g2 of the frames up to each of `partial_labels`: cumulative, not slices."""
-        return self._raw.partial_g2
-
-    @property
-    def partial_g2_err(self) -> NDArray[np.float64] | None:
-        """Errors of `partial_g2`."""
-        return self._raw.partial_g2_err
-
-    @property
-    def partial_labels(self) -> NDArray[np.float64] | None:
-        """(n_seg,) frame pairs behind each cumulative g2."""
-        return self._raw.partial_labels
-
-    # -- counting statistics ---------------------------------------------------------------------------------
+    # -- counting statistics
+    # -----------------------------------------------------------------------------------
 
     @cached_property
     def ring_table(self) -> counting.RingTable | None:
@@ -290,8 +187,8 @@ class XpcsFile:
     def ring_intensity(self) -> NDArray[np.float64] | None:
         """(n_static,) photons per pixel and frame of each ring that counting statistics rest on.
 
-        A single file stores it as `saxs_1d`. Averaging tools average some fields and copy others, so in averaged files
-        it is taken from the detector image, as for files without `saxs_1d`.
+        A single file stores it as `saxs_1d`. Averaging tools average some fields and copy others, so in
+        averaged files it is taken from the detector image, as for files without `saxs_1d`.
         """
         raw, table = self._raw, self.ring_table
         if table is None:
@@ -364,152 +261,11 @@ class XpcsFile:
 
     @property
     def starved_points(self) -> int | None:
-        """Points with fewer than `min_coincidences` expected coincidences; None where that cannot be known."""
+        """Points with fewer than `min_coincidences` coincidences; None where that cannot be known."""
         return int(np.count_nonzero(self.coincidences < self.min_coincidences)) if self.photons else None
 
-    # -- intensity -------------------------------------------------------------------------------------------
-
-    @property
-    def saxs_1d(self) -> NDArray[np.float64] | None:
-        """(n_static,) photons per pixel and frame of each populated static bin; `static.expand` puts it on the grid."""
-        return self._raw.saxs_1d
-
-    @property
-    def segments(self) -> NDArray[np.float64] | None:
-        """(n_seg, n_static) as `saxs_1d` for each stretch of time. The scale is arbitrary: divide by the mean."""
-        return self._raw.segments
-
-    @property
-    def intensity_unit(self) -> str:
-        """Unit of the intensities."""
-        return self._raw.intensity_unit
-
-    def _image(self, stored: Stored | None) -> Any:
-        if stored is None:
-            return None
-        return self._load(stored.path, lambda h5: bigdata.read_stored(h5, stored, self.path))
-
-    def _load(self, name: str, read: Callable[[h5py.File], T]) -> T:
-        def load() -> T:
-            with self._pool.open(self.path, self.key) as h5:
-                return read(h5)
-
-        return self._cache.get((self.key.token, name), load)
-
-    @property
-    def saxs_2d(self) -> NDArray[np.float32] | None:
-        """(H, W) float32 photons per pixel and frame, read when asked for."""
-        image: NDArray[np.float32] | None = self._image(self._raw.saxs_2d)
-        return image
-
-    @property
-    def mask(self) -> NDArray[np.bool_] | None:
-        """(H, W) bool, True where a pixel is used; read when asked for."""
-        image: NDArray[np.bool_] | None = self._image(self._raw.mask)
-        return image
-
-    @property
-    def dqmap(self) -> NDArray[np.int32] | None:
-        """(H, W) int32 dynamic labels, 0 masked; read when asked for."""
-        image: NDArray[np.int32] | None = self._image(self._raw.dqmap)
-        return image
-
-    @property
-    def sqmap(self) -> NDArray[np.int32] | None:
-        """(H, W) int32 static labels, 0 masked; read when asked for."""
-        image: NDArray[np.int32] | None = self._image(self._raw.sqmap)
-        return image
-
-    @property
-    def int_t(self) -> NDArray[np.float64] | None:
-        """(2, n_frames) row 0 time in s, row 1 photons per pixel and frame; read when asked for."""
-        raw, stored = self._raw, self._raw.int_t
-        if stored is None:
-            return None
-        step = None if raw.int_t_in_seconds else self.processed_frame_time_s
-
-        def read(h5: h5py.File) -> NDArray[np.float64]:
-            return bigdata.time_axis(bigdata.read_stored(h5, stored, self.path), step)
-
-        return self._load(stored.path, read)
-
-    # -- time and provenance ---------------------------------------------------------------------------------
-
-    @property
-    def frame_time_s(self) -> float | None:
-        """Seconds from frame to frame of the detector."""
-        return self._raw.frame_time_s
-
-    @property
-    def exposure_s(self) -> float | None:
-        """Seconds of exposure of one frame."""
-        return self._raw.exposure_s
-
-    @property
-    def stride(self) -> int:
-        """Every how many frames were used."""
-        return self._raw.stride_frame
-
-    @property
-    def avg(self) -> int:
-        """How many frames were averaged into one."""
-        return self._raw.avg_frame
-
-    @property
-    def g2_frame_time_s(self) -> float | None:
-        """Seconds of one unit of `delay_frames`."""
-        raw = self._raw
-        return None if raw.frame_time_s is None else raw.frame_time_s * raw.stride_frame * raw.avg_frame
-
-    @property
-    def processed_frame_time_s(self) -> float | None:
-        """Seconds from sample to sample of `int_t`."""
-        return self.g2_frame_time_s
-
-    @property
-    def c2_frame_time_s(self) -> float | None:
-        """Seconds from row to row of the two-time matrices, from their own settings."""
-        return None if self._raw.twotime is None else self._raw.twotime.dt_s
-
-    @property
-    def n_frames(self) -> int | None:
-        """Frames that were correlated, after stride and averaging."""
-        return self._raw.n_frames
-
-    @property
-    def averaged_from(self) -> tuple[str, ...]:
-        """Files that an averaged file was made of; empty for a single acquisition."""
-        return self._raw.averaged_from
-
-    @property
-    def start_time(self) -> datetime | None:
-        """Start of the acquisition; without a zone where the file gives none."""
-        return self._raw.start_time
-
-    @property
-    def end_time(self) -> datetime | None:
-        """End of the acquisition."""
-        return self._raw.end_time
-
-    @property
-    def sample(self) -> str | None:
-        """Name of the sample."""
-        return self._raw.sample
-
-    @property
-    def scan(self) -> str | None:
-        """Scan identifier."""
-        return self._raw.scan
-
-    @property
-    def temperature_k(self) -> float | None:
-        """Temperature of the sample, K."""
-        return self._raw.temperature_k
-
-    @property
-    def raw_path(self) -> str | None:
-        """Where the raw data was when it was processed."""
-        return self._raw.raw_path
+    # -- texts
+    # -------------------------------------------------------------------------------------------------
 
     @cached_property
     def metadata(self) -> Mapping[str, tuple[Any, str]]:
@@ -536,22 +292,13 @@ class XpcsFile:
             texts.append("the file holds no errors of g2")
         if raw.averaged_from:
             texts.append(
-                f"averaged from {len(raw.averaged_from)} files: intensity over time and the segments are those of the "
-                "first file only, and intensities of different kinds do not share one scale"
+                f"averaged from {len(raw.averaged_from)} files: intensity over time and the segments are those "
+                "of the first file only, and intensities of different kinds do not share one scale"
             )
         return tuple(_sentence(text) for text in texts)
 
-    # -- two-time and per-pixel ------------------------------------------------------------------------------
-
-    @property
-    def twotime_bins(self) -> tuple[int, ...]:
-        """Labels of the q-bins that have a two-time matrix, in the order of the file."""
-        return () if self._raw.twotime is None else self._raw.twotime.bins
-
-    @property
-    def twotime_shape(self) -> tuple[int, int] | None:
-        """(N, N) of the matrices."""
-        return None if self._raw.twotime is None else self._raw.twotime.shape
+    # -- two-time and per-pixel
+    # --------------------------------------------------------------------------------
 
     def _position(self, label: int) -> int:
         if label not in self.twotime_bins:
@@ -570,7 +317,7 @@ class XpcsFile:
             Where the file has no matrix for it.
         """
         position, record = self._position(label), self._raw.twotime
-        assert record is not None  # noqa: S101: _position has found a bin
+        assert record is not None  # _position has found a bin
 
         def read(h5: h5py.File) -> NDArray[np.float32]:
             return bigdata.read_matrix(h5, record, position, self.path)
@@ -588,7 +335,7 @@ class XpcsFile:
     def twotime_block(self, label: int, rows: slice, cols: slice) -> NDArray[np.float32]:
         """A block of the full (symmetric) matrix of one q-bin, reading only what it needs: float32."""
         position, record = self._position(label), self._raw.twotime
-        assert record is not None  # noqa: S101: _position has found a bin
+        assert record is not None  # _position has found a bin
         with self._pool.open(self.path, self.key) as h5:
             return bigdata.read_block(h5, record, position, rows, cols, self.path)
 

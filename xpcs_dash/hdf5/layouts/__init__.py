@@ -1,7 +1,7 @@
 """The file layouts, one module each.
 
-A layout is a module with ``NAME``, ``TITLE``, ``recognise(h5) -> bool`` (cheap, and true for its own files only) and
-``read(source) -> RawResult``. To add one, write the module and name it in `LAYOUTS`.
+A layout is a module with ``NAME``, ``TITLE``, ``recognise(h5) -> bool`` (cheap, and true for its own files
+only) and ``read(source) -> RawResult``. To add one, write the module and name it in `LAYOUTS`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Layout(Protocol):
     """What a layout module offers."""
 
     @property
-    def NAME(self) -> str: ...  # noqa: D102
+    def NAME(self) -> str: ...  # noqa: D102, N802
     @property
-    def TITLE(self) -> str: ...  # noqa: D102
+    def TITLE(self) -> str: ...  # noqa: D102, N802
 
     def recognise(self, h5: h5py.File) -> bool: ...  # noqa: D102
 

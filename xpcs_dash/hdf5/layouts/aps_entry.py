@@ -1,4 +1,4 @@
-"""The ``/entry`` part of APS files: times, sample, and the geometry that the q-map should be checked against."""
+"""The ``/entry`` part of APS files: times, sample, and the geometry to check the q-map against."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ _SOURCES = {
 
 
 def read_geometry(reader: Reader, qmap: str, shape: tuple[int, int] | None) -> GeometryFound:
-    """Geometry from the q-map, which is the calibrated one; ``/entry`` only where the q-map is silent, and said so."""
+    """Geometry from the q-map, the calibrated one; ``/entry`` only where the q-map is silent, and said so."""
     values: dict[str, float] = {}
     mismatch, fallbacks, warnings = [], [], []
     for field, (name, entry, unit) in _SOURCES.items():
@@ -119,7 +119,8 @@ def read_geometry(reader: Reader, qmap: str, shape: tuple[int, int] | None) -> G
         elif mine is not None and nominal is not None and _differ(mine, nominal, unit):
             mismatch.append(field)
             warnings.append(
-                f"{_TEXT[field]} is {mine:.6g} {unit} in the q-map but {nominal:.6g} {unit} in /entry; the q-map's is used"
+                f"{_TEXT[field]} is {mine:.6g} {unit} in the q-map but {nominal:.6g} {unit} in /entry; "
+                "the q-map's is used"
             )
         value = mine if mine is not None else nominal
         if value is not None:

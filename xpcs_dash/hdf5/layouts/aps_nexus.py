@@ -1,6 +1,8 @@
-"""The present APS 8-ID result layout: ``/xpcs/{qmap,multitau,twotime,temporal_mean,spatial_mean}`` and ``/entry``."""
+"""The present APS 8-ID result layout: results and q-map under ``/xpcs``, the acquisition under ``/entry``."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import h5py
 import numpy as np
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from xpcs_dash.errors import IncompleteFile, SchemaError
 from xpcs_dash.hdf5.access import Reader, parse_time
 from xpcs_dash.hdf5.layouts import aps_entry
-from xpcs_dash.hdf5.records import BinTable, OpenFile, RawResult, StoredMatrix, TwoTimeRecord
+from xpcs_dash.hdf5.records import BinTable, OpenFile, RawResult, Stored, StoredMatrix, TwoTimeRecord
 
 NAME = "aps_nexus"
 TITLE = "APS 8-ID NeXus result"
@@ -22,7 +24,7 @@ _C2 = f"{_TWOTIME}/correlation_map"
 
 
 def recognise(h5: h5py.File) -> bool:
-    """True for the present layout; the older dialects keep results directly under ``/xpcs`` or ``/exchange``."""
+    """True for the present layout; older dialects keep results directly under ``/xpcs`` or ``/exchange``."""
     return _MULTITAU in h5 or _TWOTIME in h5 or f"{_QMAP}/dynamic_roi_map" in h5
 
 
@@ -64,7 +66,7 @@ def read(source: OpenFile) -> RawResult:
     entry = aps_entry.read_entry(reader)
     if entry.frame_time_s is None:
         raise reader.missing(f"{aps_entry.DETECTOR}/frame_time")
-    multitau = _read_multitau(reader, dynamic.n) if "multitau" in kinds else {}
+    multitau = _read_multitau(reader, dynamic.n) if "multitau" in kinds else _MultiTau()
     int_t, n_frames = _read_int_t(reader)
     config = _MULTITAU if "multitau" in kinds else _TWOTIME
     return RawResult(
@@ -75,9 +77,19 @@ def read(source: OpenFile) -> RawResult:
         geometry=geometry.geometry,
         detector_shape=shape,
         map_hash=reader.attribute(_QMAP, "hash"),
+        delay_frames=multitau.delay_frames,
+        g2=multitau.g2,
+        g2_err=multitau.g2_err,
+        partial_g2=multitau.partial_g2,
+        partial_g2_err=multitau.partial_g2_err,
+        partial_labels=multitau.partial_labels,
+        unnormalized_g2=multitau.unnormalized_g2,
         saxs_1d=_static_vector(reader, static),
         segments=_segments(reader, static),
         saxs_2d=saxs_2d,
+        mask=maps["mask"],
+        dqmap=maps["dqmap"],
+        sqmap=maps["sqmap"],
         int_t=int_t,
         n_frames=n_frames,
         twotime=_read_twotime(reader, entry.frame_time_s, dynamic.n) if "twotime" in kinds else None,
@@ -95,8 +107,6 @@ def read(source: OpenFile) -> RawResult:
         metadata_groups=("/entry", f"{_MULTITAU}/config", f"{_TWOTIME}/config"),
         geometry_mismatch=geometry.mismatch,
         warnings=(*warnings, *geometry.warnings),
-        **maps,
-        **multitau,
     )
 
 
@@ -153,35 +163,50 @@ def _axis_names(reader: Reader, group: str, which: str) -> tuple[tuple[str, str]
     return (names[0], names[1]), (units[0], units[1])
 
 
-def _common_shape(reader: Reader, maps: dict[str, object]) -> tuple[int, int] | None:
-    shapes = {name: stored.shape for name, stored in maps.items() if stored is not None}  # type: ignore[attr-defined]
+def _common_shape(reader: Reader, maps: dict[str, Stored | None]) -> tuple[int, int] | None:
+    shapes = {name: stored.shape for name, stored in maps.items() if stored is not None}
     if len(set(shapes.values())) > 1:
         text = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise reader.wrong(_QMAP, "maps of one shape", text)
-    return next(iter(shapes.values()), None)
+    first = next(iter(shapes.values()), None)
+    return None if first is None else (first[0], first[1])
 
 
-def _read_multitau(reader: Reader, n_q: int) -> dict[str, NDArray[np.float64] | str | None]:
+@dataclass(frozen=True, eq=False)
+class _MultiTau:
+    delay_frames: NDArray[np.float64] | None = None
+    g2: NDArray[np.float64] | None = None
+    g2_err: NDArray[np.float64] | None = None
+    partial_g2: NDArray[np.float64] | None = None
+    partial_g2_err: NDArray[np.float64] | None = None
+    partial_labels: NDArray[np.float64] | None = None
+    unnormalized_g2: str | None = None
+
+
+def _read_multitau(reader: Reader, n_q: int) -> _MultiTau:
     delays = reader.vector(f"{_MULTITAU}/delay_list")
     if delays.size == 0 or not np.all(np.isfinite(delays)) or delays[0] < 0 or np.any(np.diff(delays) <= 0):
         found = "none" if delays.size == 0 else "delays that repeat, fall, or are not numbers"
         raise reader.wrong(f"{_MULTITAU}/delay_list", "rising delays in frames", found)
     shape = (delays.size, n_q)
-    partial = reader.first(f"{_G2}_partial", f"{_G2}_segments")
-    out: dict[str, NDArray[np.float64] | str | None] = {
-        "delay_frames": delays,
-        "g2": reader.shaped(_G2, shape),
-        "g2_err": reader.shaped(f"{_G2}_err", shape, required=False),
-        "unnormalized_g2": _unnormalized(reader, delays.size),
-    }
-    if partial is not None:
-        stored = reader.numbers(partial)
-        if stored.ndim != 3 or stored.shape[1:] != shape:
-            raise reader.wrong(partial, f"shape (segments, {shape[0]}, {shape[1]})", f"shape {stored.shape}")
-        out["partial_g2"] = stored
-        out["partial_g2_err"] = reader.shaped(f"{partial}_err", stored.shape, required=False)
-        out["partial_labels"] = reader.optional_vector(f"{partial}_labels", stored.shape[0])
-    return out
+    g2 = reader.shaped(_G2, shape)
+    g2_err = reader.shaped(f"{_G2}_err", shape, required=False)
+    unnormalized = _unnormalized(reader, delays.size)
+    name = reader.first(f"{_G2}_partial", f"{_G2}_segments")
+    if name is None:
+        return _MultiTau(delays, g2, g2_err, unnormalized_g2=unnormalized)
+    partial = reader.numbers(name)
+    if partial.ndim != 3 or partial.shape[1:] != shape:
+        raise reader.wrong(name, f"shape (segments, {shape[0]}, {shape[1]})", f"shape {partial.shape}")
+    return _MultiTau(
+        delays,
+        g2,
+        g2_err,
+        partial,
+        reader.shaped(f"{name}_err", partial.shape, required=False),
+        reader.optional_vector(f"{name}_labels", partial.shape[0]),
+        unnormalized,
+    )
 
 
 def _unnormalized(reader: Reader, n_delay: int) -> str | None:
@@ -193,7 +218,7 @@ def _unnormalized(reader: Reader, n_delay: int) -> str | None:
     return None
 
 
-def _read_int_t(reader: Reader) -> tuple[object, int | None]:
+def _read_int_t(reader: Reader) -> tuple[Stored | None, int | None]:
     name = "/xpcs/spatial_mean/intensity_vs_time"
     shape = reader.shape(name)
     if shape is None:
@@ -225,7 +250,7 @@ def _segments(reader: Reader, static: BinTable | None) -> NDArray[np.float64] | 
 
 
 def _read_twotime(reader: Reader, frame_time_s: float, n_q: int) -> TwoTimeRecord:
-    """The matrices are numbered in the order of processing; ``processed_bins`` says which q-bin each one is."""
+    """The matrices are numbered in order of processing; ``processed_bins`` says which q-bin each one is."""
     try:
         names = sorted(name for name in reader.h5[_C2] if name.startswith("c2_") and name[3:].isdigit())
     except (TypeError, AttributeError, RuntimeError):
