@@ -49,6 +49,7 @@ files_table = sa.Table(
     sa.Column("flags", sa.JSON, nullable=False, default=list),
     sa.Column("warnings", sa.JSON, nullable=False, default=list),
     sa.Column("summary", sa.JSON),
+    sa.Column("fit", sa.JSON),
     sa.Column("content", sa.String(64)),
     sa.Column("first_seen", sa.Float, nullable=False),
     sa.Column("ready_at", sa.Float),
@@ -83,7 +84,8 @@ class FileRow:
     mtime_ns, size : of the version that the row describes.
     state : "waiting", "ready", "failed" or "gone".
     reason : sentence for a person where the state is not "ready".
-    summary : what `xpcs_dash.analysis.quality.summarise` found, JSON-able.
+    summary : what `xpcs_dash.analysis.quality.summarise` found, JSON-able. `Catalogue.get` and `get_many` add
+        the fit of every q under ``"fit"`` (None until it is done); lists of files leave it out, as it is long.
     first_seen : when ingest first saw the file, s since the epoch.
     ready_at : when this version of the file arrived, s since the epoch; the order of "newest".
     revision : revision of the catalogue at which this row last changed.
@@ -114,6 +116,7 @@ class FileRow:
 
 
 _ROW_COLUMNS = [files_table.c[name] for name in FileRow.__dataclass_fields__]
+_FULL_COLUMNS = [*_ROW_COLUMNS, files_table.c.fit]
 
 
 def display_name(path: str | Path) -> str:
@@ -123,6 +126,9 @@ def display_name(path: str | Path) -> str:
 
 def _row(found: sa.RowMapping) -> FileRow:
     values = dict(found)
+    if "fit" in values:
+        fit = values.pop("fit")
+        values["summary"] = None if values["summary"] is None else {**values["summary"], "fit": fit}
     for name in ("kinds", "flags", "warnings"):
         values[name] = tuple(values[name] or ())
     values["start_time"] = datetime.fromisoformat(values["start_time"]) if values["start_time"] else None
@@ -187,8 +193,8 @@ class Catalogue:
             detail = str(getattr(err, "orig", None) or err).splitlines()[0]
             where = sa.make_url(url).render_as_string(hide_password=True) if "://" in url else url
             raise UsageError(
-                f"catalogue {where} cannot be used: {detail}; check that the place exists, has free space and "
-                "may be written (--state-dir, XPCS_DASH_CATALOGUE_URL)."
+                f"catalogue {where} cannot be used: {detail}; check that the place exists, has free space "
+                "and may be written (--state-dir, XPCS_DASH_CATALOGUE_URL)."
             ) from err
 
     def _create(self) -> None:
@@ -213,9 +219,10 @@ class Catalogue:
 
     def _is_current(self) -> bool:
         with self.engine.connect() as db:
-            return sa.inspect(db).has_table(meta_table.name) and SCHEMA == db.scalar(
-                sa.select(meta_table.c.number).where(meta_table.c.name == "schema")
-            )
+            if not sa.inspect(db).has_table(meta_table.name):
+                return False
+            found = db.scalar(sa.select(meta_table.c.number).where(meta_table.c.name == "schema"))
+            return found == SCHEMA
 
     @staticmethod
     def _schema(db: sa.Connection) -> int:
@@ -299,7 +306,7 @@ class Catalogue:
         """
         with self.read() as db:
             found = (
-                db.execute(sa.select(*_ROW_COLUMNS).where(files_table.c.id == int(file_id)))
+                db.execute(sa.select(*_FULL_COLUMNS).where(files_table.c.id == int(file_id)))
                 .mappings()
                 .first()
             )
@@ -310,7 +317,7 @@ class Catalogue:
     def get_many(self, file_ids: Sequence[int]) -> list[FileRow]:
         """Rows of several files in the order asked for; unknown ones are left out."""
         with self.read() as db:
-            query = sa.select(*_ROW_COLUMNS).where(files_table.c.id.in_([int(i) for i in file_ids]))
+            query = sa.select(*_FULL_COLUMNS).where(files_table.c.id.in_([int(i) for i in file_ids]))
             rows = {row.id: row for row in map(_row, db.execute(query).mappings())}
         return [rows[i] for i in file_ids if i in rows]
 

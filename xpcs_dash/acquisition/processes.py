@@ -1,4 +1,4 @@
-"""What every process of the dashboard does at its start: end with its parent, keep to one thread a library."""
+"""What every process of the dashboard does at its start: end with its parent, one thread a library."""
 
 from __future__ import annotations
 

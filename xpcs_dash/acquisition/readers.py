@@ -1,7 +1,7 @@
 """Processes that read files for ingest, so that one slow, hanging or crashing file never stops the others.
 
-HDF5 holds a lock of its own around every call: in one process a read that waits for a stalled disk makes all other
-reads wait, and a damaged file may end the process. Here it costs one reader, which is replaced.
+HDF5 holds a lock of its own around every call: in one process a read that waits for a stalled disk makes all
+other reads wait, and a damaged file may end the process. Here it costs one reader, which is replaced.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import time
-from collections import deque
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing import get_context
@@ -54,11 +53,23 @@ class Pool(Protocol):
 
     n: int
 
-    def free(self) -> int: ...
-    def submit(self, path: str) -> None: ...
-    def collect(self) -> list[Outcome]: ...
-    def waitables(self) -> list[Any]: ...
-    def close(self) -> None: ...
+    def free(self) -> int:
+        """Number of files that can be handed out now."""
+
+    def submit(self, path: str) -> None:
+        """Hand a file to a free reader."""
+
+    def collect(self) -> list[Outcome]:
+        """Results that are there."""
+
+    def waitables(self) -> list[Any]:
+        """Connections that become readable when there is something to collect."""
+
+    def next_deadline(self) -> float | None:
+        """Monotonic time at which a running read is given up."""
+
+    def close(self) -> None:
+        """End all readers."""
 
 
 def resolve(target: str) -> Any:
@@ -123,7 +134,6 @@ class ReaderPool:
         self._target, self._options = target, options
         self._context = get_context("spawn")
         self._readers: list[_Reader] = []
-        self._done: deque[Outcome] = deque()
 
     def start(self) -> None:
         """Start all readers now, so that the first file finds them warm."""
@@ -235,6 +245,10 @@ class InlinePool:
     def waitables(self) -> list[Any]:
         """Nothing to wait for."""
         return []
+
+    def next_deadline(self) -> float | None:
+        """At once where there are results to collect."""
+        return float("-inf") if self._done else None
 
     def close(self) -> None:
         """Nothing to end."""

@@ -1,7 +1,7 @@
 """When a file is finished: its size and time stand still, nobody is writing it, and it can be read.
 
-A file goes from *seen* through *settling* to *being read*, and ends as ready or failed; what does not work yet is
-tried again with growing pauses. The rules are pure functions of what was seen and of the clock.
+A file goes from *seen* through *settling* to *being read*, and ends as ready or failed; what does not work
+yet is tried again with growing pauses. The rules are functions of what was seen and of the clock.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from xpcs_dash.acquisition.scan import Stat
 
 #: Pause before the second try and the longest pause, s.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
-#: A file that is broken for good fails after it has stood still for so long, s: it may yet be one that is being
-#: written piece by piece.
+#: A file that is broken for good fails after it has stood still for so long, s: it may yet be one that is
+#: being written piece by piece.
 GRACE_S = 2.0
 #: A local writer that was seen to write and not to close holds the file back for so long without a change, s.
 OPEN_LIMIT_S = 10.0
@@ -78,8 +78,8 @@ def verdict(transient: bool, still_s: float, retry_limit_s: float) -> Verdict:
 def writer_of(path: str | Path, locks: str | Path = "/proc/locks") -> int | None:
     """Process id of a writer that holds an exclusive lock on a file, or None.
 
-    HDF5 locks a file that is open for writing with ``flock``. The kernel's list of locks is read, no lock is tried:
-    a reader that takes even a shared lock for a moment makes the writer's own open fail.
+    HDF5 locks a file that is open for writing with ``flock``. The kernel's list of locks is read, no lock is
+    tried: a reader that takes even a shared lock for a moment makes the writer's own open fail.
     """
     try:
         lines = Path(locks).read_text(encoding="ascii", errors="replace")

@@ -23,8 +23,8 @@ class Change:
 
     Attributes
     ----------
-    kind : "waiting" (seen, not read), "ready" (read), "failed" (given up), "gone", "back" (gone files that came
-        back unchanged), "moved" (another path), "fit" (the fit of all q is done).
+    kind : "waiting" (seen, not read), "ready" (read), "failed" (given up), "gone", "back" (a gone file that
+        came back unchanged), "moved" (another path), "fit" (the fit of all q is done).
     stat : version of the file, where it matters.
     sort_at : arrival, s since the epoch.
     values : columns to store with it.
@@ -106,8 +106,8 @@ def _insert(db: sa.Connection, rows: list[dict[str, Any]]) -> None:
     db.execute(sa.insert(files_table), rows)
 
 
-def _update(db: sa.Connection, path: str, revision: int, **values: Any) -> bool:
-    statement = sa.update(files_table).where(files_table.c.path == path).values(revision=revision, **values)
+def _update(db: sa.Connection, where: str, revision: int, **values: Any) -> bool:
+    statement = sa.update(files_table).where(files_table.c.path == where).values(revision=revision, **values)
     return bool(db.execute(statement).rowcount)
 
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 #: File systems on which inotify does not see what other hosts write.
 NETWORK_TYPES = frozenset(
     {
-        "9p", "afs", "afpfs", "beegfs", "beegfs_nodev", "ceph", "cifs", "coda", "dvs", "fhgfs", "glusterfs", "gpfs",
+        "9p", "afs", "afpfs", "beegfs", "beegfs_nodev", "ceph", "cifs", "coda", "dvs", "fhgfs", "glusterfs",
+        "gpfs",
         "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "panfs", "pvfs2", "smb3", "smbfs", "vboxsf",
         "virtiofs", "wekafs",
     }
@@ -116,7 +117,7 @@ def _add(result: Scan, entry: os.DirEntry[str]) -> None:
 
 
 def file_system(path: str | Path, mounts: str | Path = "/proc/mounts") -> str | None:
-    """Type of the file system that holds ``path``, such as ``ext4`` or ``nfs4``; None where it cannot be told."""
+    """Type of the file system that holds ``path``, such as ``nfs4``; None where it cannot be told."""
     try:
         lines = Path(mounts).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

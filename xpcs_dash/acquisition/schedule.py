@@ -39,7 +39,7 @@ class Schedule:
         self._valid.pop(path, None)
 
     def next_due(self) -> float | None:
-        """Monotonic time of the next look, or None; files that are due already count as due at minus infinity."""
+        """Monotonic time of the next look, or None; minus infinity where a file is due already."""
         for queue in (self._fresh, self._again):
             self._clean(queue)
             if queue:

@@ -1,6 +1,7 @@
 """Hints that something changed: watchdog events where the file system gives them, and a re-scan always.
 
-Nothing here decides anything. The event thread only puts a path into a set; the loop of `ingest` looks at the file.
+Nothing here decides anything. The event thread only puts a path into a set; the loop of `ingest` looks at
+the file.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ class _Handler(FileSystemEventHandler):
             self._hints.opened(source, True)
         elif kind in ("closed", "deleted", "moved"):
             self._hints.opened(source, False)
-        wanted = [p for p in (source, target) if p and is_candidate(os.path.basename(p), self._suffixes)]
+        wanted = [p for p in (source, target) if p and is_candidate(Path(p).name, self._suffixes)]
         if wanted:
             self._hints.put(*wanted)
 
