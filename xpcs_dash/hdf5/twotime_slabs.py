@@ -1,0 +1,89 @@
+"""A two-time matrix read in horizontal slabs, each compressed block of the file unpacked once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from xpcs_dash.errors import UnreadableFile
+from xpcs_dash.hdf5 import bigdata
+from xpcs_dash.hdf5.records import TwoTimeRecord
+from xpcs_dash.hdf5.xpcs_file import XpcsFile
+
+__all__ = ["read_slabs"]
+
+Slab = tuple[int, NDArray[np.float32]]
+
+#: Unpacked blocks that HDF5 may hold while it reads; one block is always held, however large the writer made it.
+BLOCK_CACHE = 128 * 2**20
+
+
+def read_slabs(xf: XpcsFile, label: int, rows: int) -> Iterator[Slab]:
+    """Yield (first row, values (rows, N − first row) float32) of the upper triangle of one q-bin.
+
+    Writers store these matrices in blocks of up to 16,384 × 16,384 values. HDF5 would unpack such a block anew for
+    every slab, because it exceeds the default cache of 1 MB; here the cache of this one dataset is sized to it.
+
+    Parameters
+    ----------
+    label : 1-based label of the dynamic map.
+    rows : rows of a slab; the last one may hold fewer.
+
+    Raises
+    ------
+    UsageError
+        Where the file has no matrix for the label.
+    UnreadableFile
+        Where it is damaged.
+    """
+    position, record = xf._position(label), xf._raw.twotime
+    assert record is not None  # _position has found a bin
+    with xf._pool.open(xf.path, xf.key) as h5:
+        yield from _slabs(h5, record, position, xf.path, rows)
+
+
+def _slabs(h5: h5py.File, record: TwoTimeRecord, position: int, path: Path, rows: int) -> Iterator[Slab]:
+    n = record.shape[0]
+    matrix = record.matrices[position]
+    plain = (
+        matrix.plane is None and not record.flipped and record.populated != "lower" and record.baseline != 0.0
+    )
+    if not plain:
+        whole = bigdata.read_matrix(h5, record, position, path)
+        for r0 in range(0, n, rows):
+            yield r0, whole[r0 : r0 + rows, r0:]
+        return
+    dataset = _open(h5, matrix.path, path)
+    for r0 in range(0, n, rows):
+        try:
+            values = np.asarray(dataset[r0 : r0 + rows, r0:], dtype=np.float32)
+        except (OSError, RuntimeError, ValueError) as err:
+            raise _damaged(path, matrix.path, err) from None
+        if record.populated == "all":
+            values = np.triu(values)
+        yield r0, values
+
+
+def _open(h5: h5py.File, name: str, path: Path) -> Any:
+    try:
+        chunks = h5[name].chunks
+        access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
+        if chunks is not None:
+            block = int(np.prod(chunks)) * 4
+            across = -(-h5[name].shape[1] // chunks[1])
+            access.set_chunk_cache(1009, max(block, min(block * across, BLOCK_CACHE)), 1.0)
+        return h5py.Dataset(h5py.h5d.open(h5.id, name.encode(), access))
+    except (KeyError, OSError, RuntimeError, ValueError) as err:
+        raise _damaged(path, name, err) from None
+
+
+def _damaged(path: Path, name: str, err: Exception) -> UnreadableFile:
+    reason = " ".join(str(err).split())[:160]
+    return UnreadableFile(
+        path, f"{name} cannot be read ({reason})", "it may be damaged: copy it again", transient=True
+    )
