@@ -5,14 +5,14 @@ Memory is bounded by a few files whatever their number: every sum is updated as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xpcs_dash.errors import UsageError, XpcsDashError
+from xpcs_dash.errors import UsageError
 from xpcs_dash.hdf5.xpcs_file import XpcsFile
 
 Array = NDArray[np.float64]
@@ -44,20 +44,22 @@ class AcceptRule:
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """What the accept rule saw of one file; ``reason`` is empty where the file is accepted."""
+class Levels:
+    """What the accept rule needs to know of one file; ``problem`` says why it could not be read.
 
-    path: Path
-    baseline: float
-    baseline_err: float
-    contrast: float
-    intensity: float
-    reason: str
+    Attributes
+    ----------
+    baseline, baseline_err : weighted mean of the last delays of one q-bin, and its error.
+    contrast : the same of the first delays, minus 1.
+    intensity : mean of I(q), photons/pixel/frame.
+    """
 
-    @property
-    def accepted(self) -> bool:
-        """Whether the rule takes the file."""
-        return not self.reason
+    name: str
+    baseline: float = float("nan")
+    baseline_err: float = float("nan")
+    contrast: float = float("nan")
+    intensity: float = float("nan")
+    problem: str = ""
 
 
 def baseline_of(xf: XpcsFile, label: int, window: int) -> tuple[float, float]:
@@ -92,31 +94,28 @@ def _column(xf: XpcsFile, label: int) -> int:
     return label - 1
 
 
-def judge(xf: XpcsFile, rule: AcceptRule) -> Candidate:
-    """Hold one file against the rule."""
-    baseline, error = baseline_of(xf, rule.label, rule.window)
-    if not np.isfinite(baseline):
-        reason = f"no trusted point among the last {rule.window} delays of q-bin {rule.label}"
-    elif not rule.low <= baseline <= rule.high:
-        reason = f"baseline {baseline:.4f} outside {rule.low:g} to {rule.high:g}"
-    else:
-        reason = ""
-    intensity = float(np.nanmean(xf.saxs_1d)) if xf.saxs_1d is not None else float("nan")
-    return Candidate(xf.path, baseline, error, contrast_of(xf, rule.label), intensity, reason)
+def measure(xf: XpcsFile, label: int, window: int) -> Levels:
+    """Read off one file what the accept rule needs.
+
+    Raises
+    ------
+    UsageError
+        Where the file has no such q-bin.
+    """
+    baseline, error = baseline_of(xf, label, window)
+    intensity = float(np.nanmean(xf.saxs_1d)) if xf.saxs_1d is not None and xf.saxs_1d.size else float("nan")
+    return Levels(xf.path.name, baseline, error, contrast_of(xf, label), intensity)
 
 
-def survey(
-    paths: Sequence[Path], rule: AcceptRule, open_file: Callable[[Path], XpcsFile]
-) -> tuple[Candidate, ...]:
-    """Judge every file; one that cannot be read is refused with its reason, and the others go on."""
-    found = []
-    for path in paths:
-        try:
-            found.append(judge(open_file(path), rule))
-        except XpcsDashError as err:
-            nan = float("nan")
-            found.append(Candidate(path, nan, nan, nan, nan, str(err)))
-    return tuple(found)
+def refusal(levels: Levels, rule: AcceptRule) -> str:
+    """Why the rule refuses a file, as a clause; empty where it accepts it."""
+    if levels.problem:
+        return levels.problem
+    if not np.isfinite(levels.baseline):
+        return f"no trusted point among the last {rule.window} delays of q-bin {rule.label}"
+    if not rule.low <= levels.baseline <= rule.high:
+        return f"baseline {levels.baseline:.4f} outside {rule.low:g} to {rule.high:g}"
+    return ""
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,9 @@ def curves(
             title=title,
         )
         _follow_trusted(axes, data, y.log)
+        for one, text in ((axes.xaxis, x), (axes.yaxis, y)):
+            if text.log:
+                _label_decades(one)
         labelled = [curve for curve in data if curve.label]
         if labelled:
             axes.legend(ncols=1 + len(labelled) // 9, handletextpad=0.3, columnspacing=0.8)
@@ -155,6 +158,17 @@ def _draw(axes: Axes, curve: Curve, colour: Any, lines: bool) -> None:
         axes.errorbar(curve.x[trusted], curve.y[trusted], sigma, fmt="o", elinewidth=0.5, mew=0, **style)
     if curve.fit is not None:
         axes.plot(*curve.fit, "-", color=colour, zorder=4)
+
+
+def _label_decades(axis: Any) -> None:
+    # Short ranges get 1, 2 and 5 of each decade; Matplotlib's own choice labels minor ticks until they overlap.
+    from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
+
+    low, high = sorted(abs(v) for v in axis.get_view_interval())
+    if low > 0 and high / low < 300:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf)))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _follow_trusted(axes: Axes, data: Sequence[Curve], log: bool) -> None:
@@ -194,13 +208,15 @@ def image(
     import matplotlib as mpl
     from matplotlib.colors import LogNorm, Normalize
 
-    shown = np.where(values > 0, values, np.nan) if log else np.asarray(values, dtype=float)
-    finite = shown[np.isfinite(shown)]
+    shown = np.asarray(values, dtype=float)
+    finite = shown[np.isfinite(shown) & ((shown > 0) | (not log))]
     if not finite.size:
         raise UsageError("There is nothing to draw: every pixel is masked or empty.")
     low, high = limits if limits is not None else np.percentile(finite, (0.5, 99.5))
     if not high > low:
         high = low * 1.0001 if low > 0 else low + 1.0
+    if log:
+        shown = np.where(shown <= 0, low, shown)  # no photon is the darkest colour; grey means masked
     with _canvas(size) as (figure, axes):
         colours = mpl.colormaps[cmap].with_extremes(bad="0.8")
         norm = LogNorm(low, high, clip=True) if log else Normalize(low, high)

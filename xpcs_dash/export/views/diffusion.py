@@ -1,0 +1,86 @@
+"""τ(q) from a fit of each q-bin, with the power law through the good ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xpcs_dash.analysis.diffusion import Points, PowerLaw, power_law
+from xpcs_dash.errors import UsageError
+from xpcs_dash.export.tables import Column, Table
+from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, title_of
+from xpcs_dash.export.views.fit import fit_bins, parameter_table
+from xpcs_dash.figures.publication import AxisText, Curve, PageSize, curves
+from xpcs_dash.fitting.batch import BatchFit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+
+
+def _fit(xf: XpcsFile, options: ViewOptions) -> tuple[list[int], BatchFit, str]:
+    bins = chosen_bins(xf, options)
+    fit = fit_bins(xf, bins, options)
+    return bins, fit, next(name for name in fit.names if name.startswith("tau"))
+
+
+def points_of(xf: XpcsFile, bins: list[int], fit: BatchFit, tau: str) -> Points:
+    """Relaxation times with their state: a flagged one is never taken for good."""
+    state = tuple("ok" if good else "failed" for good in fit.good)
+    return Points(np.array(bins) + 1, xf.q[bins], fit[tau], fit.error(tau), state)
+
+
+def law_of(points: Points) -> PowerLaw | None:
+    """The power law, or None where too few bins are good."""
+    try:
+        return power_law(points)
+    except UsageError:
+        return None
+
+
+def tables(xf: XpcsFile, options: ViewOptions) -> list[Table]:
+    """Parameters of each bin, and the power law."""
+    bins, fit, tau = _fit(xf, options)
+    law = law_of(points_of(xf, bins, fit, tau))
+    made = [parameter_table(xf, bins, fit)]
+    if law is not None:
+        nan = float("nan")
+        values = (
+            ("log_a", law.log_a, law.log_a_err, ""),
+            ("b", law.b, law.b_err, ""),
+            ("D", nan if law.d is None else law.d, nan if law.d_err is None else law.d_err, "Å²/s"),
+        )
+        columns = []
+        for name, value, error, unit in values:
+            columns += [
+                Column(name, unit, np.array([value])),
+                Column(f"{name}_error", unit, np.array([error])),
+            ]
+        columns += [Column("chi2_red", "", np.array([law.chi2])), Column("bins used", "", np.array([law.n]))]
+        made.append(Table("power law tau = a q^b", tuple(columns)))
+    return made
+
+
+def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> Figure:
+    """Good relaxation times with errors, the others faintly, and the line."""
+    bins, fit, tau = _fit(xf, options)
+    points = points_of(xf, bins, fit, tau)
+    law = law_of(points)
+    line, label = None, ""
+    if law is not None:
+        q = np.geomspace(points.q[points.good].min() / 1.1, points.q[points.good].max() * 1.1, 100)
+        line = (q, law.tau(q))
+        label = f"$\\tau \\propto q^{{{law.b:.2f} \\pm {law.b_err:.2f}}}$"
+    shown = Curve(points.q, points.value, label, points.error, points.good, line)
+    return curves(
+        [shown],
+        AxisText(f"q ({xf.q_unit})", log=True),
+        AxisText("relaxation time τ (s)", log=True),
+        size,
+        title=title_of(xf, options),
+    )
+
+
+VIEW = View("diffusion", 0.75, tables, draw)

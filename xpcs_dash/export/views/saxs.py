@@ -1,0 +1,56 @@
+"""I(q) of the static partition: averaged with pixel weights, and for each sector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xpcs_dash.analysis import saxs
+from xpcs_dash.export.tables import Column, Table
+from xpcs_dash.export.views.base import View, ViewOptions, need, title_of
+from xpcs_dash.figures.publication import AxisText, Curve, PageSize, curves
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+
+
+def profile_of(xf: XpcsFile) -> saxs.Profile:
+    """I(q) on the full static grid."""
+    values = need(xf, xf.saxs_1d, "I(q)")
+    bins = need(xf, xf.static, "static partition")
+    counts = None if xf.sqmap is None else saxs.pixel_counts(xf.sqmap, bins.n)
+    return saxs.profile(values, bins, counts)
+
+
+def tables(xf: XpcsFile, options: ViewOptions) -> list[Table]:  # noqa: ARG001 - every view has the same form
+    """The average, and with several sectors one column for each."""
+    found = profile_of(xf)
+    unit = xf.intensity_unit
+    columns = [Column("q", xf.q_unit, found.q), Column("I", unit, found.average)]
+    if len(found.sectors) > 1:
+        columns += [
+            Column(f"I phi={phi:.1f} deg", unit, line)
+            for phi, line in zip(found.phi, found.sectors, strict=True)
+        ]
+    return [Table("saxs", tuple(columns))]
+
+
+def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> Figure:
+    """The average on two logarithmic axes."""
+    found = profile_of(xf)
+    good = np.isfinite(found.average) & (found.average > 0) & (found.q > 0)
+    line = Curve(found.q[good], found.average[good])
+    return curves(
+        [line],
+        AxisText(f"q ({xf.q_unit})", log=True),
+        AxisText(f"I ({xf.intensity_unit})", log=True),
+        size,
+        title=title_of(xf, options),
+        lines=True,
+    )
+
+
+VIEW = View("saxs", 0.75, tables, draw)

@@ -1,0 +1,75 @@
+"""Write one view of one file: the suffix of the name decides the form."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xpcs_dash.errors import UsageError
+from xpcs_dash.export.provenance import provenance
+from xpcs_dash.export.tables import to_csv
+from xpcs_dash.export.views import ViewOptions, find_view
+from xpcs_dash.figures.publication import PageSize, save
+
+if TYPE_CHECKING:
+    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+
+FIGURES = (".pdf", ".svg", ".png")
+NUMBERS = (".csv", ".h5", ".hdf5")
+
+
+def export(xf: XpcsFile, view: str, out: Path, options: ViewOptions, url: str = "") -> Path:
+    """Write ``view`` of ``xf`` to ``out`` and return the path.
+
+    Parameters
+    ----------
+    out : ``.pdf``, ``.svg`` or ``.png`` for the figure; ``.csv`` or ``.h5`` for the numbers. Appears complete or
+        not at all.
+    url : address of the page that shows the same, for the provenance.
+
+    Raises
+    ------
+    UsageError
+        Unknown view or suffix, a directory that cannot be written.
+    FileError
+        Where the file does not hold what the view shows.
+    """
+    found = find_view(view)
+    suffix = out.suffix.lower()
+    if suffix not in FIGURES + NUMBERS:
+        raise UsageError(f"{out.name}: choose a name that ends in {', '.join(FIGURES + NUMBERS)}.")
+    if not out.parent.is_dir():
+        raise UsageError(f"{out.parent}: there is no such directory to write to.")
+    source = provenance(xf, view, options.parameters(), url)
+    try:
+        if suffix in FIGURES:
+            size = options.size or PageSize.preset("single", aspect=found.aspect)
+            save(found.draw(xf, options, size), out, source.as_json())
+        elif suffix == ".csv":
+            _write_text(out, to_csv(found.tables(xf, options), source))
+        else:
+            from xpcs_dash.hdf5.table_file import write_tables
+
+            tables = {
+                table.name: {column.name: (column.values, column.unit) for column in table.columns}
+                for table in found.tables(xf, options)
+            }
+            write_tables(out, tables, {"provenance": source.as_json(), "view": view})
+    except OSError as err:
+        raise UsageError(
+            f"{out}: cannot be written ({err.strerror or err}); free some space or choose another place."
+        ) from err
+    return out
+
+
+def _write_text(out: Path, text: str) -> None:
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
