@@ -52,9 +52,9 @@ def graph(
 def patch(fig: Any, *, keep: Collection[str] = (), reset: Collection[str] = ()) -> Patch:
     """Turn a figure into a change of the figure on the screen.
 
-    All traces are replaced (arrays stay in their compact form), and of the layout what ``fig`` sets, save the axis
-    ranges: zoom and pan belong to the person who looks. Annotations, shapes and images that ``fig`` does not have
-    go away, unless named in ``keep``.
+    All traces are replaced (arrays stay in their compact form), and of the layout what ``fig`` sets, save the
+    axis ranges: zoom and pan belong to the person who looks. Annotations, shapes and images that ``fig`` does
+    not have go away, unless named in ``keep``.
 
     Parameters
     ----------

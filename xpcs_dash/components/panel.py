@@ -23,8 +23,8 @@ def panel(
     ----------
     title : the view's name, left in the title line.
     children : the view.
-    conditions : what the view stands for (which q, which σ, which unit), right in the title line. A text, or a
-        component with an id where a callback fills it.
+    conditions : what the view stands for (which q, which σ, which unit), right in the title line. A text, or
+        a component with an id where a callback fills it.
     id : id of the panel; the body gets no id.
     controls : controls of this view, between title and conditions; hidden in kiosk mode.
     class_name : further CSS classes.

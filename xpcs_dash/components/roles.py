@@ -13,7 +13,7 @@ from xpcs_dash.settings import Settings
 CONFIG_KEY = "XPCS_DASH_SETTINGS"
 
 
-class NotAllowed(UsageError):
+class NotAllowedError(UsageError):
     """A request to change something by somebody who may only look."""
 
 
@@ -40,9 +40,9 @@ def may_write() -> bool:
 
 
 def require_write() -> None:
-    """Raise `NotAllowed` unless the one who asks may change something."""
+    """Raise `NotAllowedError` unless the one who asks may change something."""
     if not may_write():
-        raise NotAllowed(
+        raise NotAllowedError(
             "This needs an operator: ask one, or have your name added to the setting 'operators'."
         )
 
@@ -58,7 +58,21 @@ def _on_loopback() -> bool:
     settings = _settings()
     if settings is not None and not settings.trust_proxy and "X-Forwarded-For" in request.headers:
         return False  # a proxy on this machine that nobody told us to trust: everybody would be local
+    if not (settings is not None and settings.trust_proxy) and not _names_loopback(request.host):
+        return (
+            False  # another site's name that points here (DNS rebinding), or such a proxy without the header
+        )
     try:
         return ip_address(request.remote_addr or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _names_loopback(host: str) -> bool:
+    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name.strip("[]")).is_loopback
     except ValueError:
         return False

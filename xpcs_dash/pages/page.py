@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dash import Dash
     from dash.development.base_component import Component
+    from flask import Blueprint
 
     from xpcs_dash.services import Services
 
@@ -26,6 +27,7 @@ class Page:
     register : adds the page's callbacks to an app; called once an app.
     params : query name -> (component id, property) of the controls that the URL keeps.
     in_rail : False for pages that are reached from another page only.
+    routes : builds a Flask blueprint of the page's own data routes, which is served under the URL prefix.
     """
 
     path: str
@@ -35,3 +37,4 @@ class Page:
     register: Callable[[Dash, Services], None]
     params: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     in_rail: bool = True
+    routes: Callable[[Services], Blueprint] | None = None

@@ -1,0 +1,255 @@
+/* The tables of files. Rows come from /api/files: all once, then only those that changed since a revision. */
+(function () {
+  "use strict";
+  const xd = (window.xd = window.xd || {});
+  xd.rows = new Map();
+  xd.sample = ""; xd.kind = ""; xd.show = "all";
+  let revision = null, fetching = false, again = false;
+  const grids = {};                    // id -> api
+  const SIGNS = { ready: ["ok", "●", "ready"], waiting: ["nodata", "◌", "waiting"], failed: ["alarm", "✕", "failed"] };
+  xd.SIGNS = SIGNS;
+
+  xd.syncRows = async () => {
+    if (fetching) { again = true; return; }
+    fetching = true;
+    try {
+      const first = revision === null;
+      const answer = await fetch(xd.url("/api/files") + (first ? "" : "?since=" + revision), { cache: "no-store" });
+      if (answer.ok) {
+        const got = await answer.json();
+        if (!first && got.revision < revision) { xd.rows.clear(); revision = null; again = true; }
+        else { take(got.files, first); revision = got.revision; }
+      }
+    } catch (err) { /* the poll says that the connection is lost, and asks again */ }
+    fetching = false;
+    if (again) { again = false; xd.syncRows(); }
+  };
+
+  const take = (files, all) => {
+    const change = { add: [], update: [], remove: [] };
+    files.forEach((row) => {
+      const known = xd.rows.has(row.id);
+      if (row.state === "gone") { if (known) { change.remove.push(row); xd.rows.delete(row.id); } return; }
+      row.hay = [row.name, row.sample, row.scan, row.folder, row.reason, (row.flags || []).join(" ")].join(" ").toLowerCase();
+      xd.rows.set(row.id, row);
+      (known ? change.update : change.add).push(row);
+    });
+    if (!change.add.length && !change.update.length && !change.remove.length && !all) return;
+    Object.values(grids).forEach((api) => apply(api, change, all));
+    samples();
+    counts();
+    if (xd.fillProblems) xd.fillProblems();
+    follow();
+  };
+
+  /* New rows on top must not push away what a person has scrolled to. */
+  const apply = (api, change, all) => {
+    if (all || !api.xdFilled) {
+      api.xdFilled = true;
+      api.setGridOption("rowData", [...xd.rows.values()]);
+      return;
+    }
+    const first = api.getFirstDisplayedRowIndex(), node = first > 0 ? api.getDisplayedRowAtIndex(first) : null;
+    const before = node ? node.rowTop : 0;
+    api.applyTransaction(change);
+    if (node && node.displayed && node.rowTop !== before) {
+      const box = document.querySelector("#" + api.xdId + " .ag-body-viewport");
+      if (box) box.scrollTop += node.rowTop - before;
+    }
+  };
+
+  const attach = async (id) => {
+    if (!document.getElementById(id)) return null;
+    const api = await window.dash_ag_grid.getApiAsync(id);
+    if (grids[id] === api) return api;
+    grids[id] = api;
+    api.xdId = id;
+    if (xd.rows.size || revision !== null) apply(api, null, true);
+    api.addEventListener("rowClicked", (e) => clicked(api, e));
+    api.addEventListener("modelUpdated", counts);
+    counts();
+    follow();
+    return api;
+  };
+  xd.attachGrid = attach;
+
+  /* A click pins one file, Ctrl or Shift several; the grid has changed its own selection already. */
+  const clicked = (api, e) => {
+    if (e.event && e.event.target.closest("button, a")) return;
+    const ids = api.getSelectedRows().filter((r) => r.state === "ready").map((r) => r.id);
+    const id = e.data.id;
+    if (e.data.state !== "ready") {
+      xd.toast(e.data.name + ": " + (e.data.reason || SIGNS[e.data.state][2]), e.data.state === "failed" ? "alarm" : "info");
+      follow();
+      return;
+    }
+    if (!ids.includes(id) && !ids.length) return;
+    const old = Array.isArray(xd.state.view.file) ? xd.state.view.file : [];
+    const kept = old.filter((i) => ids.includes(i));
+    xd.select({ file: ids.length === 1 ? ids : [...kept, ...ids.filter((i) => !kept.includes(i))] });
+  };
+
+  /* Rows of the selection look selected, whoever made it. */
+  const follow = () => {
+    const current = xd.state.current;
+    const ids = new Set(current ? current.files.map((f) => f.id) : []);
+    Object.values(grids).forEach((api) => {
+      if (api.isDestroyed && api.isDestroyed()) return;
+      const on = [], off = [];
+      api.forEachNode((node) => {
+        const wanted = node.data && ids.has(node.data.id);
+        if (wanted && !node.isSelected()) on.push(node);
+        if (!wanted && node.isSelected()) off.push(node);
+      });
+      if (off.length) api.setNodesSelected({ nodes: off, newValue: false });
+      if (on.length) api.setNodesSelected({ nodes: on, newValue: true });
+    });
+  };
+  xd.on("current", follow);
+
+  /* n and p: the next and the previous file in time, or in the order of the list where it is not by time. */
+  xd.step = (forward) => {
+    const api = grids["shell-grid"];
+    let rows = [];
+    if (api) api.forEachNodeAfterFilterAndSort((node) => { if (node.data.state === "ready") rows.push(node.data); });
+    if (!rows.length) rows = [...xd.rows.values()].filter((r) => r.state === "ready").sort((a, b) => b.t - a.t);
+    const sort = (document.getElementById("shell-sort") || {}).value || "newest";
+    const current = xd.state.current, at = current && current.files.length ? rows.findIndex((r) => r.id === current.files[0].id) : -1;
+    const next = at + (forward === (sort !== "newest") ? 1 : -1);
+    if (at < 0 && rows.length) xd.select({ file: [rows[0].id] });
+    else if (next >= 0 && next < rows.length) {
+      xd.select({ file: [rows[next].id] });
+      if (api) api.ensureNodeVisible(api.getRowNode(String(rows[next].id)));
+    } else xd.toast(next < 0 === (sort === "newest") ? "This is the newest file." : "There is no file beyond this one.", "info");
+  };
+
+  /* ---- search, filters, order ---------------------------------------------------------------------------- */
+  const words = (text) => text.toLowerCase().split(/\s+/).filter(Boolean);
+  let needles = [], tableNeedles = [];
+  const kindPasses = (row, kind) => !kind || kind === "all" || (kind === "flagged" ? (row.flags || []).length > 0 || (row.warnings || []).length > 0
+    : ["ready", "waiting", "failed"].includes(kind) ? row.state === kind : (row.kinds || []).includes(kind));
+  const passes = (row, list, sample, kind) => list.every((w) => row.hay.includes(w)) && (!sample || row.sample === sample) && kindPasses(row, kind);
+  const fns = (window.dashAgGridFunctions = window.dashAgGridFunctions || {});
+  fns.xdFilterPresent = () => needles.length > 0 || !!xd.sample || !!xd.kind;
+  fns.xdFilterPass = (row) => passes(row, needles, xd.sample, xd.kind);
+  fns.xdTableFilterPresent = () => tableNeedles.length > 0 || xd.show !== "all";
+  fns.xdTableFilterPass = (row) => passes(row, tableNeedles, "", xd.show);
+  const ORDERS = { newest: [["t", "desc"]], oldest: [["t", "asc"]], name: [["name", "asc"]], sample: [["sample", "asc"], ["t", "desc"]] };
+
+  xd.startFiles = () => {
+    const changed = () => { const api = grids["shell-grid"]; if (api) api.onFilterChanged(); counts(); };
+    let wait = null;
+    document.addEventListener("input", (e) => {
+      if (e.target.id !== "shell-search") return;
+      clearTimeout(wait);
+      wait = setTimeout(() => { needles = words(e.target.value); changed(); }, 120);
+    });
+    document.addEventListener("change", (e) => {
+      if (e.target.id === "shell-filter-sample") { xd.sample = e.target.value; changed(); }
+      if (e.target.id === "shell-filter-kind") { xd.kind = e.target.value; changed(); }
+      if (e.target.id === "shell-sort") {
+        const api = grids["shell-grid"];
+        if (api) api.applyColumnState({ defaultState: { sort: null }, state: ORDERS[e.target.value].map(([colId, sort], sortIndex) => ({ colId, sort, sortIndex })) });
+      }
+    });
+    attach("shell-grid");
+  };
+
+  const samples = () => {
+    const box = document.getElementById("shell-filter-sample");
+    if (!box) return;
+    const names = [...new Set([...xd.rows.values()].map((r) => r.sample).filter(Boolean))].sort();
+    const have = [...box.options].slice(1).map((o) => o.value);
+    if (names.length === have.length && names.every((n, i) => n === have[i])) return;
+    const chosen = box.value;
+    box.replaceChildren(new Option("all samples", ""), ...names.map((n) => new Option(n, n)));
+    box.value = names.includes(chosen) ? chosen : "";
+  };
+
+  const number = (n) => n.toLocaleString("en-GB");
+  const counts = () => {
+    const search = document.getElementById("shell-search");
+    if (search) search.placeholder = "Search " + number(xd.rows.size) + (xd.rows.size === 1 ? " file" : " files");
+    const api = grids["shell-grid"], empty = document.getElementById("shell-files-empty");
+    if (empty) {
+      const shown = api && api.xdFilled ? api.getDisplayedRowCount() : xd.rows.size;
+      const text = shown ? "" : xd.rows.size ? "No file matches." : revision === null ? "Loading…" : "No file yet.";
+      if (empty.textContent !== text) empty.textContent = text;
+    }
+    const table = grids["files-grid"], count = document.getElementById("files-count");
+    if (table && count && !(table.isDestroyed && table.isDestroyed())) {
+      const shown = table.getDisplayedRowCount();
+      count.textContent = shown === xd.rows.size ? number(shown) + " files" : number(shown) + " of " + number(xd.rows.size) + " files";
+    }
+  };
+
+  window.dash_clientside = window.dash_clientside || {};
+  window.dash_clientside.files = {
+    filter: (search, show) => {
+      tableNeedles = words(search || "");
+      xd.show = show || "all";
+      attach("files-grid").then((api) => { if (api) { api.onFilterChanged(); counts(); } });
+      return "click pins a file · Ctrl or Shift for several · newest first";
+    },
+  };
+
+  /* ---- cells --------------------------------------------------------------------------------------------- */
+  const two = (n) => String(n).padStart(2, "0");
+  fns.xdMoment = (value) => {
+    if (value === null || value === undefined) return "";
+    const d = typeof value === "number" ? new Date(value * 1000) : new Date(value);
+    return isNaN(d) ? "" : d.getFullYear() + "-" + two(d.getMonth() + 1) + "-" + two(d.getDate()) + " " + two(d.getHours()) + ":" + two(d.getMinutes()) + ":" + two(d.getSeconds());
+  };
+  xd.clockOf = (t) => { const d = new Date(t * 1000); return two(d.getHours()) + ":" + two(d.getMinutes()) + ":" + two(d.getSeconds()); };
+  const dayOf = (t) => { const d = new Date(t * 1000), now = new Date(xd.now()); return d.toDateString() === now.toDateString() ? "" : two(d.getDate()) + "." + two(d.getMonth() + 1) + ". "; };
+  fns.xdKinds = (value) => (value || []).map((k) => ({ multitau: "multi-tau", twotime: "two-time" })[k] || k).join(", ");
+  fns.xdWhole = (value) => (value === null || value === undefined ? "" : number(value));
+  fns.xdCelsius = (value) => (value === null || value === undefined ? "" : (value - 273.15).toFixed(1));
+  fns.xdBytes = (value) => {
+    if (value === null || value === undefined) return "";
+    const units = ["B", "kB", "MB", "GB", "TB"];
+    let i = 0, v = value;
+    while (v >= 1000 && i < 4) { v /= 1000; i += 1; }
+    return v.toFixed(v < 10 && i ? 1 : 0) + " " + units[i];
+  };
+
+  const h = (...args) => window.React.createElement(...args);
+  const noteOf = (row) => {
+    if (row.state !== "ready") return SIGNS[row.state][2] + (row.reason ? ": " + row.reason : "");
+    return (row.flags || []).concat(row.warnings || []).join(" · ");
+  };
+  const retry = async (event, row) => {
+    event.stopPropagation();
+    try { await xd.post("/api/files/" + row.id + "/retry"); xd.toast(row.name + " is read again.", "ok"); xd.poll(); }
+    catch (err) { xd.toast(err.message, "alarm"); }
+  };
+  xd.retry = retry;
+  const retryButton = (row) => (xd.config && xd.config.may_write && row.state === "failed"
+    ? h("button", { type: "button", className: "xd-link", onClick: (e) => retry(e, row) }, "retry") : null);
+
+  const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
+  cells.XdFileCell = (props) => {
+    const row = props.data, flagged = row.state === "ready" && ((row.flags || []).length || (row.warnings || []).length);
+    const [state, sign, word] = flagged ? ["warning", "▲", "flagged"] : SIGNS[row.state] || SIGNS.waiting;
+    const about = [dayOf(row.t) + xd.clockOf(row.t)];
+    if (row.state === "ready") {
+      if (row.n_q) about.push(row.n_q + " q");
+      if ((row.kinds || []).includes("twotime")) about.push("two-time");
+      if (flagged) about.push((row.flags || []).concat(row.warnings || [])[0]);
+    } else about.splice(0, 1, noteOf(row));
+    return h("div", { className: "xd-file", title: row.file + (row.folder ? "\n" + row.folder : "") + (noteOf(row) ? "\n" + noteOf(row) : "") },
+      h("div", { className: "xd-file-text" },
+        h("div", { className: "xd-file-name" }, row.name),
+        h("div", { className: "xd-file-about" + (row.state === "failed" ? " xd-alarm" : "") }, about.join(" · "), retryButton(row) ? " · " : null, retryButton(row))),
+      h("span", { className: "xd-sign xd-" + state, title: word, role: "img", "aria-label": word }, sign));
+  };
+  cells.XdStateCell = (props) => {
+    const [state, sign, word] = SIGNS[props.value] || SIGNS.waiting;
+    return h("span", { className: "xd-mark xd-" + state }, h("span", { className: "xd-sign", "aria-hidden": "true" }, sign), word);
+  };
+  cells.XdReasonCell = (props) => {
+    const row = props.data, text = row.state === "ready" ? (row.flags || []).concat(row.warnings || []).join(" · ") : row.reason || "";
+    return h("span", { className: row.state === "failed" ? "xd-alarm" : text ? "xd-warning" : "", title: text },
+      text ? h("span", { "aria-hidden": "true" }, row.state === "ready" ? "▲ " : "") : null, text, " ", retryButton(row));
+  };
+})();

@@ -1,0 +1,15 @@
+"""The pages in the order of the navigation rail."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from xpcs_dash.pages.page import Page
+
+#: Packages with a ``PAGE``, in the order of the rail.
+MODULES: tuple[str, ...] = ("xpcs_dash.pages.files",)
+
+
+def all_pages() -> tuple[Page, ...]:
+    """Every page of the dashboard, in the order of the navigation rail."""
+    return tuple(import_module(name).PAGE for name in MODULES)

@@ -1,0 +1,115 @@
+"""Everything the server answers besides Dash's own requests: health, metrics, the JSON API, images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from flask import Blueprint, Flask, Response, request
+
+from xpcs_dash.components.roles import require_write
+from xpcs_dash.components.selection import MAX_FILES
+from xpcs_dash.errors import UsageError, XpcsDashError
+from xpcs_dash.routes import images, live
+from xpcs_dash.routes.index import FileIndex
+from xpcs_dash.services import Services
+
+__all__ = ["FileIndex", "api_blueprint", "register_routes"]
+
+
+def register_routes(server: Flask, services: Services, index: FileIndex, prefix: str) -> None:
+    """Add the routes under ``prefix`` (with slashes at both ends)."""
+    at = prefix.rstrip("/") or None
+    for made in (api_blueprint(services, index), images.blueprint(services)):
+        made.register_error_handler(XpcsDashError, explain)
+        server.register_blueprint(made, url_prefix=at)
+
+
+def explain(err: XpcsDashError) -> Response:
+    """Answer with the error's sentence as JSON: 403 not allowed, 400, 404 bad request, 409 unusable file."""
+    from xpcs_dash.components.roles import NotAllowedError
+
+    if isinstance(err, NotAllowedError):
+        code = 403
+    elif isinstance(err, UsageError):
+        code = 404 if "no file number" in str(err) else 400
+    else:
+        code = 409
+    return send({"error": str(err)}, code)
+
+
+def send(content: Any, code: int = 200) -> Response:
+    """JSON answer that nobody keeps."""
+    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+    return Response(body, code, mimetype="application/json", headers={"Cache-Control": "no-store"})
+
+
+def api_blueprint(services: Services, index: FileIndex) -> Blueprint:
+    """``/health`` and ``/api/…``."""
+    routes = Blueprint("xpcs_dash_api", __name__)
+
+    @routes.get("/health")
+    def health() -> Response:
+        return send(*live.health(services, index))
+
+    @routes.get("/api/revision")
+    def revision() -> Response:
+        ids = [int(part) for part in request.args.get("ids", "").split(",") if part.isdecimal()]
+        return send(live.live_state(services, index, ids[:MAX_FILES], _moment("after")))
+
+    @routes.get("/api/templates")
+    def templates() -> Response:
+        from xpcs_dash.figures.theme import THEMES, template
+
+        return send({name: template(name).to_plotly_json() for name in THEMES})
+
+    @routes.get("/api/files")
+    def files() -> Response:
+        revision = index.refresh()
+        found = index.listing(_whole("since"), _states(), _whole("limit"))
+        return send({"revision": revision, "counts": index.counts(), "files": found})
+
+    @routes.get("/api/files/<int:file_id>")
+    def file(file_id: int) -> Response:
+        from xpcs_dash.routes.index import describe
+
+        row = services.catalogue.get(file_id)
+        root = services.catalogue.root
+        found = describe(row, str(root) if root else None)
+        return send({**found, "summary": row.summary, "first_seen": row.first_seen, "ready_at": row.ready_at})
+
+    @routes.post("/api/files/<int:file_id>/retry")
+    def retry(file_id: int) -> Response:
+        require_write()
+        services.catalogue.request_retry(file_id)
+        return send({"asked": file_id}, 202)
+
+    return routes
+
+
+def _whole(name: str) -> int | None:
+    given = request.args.get(name)
+    if given is None or given == "":
+        return None
+    if not given.isdecimal() or len(given) > 15:
+        raise UsageError(f"{name}={given[:40]!r} is not a whole number.")
+    return int(given)
+
+
+def _moment(name: str) -> float | None:
+    try:
+        value = float(request.args.get(name, ""))
+    except ValueError:
+        return None
+    return value if abs(value) < 1e12 else None
+
+
+def _states() -> frozenset[str] | None:
+    given = request.args.get("state")
+    if not given:
+        return None
+    wanted = frozenset(given.split(","))
+    unknown = wanted - {"waiting", "ready", "failed", "gone"}
+    if unknown:
+        raise UsageError(f"state={given[:60]!r}: the states are waiting, ready, failed and gone.")
+    return wanted

@@ -1,0 +1,163 @@
+"""A mirror of the catalogue in memory, so that a poll costs one short query and no row is read twice."""
+
+from __future__ import annotations
+
+import bisect
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from xpcs_dash.acquisition.catalogue import Catalogue, FileRow
+
+
+def key_of(row: FileRow) -> str:
+    """Short text that changes whenever the contents of the file change."""
+    return f"{row.mtime_ns:x}-{row.size:x}"
+
+
+def arrival(row: FileRow) -> float:
+    """When the file arrived, s since the epoch: the order of "newest"."""
+    return row.ready_at if row.ready_at is not None else row.first_seen
+
+
+def describe(row: FileRow, root: str | None = None) -> dict[str, Any]:
+    """One file as the JSON API and the tables of the pages show it; what is unknown is left out."""
+    folder = row.path.rsplit("/", 1)[0]
+    if root and (folder + "/").startswith(root.rstrip("/") + "/"):
+        folder = folder[len(root.rstrip("/")) + 1 :]
+    known = {
+        "id": row.id,
+        "key": key_of(row),
+        "name": row.name,
+        "file": row.path.rsplit("/", 1)[-1],
+        "folder": folder,
+        "state": row.state,
+        "reason": row.reason,
+        "layout": row.layout,
+        "kinds": list(row.kinds),
+        "sample": row.sample,
+        "scan": row.scan,
+        "start": row.start_time.isoformat() if row.start_time else None,
+        "n_q": row.n_q,
+        "n_delay": row.n_delay,
+        "n_frames": row.n_frames,
+        "temperature_k": row.temperature_k,
+        "flags": list(row.flags),
+        "warnings": list(row.warnings),
+        "size": row.size,
+        "mtime": row.mtime_ns / 1e9,
+        "t": arrival(row),
+        "revision": row.revision,
+    }
+    return {name: value for name, value in known.items() if value is not None and value != []}
+
+
+class FileIndex:
+    """All files of the catalogue, kept up to date by reading what changed since the last look.
+
+    Safe to share among threads. A change is seen at the next call: nothing runs in the background.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._lock = threading.Lock()
+        self._rows: dict[int, FileRow] = {}
+        self._json: dict[int, dict[str, Any]] = {}
+        self._order: list[tuple[float, int]] = []  # (arrival, id) of ready files, ascending
+        self._counts: dict[str, int] = {}
+        self._revision = -1
+        self._root: str | None = None
+        self._status: dict[str, Any] = {}
+        self._status_read = 0.0
+
+    def refresh(self) -> int:
+        """Take over what changed in the catalogue and return its revision."""
+        revision = self._catalogue.revision()
+        if revision == self._revision:
+            return revision
+        with self._lock:
+            if revision < self._revision:  # another catalogue under the same name
+                self._forget()
+            if revision != self._revision:
+                self._root = self._root or (str(self._catalogue.root) if self._catalogue.root else None)
+                first = self._revision < 0
+                rows = self._catalogue.files(since_revision=None if first else self._revision)
+                self._take(rows)
+                self._revision = revision
+        return revision
+
+    def _forget(self) -> None:
+        self._rows, self._json, self._order, self._revision = {}, {}, [], -1
+
+    def _take(self, rows: Iterable[FileRow]) -> None:
+        changed = False
+        for row in rows:
+            old = self._rows.get(row.id)
+            if old == row:
+                continue
+            changed = True
+            if old is not None and old.state == "ready":
+                self._order.remove((arrival(old), old.id))
+            if row.state == "gone":
+                self._rows.pop(row.id, None)
+                self._json[row.id] = {"id": row.id, "state": "gone", "revision": row.revision}
+                continue
+            self._rows[row.id] = row
+            self._json[row.id] = describe(row, self._root)
+            if row.state == "ready":
+                bisect.insort(self._order, (arrival(row), row.id))
+        if changed:
+            self._counts = {"waiting": 0, "ready": 0, "failed": 0}
+            for row in self._rows.values():
+                self._counts[row.state] = self._counts.get(row.state, 0) + 1
+
+    def newest(self) -> FileRow | None:
+        """The ready file that arrived last."""
+        with self._lock:
+            return self._rows.get(self._order[-1][1]) if self._order else None
+
+    def counts(self) -> dict[str, int]:
+        """Number of files in each state."""
+        with self._lock:
+            return {"waiting": 0, "ready": 0, "failed": 0, **self._counts}
+
+    def arrived_after(self, moment: float) -> int:
+        """Number of ready files that arrived after ``moment`` (s since the epoch)."""
+        with self._lock:
+            return len(self._order) - bisect.bisect_right(self._order, (moment, 1 << 62))
+
+    def get(self, file_id: int) -> FileRow | None:
+        """Row of a file that is there, or None."""
+        with self._lock:
+            return self._rows.get(file_id)
+
+    def listing(
+        self, since: int | None = None, states: frozenset[str] | None = None, limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Files as JSON-able mappings, newest first.
+
+        Parameters
+        ----------
+        since : only what changed after this revision, files that are gone among them.
+        states : only these states.
+        limit : at most so many.
+        """
+        with self._lock:
+            found = list(self._json.values())
+        if since is not None:
+            found = [row for row in found if row["revision"] > since]
+        else:
+            found = [row for row in found if row["state"] != "gone"]
+        if states is not None:
+            found = [row for row in found if row["state"] in states]
+        found.sort(key=lambda row: (row.get("t", 0.0), row["id"]), reverse=True)
+        return found[:limit] if limit is not None else found
+
+    def status(self, max_age_s: float = 0.5) -> Mapping[str, Any]:
+        """What ingest and the supervisor last reported, read at most twice a second."""
+        now = time.monotonic()
+        if now - self._status_read > max_age_s:
+            self._status = self._catalogue.status()
+            self._status_read = now
+        return self._status

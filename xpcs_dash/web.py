@@ -1,0 +1,108 @@
+"""create_app: the Dash application of one set of services. Several may live in one process."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dash
+from flask import request
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+import xpcs_dash
+from xpcs_dash.components import shell
+from xpcs_dash.components.errors import on_error
+from xpcs_dash.components.roles import CONFIG_KEY
+from xpcs_dash.components.theme import current_theme
+from xpcs_dash.errors import XpcsDashError
+from xpcs_dash.pages.page import Page
+from xpcs_dash.pages.registry import all_pages
+from xpcs_dash.routes import FileIndex, explain, register_routes
+from xpcs_dash.routes.metrics import measure
+from xpcs_dash.routes.security import protect
+
+if TYPE_CHECKING:
+    from xpcs_dash.services import Services
+
+#: Vendored style sheets, in the order of the cascade; ours come after them.
+STYLES = (
+    "vendor/bootstrap/bootstrap.min.css",
+    "vendor/bootstrap-icons/bootstrap-icons.min.css",
+    "vendor/inter/inter.css",
+    "vendor/jetbrains-mono/jetbrains-mono.css",
+)
+
+INDEX = """<!DOCTYPE html>
+<html lang="en" data-bs-theme="{theme}" data-kiosk="{kiosk}">
+<head>{metas}<title>{title}</title>{favicon}{css}</head>
+<body>
+<noscript>xpcs-dash needs JavaScript.</noscript>
+{app_entry}
+<footer>{config}{scripts}{renderer}</footer>
+</body>
+</html>"""
+
+
+def assets_folder() -> Path:
+    """Where style sheets, scripts, fonts and icons are: beside the checkout, or in the installed package."""
+    package = Path(xpcs_dash.__file__).parent
+    installed = package / "_assets"
+    return installed if installed.is_dir() else package.parent / "assets"
+
+
+class DashboardApp(dash.Dash):
+    """Dash whose page comes in the visitor's theme, and in kiosk mode where the address says so."""
+
+    def interpolate_index(self, **parts: Any) -> str:
+        """Fill the template of the page; the theme is right before anything is drawn."""
+        kiosk = "1" if request.args.get("kiosk") == "1" else "0"
+        return INDEX.format(theme=html.escape(current_theme()), kiosk=kiosk, **parts)
+
+
+def create_app(services: Services, pages: Sequence[Page] | None = None) -> dash.Dash:
+    """Build the application.
+
+    Parameters
+    ----------
+    services : what pages and routes call.
+    pages : the pages in the order of the rail; by default all.
+    """
+    settings = services.settings
+    shown = tuple(all_pages() if pages is None else pages)
+    prefix = settings.url_prefix
+    app = DashboardApp(
+        "xpcs_dash",
+        title="xpcs-dash",
+        update_title="",
+        assets_folder=str(assets_folder()),
+        assets_path_ignore=["vendor"],
+        external_stylesheets=[f"{prefix}assets/{name}?v={xpcs_dash.__version__}" for name in STYLES],
+        url_base_pathname=prefix,
+        use_pages=False,
+        pages_folder="",
+        suppress_callback_exceptions=True,
+        compress=True,
+        on_error=on_error,
+        meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
+    )
+    server = app.server
+    server.config[CONFIG_KEY] = settings
+    server.config["COMPRESS_ALGORITHM"] = ["br", "gzip"]
+    if settings.trust_proxy:
+        server.wsgi_app = ProxyFix(server.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
+    index = FileIndex(services.catalogue)
+    measure(server, services, index, prefix)
+    protect(server, prefix, app.csp_hashes)
+    register_routes(server, services, index, prefix)
+    for page in shown:
+        if page.routes is not None:
+            blueprint = page.routes(services)
+            blueprint.register_error_handler(XpcsDashError, explain)
+            server.register_blueprint(blueprint, url_prefix=prefix.rstrip("/") or None)
+    app.layout = lambda: shell.layout(services, shown)
+    shell.register(app, services, shown)
+    for page in shown:
+        page.register(app, services)
+    return app
