@@ -196,7 +196,7 @@ class ResultHeader:
 
     @property
     def segments(self) -> NDArray[np.float64] | None:
-        """(n_seg, n_static) as `saxs_1d` for each stretch of time, on an arbitrary scale: divide by the mean."""
+        """(n_seg, n_static) as `saxs_1d` for each stretch of time; divide by the mean, the scale varies."""
         return self._raw.segments
 
     @property

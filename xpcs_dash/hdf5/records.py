@@ -281,6 +281,7 @@ class RawResult:
     delay_s: NDArray[np.float64] | None = None  # (n_delay,) where the file gives seconds itself
     g2: NDArray[np.float64] | None = None  # (n_delay, n_q)
     g2_err: NDArray[np.float64] | None = None
+    coincidences: NDArray[np.float64] | None = None  # (n_delay, n_q) where the file holds them
     partial_g2: NDArray[np.float64] | None = None  # (n_seg, n_delay, n_q), cumulative
     partial_g2_err: NDArray[np.float64] | None = None
     partial_labels: NDArray[np.float64] | None = None  # (n_seg,) frames

@@ -214,6 +214,8 @@ class XpcsFile(ResultHeader):
 
         if raw.g2 is None:
             return without("there is no multi-tau g2")
+        if raw.coincidences is not None:
+            return raw.coincidences, counting.check_photons(raw.g2, raw.coincidences, np.ones(1))
         if raw.delay_frames is None or raw.n_frames is None:
             return without("the file does not say how many frames were correlated")
         table, intensity = self.ring_table, self.ring_intensity
@@ -292,8 +294,8 @@ class XpcsFile(ResultHeader):
             texts.append("the file holds no errors of g2")
         if raw.averaged_from:
             texts.append(
-                f"averaged from {len(raw.averaged_from)} files: intensity over time and the segments are those "
-                "of the first file only, and intensities of different kinds do not share one scale"
+                f"averaged from {len(raw.averaged_from)} files: intensity over time and the segments "
+                "are those of the first file only, and intensities of different kinds do not share one scale"
             )
         return tuple(_sentence(text) for text in texts)
 

@@ -11,7 +11,7 @@ from typing import Protocol
 import h5py
 
 from xpcs_dash.errors import UnknownLayout
-from xpcs_dash.hdf5.layouts import aps_nexus
+from xpcs_dash.hdf5.layouts import aps_nexus, seed_xpcs
 from xpcs_dash.hdf5.records import OpenFile, RawResult
 
 __all__ = ["LAYOUTS", "Layout", "find_layout"]
@@ -30,7 +30,7 @@ class Layout(Protocol):
     def read(self, source: OpenFile) -> RawResult: ...  # noqa: D102
 
 
-LAYOUTS: tuple[Layout, ...] = (aps_nexus,)
+LAYOUTS: tuple[Layout, ...] = (aps_nexus, seed_xpcs)
 
 
 def find_layout(source: OpenFile) -> Layout:
