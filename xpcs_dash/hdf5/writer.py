@@ -144,7 +144,7 @@ def _explain(path: Path, err: BaseException) -> WriteError | None:
     return None
 
 
-def put(parent: h5py.Group, name: str, value: Any, *, unit: str = "", compress: bool = True) -> h5py.Dataset:
+def put(parent: h5py.Group, name: str, value: Any, unit: str = "", *, compress: bool = True) -> h5py.Dataset:
     """Store one value: text as UTF-8, large arrays chunked by their last two axes and lzf-compressed.
 
     Parameters
