@@ -23,13 +23,14 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
+    app.callback()(lambda: None)  # keeps the commands' names even where there is only one
     for name in MODULES:
         import_module(f"xpcs_dash.cli.{name}").add_to(app)
     return app
 
 
 #: Modules with a function ``add_to(app)``, in the order of the help text.
-MODULES: tuple[str, ...] = ()
+MODULES: tuple[str, ...] = ("inspect",)
 
 
 def main(argv: list[str] | None = None) -> int:
