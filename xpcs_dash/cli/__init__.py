@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
 
@@ -32,20 +33,21 @@ def build_app() -> typer.Typer:
 #: Modules with a function ``add_to(app)``, in the order of the help text.
 MODULES: tuple[str, ...] = ("inspect",)
 
+#: Base of every usage error; typer may bring its own copy of click.
+_CLICK_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command: 0 good, 1 one clear line on stderr, 2 usage."""
-    import click
-
     try:
         code = build_app()(args=argv, standalone_mode=False)
     except XpcsDashError as err:
         print(f"xpcs-dash: {' '.join(str(err).split())}", file=sys.stderr)
         sys.exit(1)
-    except click.ClickException as err:
+    except _CLICK_ERROR as err:
         err.show()
         sys.exit(err.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
