@@ -1,9 +1,10 @@
 """Shapes on a detector image, turned into pixels.
 
-The rule: pixel (row i, column j) is the point x = j, y = i, so a detector of shape (H, W) spans x from -0.5 to
-W - 0.5. A pixel belongs to a shape when its centre does. Centres exactly on the outline belong to rectangles,
-ellipses and lines; for polygons they belong on left and upper edges and not on right and lower ones, so that polygons
-which share an edge share no pixel. Overlapping parts of one path cancel (even-odd rule), as they are drawn.
+The rule: pixel (row i, column j) is the point x = j, y = i, so a detector of shape (H, W) spans x from -0.5
+to W - 0.5. A pixel belongs to a shape when its centre does. Centres exactly on the outline belong to
+rectangles, ellipses and lines; for polygons they belong on left and upper edges and not on right and lower
+ones, so that polygons which share an edge share no pixel. Overlapping parts of one path cancel (even-odd
+rule), as they are drawn.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -53,7 +55,9 @@ class Region:
 
 @dataclass(frozen=True)
 class DrawingTools:
-    """Rasterises shapes on a detector of shape (H, W); all coordinates in pixels, x along columns, y along rows."""
+    """Rasterises shapes on a detector of shape (H, W); all coordinates in pixels, x along columns, y along
+    rows.
+    """
 
     shape: tuple[int, int]
 
@@ -109,7 +113,7 @@ class DrawingTools:
             return _nothing()
         top, bottom, left, right = window
         block = np.zeros((bottom - top, right - left), dtype=bool)
-        segments = [(points[0], points[0])] if len(points) == 1 else zip(points[:-1], points[1:], strict=True)
+        segments = [(points[0], points[0])] if len(points) == 1 else pairwise(points)
         for a, b in segments:
             low, high = np.minimum(a, b) - half, np.maximum(a, b) + half
             part = self._window(low[0], high[0], low[1], high[1])
@@ -130,7 +134,8 @@ class DrawingTools:
     def from_plotly(self, drawn: Mapping[str, Any], width: float = 1.0) -> Region:
         """Region of a Plotly layout shape (rect, circle, line or path).
 
-        ``width`` is that of lines, in detector pixels. A ``circle`` with an ``angle`` (degrees) is a turned ellipse.
+        ``width`` is that of lines, in detector pixels. A ``circle`` with an ``angle`` (degrees) is a turned
+        ellipse.
 
         Raises
         ------
@@ -155,8 +160,8 @@ class DrawingTools:
     def apply(self, mask: Bool, region: Region, mode: str, before: Bool | None = None) -> None:
         """Change ``mask`` (H, W) in place as ``mode`` says.
 
-        ``out`` masks the region, ``keep`` masks everything else, ``back`` gives the region back: to ``before``, the
-        mask that must not be undone (detector gaps, say), or to valid.
+        ``out`` masks the region, ``keep`` masks everything else, ``back`` gives the region back: to
+        ``before``, the mask that must not be undone (detector gaps, say), or to valid.
         """
         window = region.window
         if mode == "out":
@@ -171,7 +176,9 @@ class DrawingTools:
             raise UsageError(f"drawing mode {mode!r} is unknown; use one of {', '.join(MODES)}.")
 
     def _window(self, xmin: float, xmax: float, ymin: float, ymax: float) -> tuple[int, int, int, int] | None:
-        """Rows and columns whose centres lie in a box, cut at the detector: top, bottom, left, right (half-open)."""
+        """Rows and columns whose centres lie in a box, cut at the detector: top, bottom, left, right (half-
+        open).
+        """
         if not all(math.isfinite(v) for v in (xmin, xmax, ymin, ymax)):
             raise UsageError("shape: a coordinate is not a finite number.")
         h, w = self.shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,8 @@ from xpcs_dash.errors import UsageError
 
 Vertices = NDArray[np.float64]
 
-# a number may carry an exponent (1e-5, 1.2E+03) and may follow another one without a separator ("1-2", "1.5.5")
+# a number may carry an exponent (1e-5, 1.2E+03) and may follow another one without a separator ("1-2",
+# "1.5.5")
 _TOKEN = re.compile(r"([MLHVCQSTZmlhvcqstz])|([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)|([\s,]+)|(.)")
 _ARGUMENTS = {"M": 2, "L": 2, "T": 2, "H": 1, "V": 1, "C": 6, "Q": 4, "S": 4, "Z": 0}
 
@@ -20,9 +22,9 @@ _ARGUMENTS = {"M": 2, "L": 2, "T": 2, "H": 1, "V": 1, "C": 6, "Q": 4, "S": 4, "Z
 def parse_path(path: str) -> list[tuple[Vertices, bool]]:
     """Read an SVG path into its sub-paths.
 
-    Every command that Plotly accepts is understood (M L H V C Q S T Z, and the relative lower-case ones), repeated
-    arguments without a repeated letter, and numbers with exponents. Curves are flattened to chords shorter than
-    half a pixel.
+    Every command that Plotly accepts is understood (M L H V C Q S T Z, and the relative lower-case ones),
+    repeated arguments without a repeated letter, and numbers with exponents. Curves are flattened to chords
+    shorter than half a pixel.
 
     Parameters
     ----------
@@ -170,5 +172,6 @@ def _flatten(controls: Vertices) -> Vertices:
     t = np.linspace(0.0, 1.0, count + 1)[:, None]
     points = [controls[i][None, :] * np.ones_like(t) for i in range(len(controls))]
     while len(points) > 1:  # de Casteljau
-        points = [(1 - t) * a + t * b for a, b in zip(points[:-1], points[1:], strict=True)]
-    return points[0]
+        points = [(1 - t) * a + t * b for a, b in pairwise(points)]
+    curve: Vertices = points[0]
+    return curve

@@ -24,13 +24,14 @@ def apply_relayout(shapes: Sequence[Mapping[str, Any]], event: Mapping[str, Any]
     """Shapes after one ``relayoutData`` event.
 
     The forms that Plotly sends are understood: the whole list after drawing or deleting (``shapes``), single
-    attributes after moving or resizing (``shapes[2].x0``, ``shapes[0].path``), whole entries (``shapes[1]``: a shape,
-    or None for deleted), and everything else (zoom, drag mode, autosize), which changes nothing. Entries without a
-    type and a path, which Plotly sometimes sends, are dropped, and so are changes of shapes that do not exist.
+    attributes after moving or resizing (``shapes[2].x0``, ``shapes[0].path``), whole entries
+    (``shapes[1]``: a shape, or None for deleted), and everything else (zoom, drag mode, autosize), which
+    changes nothing. Entries without a type and a path, which Plotly sometimes sends, are dropped, and so
+    are changes of shapes that do not exist.
 
-    In a whole list an entry with nothing but a known ``name`` stands for the shape of that name as it was, so that a
-    browser need not send what did not change. ``names`` ({index: name}) lets a browser say which shape it means by
-    an index; the name wins where the two lists have drifted apart.
+    In a whole list an entry with nothing but a known ``name`` stands for the shape of that name as it was,
+    so that a browser need not send what did not change. ``names`` ({index: name}) lets a browser say which
+    shape it means by an index; the name wins where the two lists have drifted apart.
 
     Parameters
     ----------
@@ -78,7 +79,9 @@ def kind_of(shape: Mapping[str, Any]) -> str:
 
 
 def numbers_of(shape: Mapping[str, Any]) -> dict[str, Any]:
-    """The numbers a person edits: corners of a rectangle, centre, half-axes and angle of an ellipse, vertices."""
+    """The numbers a person edits: corners of a rectangle, centre, half-axes and angle of an ellipse,
+    vertices.
+    """
     kind = shape.get("type")
     if kind == "path":
         parts = parse_path(str(shape["path"]))
@@ -138,7 +141,9 @@ def with_numbers(shape: Mapping[str, Any], **numbers: Any) -> Shape:
 
 
 def drawn(shape: Mapping[str, Any]) -> Shape:
-    """The shape as Plotly can draw it: a turned ellipse, which it does not know, becomes a path of 72 corners."""
+    """The shape as Plotly can draw it: a turned ellipse, which it does not know, becomes a path of 72
+    corners.
+    """
     if shape.get("type") != "circle" or not float(shape.get("angle", 0.0) or 0.0) % 180.0:
         return {k: v for k, v in shape.items() if k != "angle"}
     n = numbers_of(shape)
