@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import UsageError
+from xpcs_dash.hdf5.aps_writer import ApsResult
 from xpcs_dash.hdf5.xpcs_file import XpcsFile
 
 Array = NDArray[np.float64]
@@ -147,6 +148,7 @@ class RunningAverage:
     def __init__(self) -> None:
         self._first: XpcsFile | None = None
         self._paths: list[Path] = []
+        self._sources: list[str] = []
         self._means: dict[str, Array] = {}
         self._counts: dict[str, NDArray[np.int64]] = {}
         self._variance: Array | None = None
@@ -158,6 +160,11 @@ class RunningAverage:
         if self._first is None:
             raise UsageError("No file was accepted: widen the accept band or choose other files.")
         return self._first
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Every file behind the average, those of averaged inputs included."""
+        return tuple(self._sources)
 
     def add(self, xf: XpcsFile) -> None:
         """Take one more file into the means."""
@@ -175,6 +182,7 @@ class RunningAverage:
         self._variance += np.square(np.where(np.isfinite(xf.g2_err), xf.g2_err, 0.0))
         self._coincidences += np.nan_to_num(xf.coincidences) if xf.coincidences is not None else 0.0
         self._paths.append(xf.path)
+        self._sources += xf.averaged_from or (xf.path.name,)
 
     def _check(self, xf: XpcsFile) -> None:
         first = self.first
@@ -185,7 +193,7 @@ class RunningAverage:
                 raise UsageError(
                     f"{xf.path.name}: its {what} differ from those of {first.path.name}; average them apart."
                 )
-        if xf.map_hash != first.map_hash:
+        if not _same_map(xf, first):
             raise UsageError(
                 f"{xf.path.name}: made with another q-map than {first.path.name}; average them apart."
             )
@@ -224,14 +232,76 @@ class RunningAverage:
         )
 
 
+def _same_map(one: XpcsFile, other: XpcsFile) -> bool:
+    # The hash covers more than the labels, so maps with different hashes may still be equal.
+    if one.map_hash is not None and one.map_hash == other.map_hash:
+        return True
+    return all(
+        a is not None and b is not None and np.array_equal(a, b)
+        for a, b in ((one.dqmap, other.dqmap), (one.sqmap, other.sqmap))
+    )
+
+
 def average(
     paths: Iterable[Path],
     open_file: Callable[[Path], XpcsFile],
     on_file: Callable[[int], None] = lambda _: None,
-) -> tuple[RunningAverage, Averaged]:
+) -> RunningAverage:
     """Average the files one after the other; ``on_file`` is called after each with their number so far."""
     running = RunningAverage()
     for number, path in enumerate(paths, start=1):
         running.add(open_file(path))
         on_file(number)
-    return running, running.result()
+    return running
+
+
+def to_result(running: RunningAverage) -> ApsResult:
+    """The average as a result file of the present layout, with the metadata of the first file.
+
+    The file list names every file behind it, because readers multiply expected coincidences by their number;
+    an input that is an average itself stands with all of its own files.
+
+    Raises
+    ------
+    UsageError
+        Where the first file lacks what such a file must hold.
+    """
+    first, mean = running.first, running.result()
+    if (
+        first.geometry is None
+        or first.dynamic is None
+        or first.dqmap is None
+        or first.g2_frame_time_s is None
+    ):
+        raise UsageError(
+            f"{first.path.name}: has no q-map, geometry or frame time, so no average can be written."
+        )
+    delays = np.rint(first.t_el / first.g2_frame_time_s).astype(np.int64)
+    return ApsResult(
+        dynamic=first.dynamic,
+        static=first.static,
+        geometry=first.geometry,
+        dqmap=first.dqmap,
+        sqmap=first.sqmap,
+        mask=first.mask,
+        frame_time_s=first.frame_time_s or first.g2_frame_time_s,
+        exposure_s=first.exposure_s,
+        stride_frame=first.stride,
+        avg_frame=first.avg,
+        delay_frames=delays,
+        g2=mean.g2,
+        g2_err=mean.g2_err,
+        saxs_1d=mean.saxs_1d if mean.saxs_1d.size else None,
+        saxs_2d=mean.saxs_2d if mean.saxs_2d.size else None,
+        segments=mean.segments,
+        int_t=None if mean.int_t is None else mean.int_t[1],
+        start_time=first.start_time,
+        end_time=first.end_time,
+        sample=first.sample,
+        scan=first.scan,
+        temperature_c=None if first.temperature_k is None else first.temperature_k - 273.15,
+        raw_path=first.raw_path,
+        averaged_from=running.sources,
+        map_hash=first.map_hash,
+        extra={"/xpcs/average/coincidences": (mean.coincidences, "")},
+    )

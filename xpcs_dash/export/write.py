@@ -24,8 +24,8 @@ def export(xf: XpcsFile, view: str, out: Path, options: ViewOptions, url: str = 
 
     Parameters
     ----------
-    out : ``.pdf``, ``.svg`` or ``.png`` for the figure; ``.csv`` or ``.h5`` for the numbers. Appears complete or
-        not at all.
+    out : ``.pdf``, ``.svg`` or ``.png`` for the figure; ``.csv`` or ``.h5`` for the numbers. It appears
+        complete or not at all.
     url : address of the page that shows the same, for the provenance.
 
     Raises

@@ -161,7 +161,7 @@ def _draw(axes: Axes, curve: Curve, colour: Any, lines: bool) -> None:
 
 
 def _label_decades(axis: Any) -> None:
-    # Short ranges get 1, 2 and 5 of each decade; Matplotlib's own choice labels minor ticks until they overlap.
+    # Short ranges get 1, 2 and 5 of each decade; Matplotlib's own labels would overlap.
     from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
 
     low, high = sorted(abs(v) for v in axis.get_view_interval())

@@ -40,6 +40,7 @@ KINDS: dict[str, Kind] = {
         prepare="xpcs_dash.jobs.kinds.fit:prepare",
         finish="xpcs_dash.jobs.kinds.fit:finish",
     ),
+    "average": Kind(run="xpcs_dash.jobs.kinds.average:run"),
     "sleep": Kind(run="xpcs_dash.jobs.kinds.sleep:run"),
 }
 

@@ -1,0 +1,125 @@
+import json
+import re
+
+import numpy as np
+import pytest
+
+from tests.conftest import A001, A002, E0173
+from xpcs_dash import open_result
+from xpcs_dash.errors import FileError, UsageError
+from xpcs_dash.export.provenance import content_hash
+from xpcs_dash.export.tables import from_csv
+from xpcs_dash.export.views import VIEWS, ViewOptions, find_view
+from xpcs_dash.export.write import export
+from xpcs_dash.figures.publication import MM_PER_INCH, PageSize
+from xpcs_dash.hdf5.table_file import read_tables
+
+
+@pytest.fixture(scope="module")
+def aging(sample):
+    return open_result(sample(A002))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("suffix", [".pdf", ".svg", ".png", ".csv", ".h5"])
+def test_every_view_in_every_form(aging, tmp_path, view, suffix):
+    out = export(aging, view, tmp_path / f"x{suffix}", ViewOptions())
+    head = out.read_bytes()
+    starts = {".pdf": b"%PDF", ".svg": b"<?xml", ".png": b"\x89PNG", ".csv": b"# source", ".h5": b"\x89HDF"}
+    assert head.startswith(starts[suffix])
+    assert content_hash(aging.path).encode() in head  # every form carries its provenance
+    assert [path.name for path in tmp_path.iterdir()] == [f"x{suffix}"]
+
+
+def test_pdf_has_the_size_asked_for_and_embeds_its_fonts(aging, tmp_path):
+    out = export(aging, "g2", tmp_path / "x.pdf", ViewOptions(size=PageSize(85, 60)))
+    text = out.read_bytes()
+    box = re.search(rb"/MediaBox \[ ?([\d. ]+)\]", text)
+    assert box is not None
+    width, height = [float(v) for v in box[1].split()][2:]
+    assert width == pytest.approx(85 / MM_PER_INCH * 72, abs=0.1)
+    assert height == pytest.approx(60 / MM_PER_INCH * 72, abs=0.1)
+    assert b"/FontFile2" in text  # TrueType programs in the file
+    assert b"/Type3" not in text
+
+
+def test_csv_reads_back_to_the_same_numbers(aging, tmp_path):
+    out = export(aging, "g2", tmp_path / "x.csv", ViewOptions(q_bins=(2, 5)))
+    table = from_csv(out)["g2"]
+    n = aging.t_el.size
+    np.testing.assert_array_equal(table["q_bin"], [2] * n + [5] * n)
+    np.testing.assert_array_equal(table["g2"], np.r_[aging.g2[:, 1], aging.g2[:, 4]])
+    np.testing.assert_array_equal(table["delay (s)"][:n], aging.t_el)
+    np.testing.assert_array_equal(table["q (Å⁻¹)"][::n], aging.q[[1, 4]])
+
+
+def test_hdf5_reads_back_with_units_and_provenance(aging, tmp_path):
+    out = export(aging, "saxs", tmp_path / "x.h5", ViewOptions(), url="http://localhost/saxs")
+    tables, attributes = read_tables(out)
+    values, unit = tables["saxs"]["q"]
+    assert unit == "Å⁻¹"
+    np.testing.assert_array_equal(values, find_view("saxs").tables(aging, ViewOptions())[0]["q"])
+    record = json.loads(attributes["provenance"])
+    assert record["source"] == A002
+    assert record["url"] == "http://localhost/saxs"
+    assert record["map_hash"] == aging.map_hash
+    assert record["versions"]["xpcs-dash"]
+
+
+def test_flagged_fits_carry_their_flag_into_every_table(sample, tmp_path):
+    xf = open_result(sample(E0173))
+    flags = from_csv(export(xf, "fit", tmp_path / "x.csv", ViewOptions()))["fit"]["flags"]
+    assert len(flags) == 36
+    assert (
+        sum("decay" in flag for flag in flags) > 20
+    )  # nothing decays within the window where photons are few
+    assert any(flag == "good" for flag in flags)
+
+
+def test_diffusion_of_the_silica_sample(sample, tmp_path):
+    xf = open_result(sample(A001))
+    law = from_csv(export(xf, "diffusion", tmp_path / "x.csv", ViewOptions()))["power law tau = a q^b"]
+    assert law["D (Å²/s)"][0] == pytest.approx(1e6, rel=0.05)
+    assert law["b"][0] == pytest.approx(-2, abs=0.1)
+
+
+def test_starved_points_are_named_in_the_table(sample, tmp_path):
+    xf = open_result(sample(E0173))
+    table = from_csv(export(xf, "g2", tmp_path / "x.csv", ViewOptions()))["g2"]
+    assert (table["trusted"] == 0).sum() == (~xf.trusted).sum() > 400
+
+
+def test_what_a_file_lacks_is_said(sample, tmp_path):
+    with pytest.raises(FileError, match="holds no two-time"):
+        export(open_result(sample(A001)), "twotime", tmp_path / "x.png", ViewOptions())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("view", "name", "options", "words"),
+    [
+        ("nonsense", "x.png", ViewOptions(), "no figure 'nonsense'"),
+        ("g2", "x.docx", ViewOptions(), "choose a name that ends in"),
+        ("g2", "no/x.png", ViewOptions(), "no such directory"),
+        ("g2", "x.png", ViewOptions(q_bins=(6,)), "no q-bin 6; choose from 1 to 5"),
+        ("fit", "x.csv", ViewOptions(sigma="guess"), "choose counting or file"),
+        ("fit", "x.csv", ViewOptions(model="triple"), "triple"),
+    ],
+)
+def test_bad_requests_say_what_to_choose(aging, tmp_path, view, name, options, words):
+    with pytest.raises(UsageError, match=words):
+        export(aging, view, tmp_path / name, options)
+
+
+def test_sizes_out_of_reason_are_refused():
+    with pytest.raises(UsageError, match="between 20 and 1000 mm"):
+        PageSize(5, 60)
+    with pytest.raises(UsageError, match="choose one of single, double"):
+        PageSize.preset("triple")
+
+
+def test_a_failed_write_leaves_nothing_behind(aging, tmp_path):
+    (tmp_path / "x.csv").mkdir()
+    with pytest.raises(UsageError, match="cannot be written"):
+        export(aging, "g2", tmp_path / "x.csv", ViewOptions())
+    assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
