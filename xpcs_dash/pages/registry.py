@@ -7,7 +7,10 @@ from importlib import import_module
 from xpcs_dash.pages.page import Page
 
 #: Packages with a ``PAGE``, in the order of the rail.
-MODULES: tuple[str, ...] = ("xpcs_dash.pages.files",)
+MODULES: tuple[str, ...] = (
+    "xpcs_dash.pages.files",
+    "xpcs_dash.pages.average",
+)
 
 
 def all_pages() -> tuple[Page, ...]:

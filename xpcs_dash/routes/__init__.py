@@ -10,7 +10,7 @@ from flask import Blueprint, Flask, Response, request
 from xpcs_dash.components.roles import require_write
 from xpcs_dash.components.selection import MAX_FILES
 from xpcs_dash.errors import UsageError, XpcsDashError
-from xpcs_dash.routes import images, live
+from xpcs_dash.routes import exports, images, live
 from xpcs_dash.routes.index import FileIndex
 from xpcs_dash.services import Services
 
@@ -20,7 +20,7 @@ __all__ = ["FileIndex", "api_blueprint", "register_routes"]
 def register_routes(server: Flask, services: Services, index: FileIndex, prefix: str) -> None:
     """Add the routes under ``prefix`` (with slashes at both ends)."""
     at = prefix.rstrip("/") or None
-    for made in (api_blueprint(services, index), images.blueprint(services)):
+    for made in (api_blueprint(services, index), images.blueprint(services), exports.blueprint(services)):
         made.register_error_handler(XpcsDashError, explain)
         server.register_blueprint(made, url_prefix=at)
 

@@ -1,0 +1,47 @@
+/* Export menus. For paper and as numbers: the server makes the file. As shown: Plotly saves the graph as it stands.
+ * Both carry the file, the view and the q-bins in their name. */
+(function () {
+  "use strict";
+  const xd = (window.xd = window.xd || {});
+
+  const selected = () => {
+    const current = xd.state.current;
+    const id = current && current.files.length ? current.files[0].id : null;
+    const row = id !== null && xd.rows ? xd.rows.get(id) : null;
+    return { id, name: row ? row.name : "xpcs-dash", q: (current && current.q) || [] };
+  };
+
+  const asShown = (entry, file) => {
+    const graph = document.querySelector("#" + entry.dataset.graph + " .js-plotly-plot");
+    if (!graph) return;
+    const size = graph.getBoundingClientRect();
+    const parts = [file.name, entry.dataset.view].concat(file.q.length ? ["q" + file.q.join("-")] : []);
+    window.Plotly.downloadImage(graph, {
+      format: entry.dataset.format, filename: parts.join("_"),
+      width: Math.round(size.width), height: Math.round(size.height), scale: entry.dataset.format === "png" ? 2 : 1,
+    });
+  };
+
+  const forPaper = async (entry, file) => {
+    if (file.id === null) { xd.toast("There is no file to export yet.", "warning"); return; }
+    const query = { url: window.location.href };
+    if (file.q.length) query.q = file.q.join(",");
+    const address = "/export/" + file.id + "/" + entry.dataset.view + "." + entry.dataset.format;
+    xd.toast("Writing " + entry.textContent + " …", "info");
+    try {
+      const answer = await fetch(xd.url(address) + "?" + new URLSearchParams(query));
+      if (!answer.ok) throw new Error((await answer.json()).error);
+      const disposition = answer.headers.get("Content-Disposition") || "";
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(await answer.blob());
+      link.download = (disposition.match(/filename="?([^";]+)"?/) || [, "export." + entry.dataset.format])[1];
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    } catch (err) { xd.toast(err.message || "The export did not arrive.", "alarm"); }
+  };
+
+  document.addEventListener("click", (event) => {
+    const entry = event.target.closest(".xd-export-entry");
+    if (entry) (entry.dataset.kind === "shown" ? asShown : forPaper)(entry, selected());
+  });
+})();
