@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -190,6 +191,44 @@ def _add_overview(overview: Singles, weights: Singles, slab: Singles, r0: int, w
         row = stop
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a picture will cover: frame ranges, frames averaged, and where its values come from."""
+
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+    factor: int
+    source: Literal["overview", "kept", "file"]
+
+
+def plan(
+    data: Triangle,
+    rows: tuple[float, float] | None = None,
+    columns: tuple[float, float] | None = None,
+    pixels: int = SCREEN,
+    *,
+    from_file: bool = False,
+) -> Plan:
+    """Ranges and resolution of a picture, on the grid of its blocks.
+
+    Parameters
+    ----------
+    rows, columns : frame ranges; clipped to the matrix, None for all of it.
+    pixels : what the screen shows along each axis.
+    from_file : whether full resolution may be read from the file where the kept triangle is too coarse.
+    """
+    (i0, i1), (j0, j1) = (_clip(part, data.n) for part in (rows, columns))
+    wanted = max(1, -(-max(i1 - i0, j1 - j0) // pixels))
+    if wanted >= data.overview_factor:
+        return Plan(
+            *_on_grid(data, (i0, i1), (j0, j1), data.overview_factor), data.overview_factor, "overview"
+        )
+    if wanted < data.factor and from_file:
+        return Plan((i0, i1), (j0, j1), wanted, "file")
+    step = -(-max(wanted, data.factor) // data.factor) * data.factor
+    return Plan(*_on_grid(data, (i0, i1), (j0, j1), step), step, "kept")
+
+
 def picture(
     data: Triangle,
     rows: tuple[float, float] | None = None,
@@ -201,27 +240,58 @@ def picture(
 
     Parameters
     ----------
-    rows, columns : frame ranges; clipped to the matrix, None for all of it.
-    pixels : what the screen shows.
-    read : reads a block (rows, columns) of full resolution from the file, both halves and with its diagonal
-        corrected; used where the kept triangle is too coarse for what was asked. None: the kept one is used.
+    rows, columns, pixels : as in `plan`.
+    read : reads a block (rows, columns) of full resolution from the file, both halves; used where the kept
+        triangle is too coarse for what was asked. None: the kept one is used.
     """
-    (i0, i1), (j0, j1) = (_clip(part, data.n) for part in (rows, columns))
-    size = max(i1 - i0, j1 - j0)
-    wanted = max(1, -(-size // pixels))
-    if wanted >= data.overview_factor:
-        return _from_overview(data, (i0, i1), (j0, j1))
-    if wanted < data.factor and read is not None:
-        values = block_mean(np.asarray(read(slice(i0, i1), slice(j0, j1)), np.float32), wanted)
-        return Picture(values, (i0, i1), (j0, j1), wanted)
-    step = -(-max(wanted, data.factor) // data.factor) * data.factor
-    i0, j0 = i0 // step * step, j0 // step * step
-    i1, j1 = min(data.n, -(-i1 // step) * step), min(data.n, -(-j1 // step) * step)
-    f = data.factor
-    a, b, c, d = i0 // f, -(-i1 // f), j0 // f, -(-j1 // f)
-    tall = max(step // f, 512 // (step // f) * (step // f))
-    strips = [block_mean(_piece(data, top, min(b, top + tall), c, d), step // f) for top in range(a, b, tall)]
-    return Picture(np.concatenate(strips), (i0, i1), (j0, j1), step)
+    p = plan(data, rows, columns, pixels, from_file=read is not None)
+    (i0, i1), (j0, j1), f = p.rows, p.columns, p.factor
+    if p.source == "overview":
+        values = data.overview[i0 // f : -(-i1 // f), j0 // f : -(-j1 // f)]
+    elif p.source == "file" and read is not None:
+        block = np.array(read(slice(i0, i1), slice(j0, j1)), np.float32)
+        values = block_mean(correct_block(block, i0, j0), f)
+    else:
+        step = f // data.factor
+        a, b = i0 // data.factor, -(-i1 // data.factor)
+        c, d = j0 // data.factor, -(-j1 // data.factor)
+        tall = max(step, 512 // step * step)
+        strips = [block_mean(_piece(data, top, min(b, top + tall), c, d), step) for top in range(a, b, tall)]
+        values = np.concatenate(strips)
+    return Picture(values, p.rows, p.columns, f)
+
+
+def correct_block(block: Singles, i0: int, j0: int) -> Singles:
+    """Replace the diagonal elements inside a block by the mean of their neighbours in the row, in place."""
+    first, last = max(i0, j0), min(i0 + block.shape[0], j0 + block.shape[1])
+    k = np.arange(first, last)
+    row, column = k - i0, k - j0
+    left = block[row, np.maximum(column - 1, 0)]
+    right = block[row, np.minimum(column + 1, block.shape[1] - 1)]
+    left, right = np.where(column > 0, left, right), np.where(column < block.shape[1] - 1, right, left)
+    block[row, column] = 0.5 * (left + right)
+    return block
+
+
+def colour_limits(data: Triangle, low: float, high: float) -> tuple[float, float]:
+    """Percentiles of the overview above its diagonal blocks; (0.9, 1.1) for a matrix without values."""
+    m = data.overview.shape[0]
+    values = data.overview[np.triu_indices(m, 1 if m > 1 else 0)]
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.9, 1.1
+    a, b = (float(v) for v in np.percentile(values, [low, high]))
+    return (a, b) if b > a else (a - 0.01, a + 0.01)
+
+
+def _on_grid(
+    data: Triangle, rows: tuple[int, int], columns: tuple[int, int], step: int
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    (a, b), (c, d) = rows, columns
+    return (
+        (a // step * step, min(data.n, -(-b // step) * step)),
+        (c // step * step, min(data.n, -(-d // step) * step)),
+    )
 
 
 def _clip(part: tuple[float, float] | None, n: int) -> tuple[int, int]:
@@ -230,12 +300,6 @@ def _clip(part: tuple[float, float] | None, n: int) -> tuple[int, int]:
     low, high = sorted(part)
     first = int(min(max(np.floor(low), 0), n - 1))
     return first, int(min(max(np.ceil(high), first + 1), n))
-
-
-def _from_overview(data: Triangle, rows: tuple[int, int], columns: tuple[int, int]) -> Picture:
-    f = data.overview_factor
-    a, b, c, d = rows[0] // f, -(-rows[1] // f), columns[0] // f, -(-columns[1] // f)
-    return Picture(data.overview[a:b, c:d], (a * f, min(b * f, data.n)), (c * f, min(d * f, data.n)), f)
 
 
 def _piece(data: Triangle, a: int, b: int, c: int, d: int) -> Singles:

@@ -1,0 +1,68 @@
+"""Layout of the diffusion page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from dash import html
+from dash.development.base_component import Component
+
+from xpcs_dash.components.controls import number, segmented, toolbar
+from xpcs_dash.components.graphs import graph
+from xpcs_dash.components.panel import panel
+from xpcs_dash.services import Services
+
+MODELS = {"single": "single", "stretched": "stretched"}
+OTHERS = {"baseline": "baseline", "gamma": "γ"}
+AXES = {"log": "log q", "lin": "linear q"}
+
+
+def _q(query: Mapping[str, str], name: str) -> float | None:
+    try:
+        value = float(query.get(name, ""))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value > 0 else None
+
+
+def _one_of(query: Mapping[str, str], name: str, allowed: Mapping[str, str]) -> str:
+    value = query.get(name, "")
+    return value if value in allowed else next(iter(allowed))
+
+
+def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: ARG001 - the page protocol
+    """τ(q) with its law on the left; contrast and baseline; all values on the right."""
+    return html.Div(
+        [
+            toolbar(
+                segmented("diffusion-model", "Model", MODELS, _one_of(query, "model", MODELS)),
+                segmented("diffusion-axes", "Axis", AXES, _one_of(query, "axes", AXES)),
+                number("diffusion-q-low", "Power law from q", _q(query, "q0"), minimum=0, width="6.5em"),
+                number("diffusion-q-high", "to", _q(query, "q1"), unit="Å⁻¹", minimum=0, width="6.5em"),
+            ),
+            html.Div(
+                [
+                    panel(
+                        "τ(q)",
+                        graph("diffusion-graph", filename="tau-q"),
+                        conditions=html.Span(id="diffusion-conditions"),
+                    ),
+                    panel("Contrast", graph("diffusion-contrast", filename="contrast-q")),
+                    panel(
+                        "Values",
+                        html.Div(id="diffusion-table", className="xd-views-scroll"),
+                        class_name="xd-tall",
+                    ),
+                    panel("Power law τ = a·q^b", html.Div(id="diffusion-law", className="xd-views-scroll")),
+                    panel(
+                        "Parameter",
+                        graph("diffusion-other", filename="parameter-q"),
+                        controls=segmented("diffusion-parameter", "", OTHERS, _one_of(query, "show", OTHERS)),
+                    ),
+                ],
+                className="xd-views-grid xd-views-diffusion",
+            ),
+        ],
+        className="xd-views",
+    )

@@ -1,0 +1,166 @@
+"""What the diffusion page draws and lists."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from dash import html
+
+from xpcs_dash.analysis import diffusion
+from xpcs_dash.components.views import Looked, name_of
+from xpcs_dash.errors import UsageError
+from xpcs_dash.figures.diffusion import Series
+from xpcs_dash.figures.format import format_q, uncertain
+from xpcs_dash.figures.theme import q_colours, tokens
+from xpcs_dash.services import Services
+
+if TYPE_CHECKING:
+    from xpcs_dash.fitting.batch import BatchFit
+
+MOST_FILES = 12
+
+
+def batch(services: Services, file_id: int, model: str) -> BatchFit:
+    """Fit of all q of one file, remembered.
+
+    Raises
+    ------
+    UsageError
+        Where the file holds no multi-tau g2.
+    """
+
+    def compute(xf: Any) -> BatchFit:
+        from xpcs_dash.fitting.batch import fit_all_q
+
+        if xf.n_delay == 0 or xf.g2.size == 0:
+            raise UsageError(f"{xf.path.name} holds no multi-tau g₂, so there is nothing to fit.")
+        return fit_all_q(xf.t_el, xf.g2, xf.g2_sigma, xf.trusted, model=model, backend="numpy")
+
+    return services.kernel.derived(file_id, "fit.batch", (model,), compute)
+
+
+def points(fit: BatchFit, q: np.ndarray, parameter: str) -> diffusion.Points:
+    """One parameter of a fit against q, with a status for each bin.
+
+    A bin has failed where there were too few points or the fit did not converge; it is at a bound where this
+    parameter stands at one, or where the window holds no decay or only a part of it, so that τ is a guess.
+    """
+    k = list(fit.names).index(parameter)
+    failed = fit.too_few_points | fit.not_converged
+    bound = fit.at_bound[:, k] | fit.no_decay | fit.incomplete_decay
+    status = tuple("failed" if f else "bound" if b else "ok" for f, b in zip(failed, bound, strict=True))
+    label = np.arange(1, fit.n_q + 1)
+    return diffusion.Points(label, np.asarray(q), fit.values[:, k], fit.errors[:, k], status)
+
+
+def series(
+    services: Services, seen: Looked, model: str, parameter: str, q_range: tuple[float, float] | None = None
+) -> list[Series]:
+    """One series per chosen file; the power law for τ where two good points allow it."""
+    ids = seen.selection.file_ids[:MOST_FILES]
+    colours = [tokens(seen.theme).accent] if len(ids) == 1 else q_colours(len(ids), seen.theme)
+    made = []
+    for file_id, colour in zip(ids, colours, strict=True):
+        fit = batch(services, file_id, model)
+        found = points(fit, services.kernel.open(file_id).q, parameter)
+        law = None
+        if parameter == "tau" and found.good.sum() >= 2:
+            try:
+                law = diffusion.power_law(found, q_range)
+            except UsageError:
+                law = None
+        made.append(Series(name_of(services, file_id), found, law, colour))
+    return made
+
+
+def limits(low: Any, high: Any) -> tuple[float, float] | None:
+    """The q range of the power law from its two controls, or None for all q.
+
+    Raises
+    ------
+    UsageError
+        Where the range is empty.
+    """
+    if low is None and high is None:
+        return None
+    q0, q1 = float(low or 0.0), float("inf") if high is None else float(high)
+    if q1 <= q0:
+        raise UsageError("The q range of the power law must rise.")
+    return q0, q1
+
+
+def summary(made: list[Series]) -> str:
+    """How many bins count, for the title line."""
+    good, total = sum(int(s.points.good.sum()) for s in made), sum(s.points.q.size for s in made)
+    bound = sum(s.points.status.count("bound") for s in made)
+    failed = sum(s.points.status.count("failed") for s in made)
+    parts = [f"{good} of {total} bins"]
+    if bound:
+        parts.append(f"{bound} at a bound or without a full decay (open)")
+    if failed:
+        parts.append(f"{failed} without a fit (✕)")
+    return " · ".join(parts)
+
+
+def law_table(made: list[Series]) -> Any:
+    """a, b and D of every file."""
+    rows = []
+    for one in made:
+        law = one.law
+        if law is None:
+            rows.append([one.name, "fewer than two good bins", "", "", ""])
+            continue
+        d = "b is not −2" if law.d is None else str(uncertain(law.d, law.d_err, "Å²/s"))
+        chi2 = f"{law.chi2:.2g}" if np.isfinite(law.chi2) else "—"
+        rows.append([one.name, str(uncertain(law.b, law.b_err)), f"{law.a:.3g}", d, chi2])
+    note = (
+        "D = 1/(τ·q²) from a fit with b = −2, given where b is within 0.2 or two standard errors of it; "
+        "g₂ − baseline ∝ exp(−2τ/τc)."
+    )
+    return [table(["file", "b", "a (s·Å^b)", "D", "χ²"], rows), html.P(note, className="xd-views-note")]
+
+
+def value_table(services: Services, seen: Looked, model: str) -> Any:
+    """All parameters of the primary file, one row per bin."""
+    fit = batch(services, seen.file_id, model)
+    units = {"tau": "s"}
+    rows, classes = [], []
+    for k in range(fit.n_q):
+        failed = bool(fit.too_few_points[k] or fit.not_converged[k])
+        cells = [str(k + 1), format_q(float(seen.xf.q[k]), seen.xf.q_unit)]
+        for j, name in enumerate(fit.names):
+            cells.append(
+                "—" if failed else str(uncertain(fit.values[k, j], fit.errors[k, j], units.get(name, "")))
+            )
+        cells.append("—" if failed else f"{fit.chi2_red[k]:.2f}")
+        reasons = fit.reasons(k)
+        cells.append(
+            "✕ " * failed + "▲ " * (bool(reasons) and not failed) + "; ".join(reasons)
+            if reasons
+            else "● good"
+        )
+        rows.append(cells)
+        classes.append("" if not reasons else "xd-faded")
+    head = [
+        "bin",
+        "q",
+        *("γ" if n == "gamma" else "τ" if n == "tau" else n for n in fit.names),
+        "χ²",
+        "verdict",
+    ]
+    return table(head, rows, classes)
+
+
+def table(head: list[str], rows: list[list[str]], classes: list[str] | None = None) -> Any:
+    """A small table; columns after the first are numbers."""
+    names = classes or [""] * len(rows)
+    return html.Table(
+        [
+            html.Thead(html.Tr([html.Th(name) for name in head])),
+            html.Tbody(
+                [html.Tr([html.Td(v) for v in row], className=c) for row, c in zip(rows, names, strict=True)]
+            ),
+        ],
+        className="xd-table",
+    )

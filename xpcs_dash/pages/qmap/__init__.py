@@ -1,0 +1,16 @@
+"""The q-map page: partitions, q, φ, mask and scattering over the detector, and what is under the cursor."""
+
+from xpcs_dash.pages.page import Page
+from xpcs_dash.pages.qmap.callbacks import register
+from xpcs_dash.pages.qmap.layout import layout
+from xpcs_dash.pages.qmap.routes import blueprint
+
+PAGE = Page(
+    path="/qmap",
+    name="q-map",
+    icon="bi-bullseye",
+    layout=layout,
+    register=register,
+    params={"map": ("qmap-kind", "value"), "bins": ("qmap-bins", "value"), "cmap": ("qmap-cmap", "value")},
+    routes=blueprint,
+)

@@ -1,0 +1,214 @@
+"""Callbacks of the q-map page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from dash import ClientsideFunction, Dash, Input, Output, State, html
+from dash.exceptions import PreventUpdate
+
+from xpcs_dash.analysis import views
+from xpcs_dash.components.errors import guarded
+from xpcs_dash.components.graphs import message, patch
+from xpcs_dash.components.selection import choose
+from xpcs_dash.components.states import warning_line
+from xpcs_dash.components.views import Looked, look, name_of
+from xpcs_dash.errors import UsageError
+from xpcs_dash.figures.format import count, engineering, percent
+from xpcs_dash.figures.images import percentile_limits
+from xpcs_dash.figures.qmap import difference_index, figure_bins, figure_qmap
+from xpcs_dash.pages.qmap.routes import field_of, labels_of
+from xpcs_dash.services import Services
+
+
+def register(app: Dash, services: Services) -> None:
+    """Add the page's callbacks."""
+
+    @app.callback(
+        Output("qmap-graph", "figure"),
+        Output("qmap-conditions", "children"),
+        Output("qmap-source", "data"),
+        Input("shell-current", "data"),
+        Input("qmap-kind", "value"),
+        Input("qmap-cmap", "value"),
+    )
+    @guarded(outputs=3, figure=True)
+    def show(current: Any, kind: str, cmap: str) -> Any:
+        seen = look(services, current)
+        fig, words = draw(services, seen, kind, cmap)
+        return patch(fig), words, {"id": seen.file_id, "token": seen.xf.key.token}
+
+    @app.callback(
+        Output("qmap-bins-graph", "figure"),
+        Output("qmap-bins-conditions", "children"),
+        Input("shell-current", "data"),
+        Input("qmap-bins", "value"),
+    )
+    @guarded(outputs=2, figure=True)
+    def bars(current: Any, which: str) -> Any:
+        return show_bins(services, look(services, current), which)
+
+    @app.callback(Output("qmap-facts", "children"), Input("shell-current", "data"))
+    @guarded
+    def facts(current: Any) -> Any:
+        return map_facts(services, look(services, current))
+
+    @app.callback(
+        Output("shell-select", "data", allow_duplicate=True),
+        Input("qmap-bins-graph", "clickData"),
+        State("qmap-bins", "value"),
+        prevent_initial_call=True,
+    )
+    def pick(click: Any, which: str) -> Any:
+        if not click or which != "dynamic":
+            raise PreventUpdate
+        return choose(q=[int(click["points"][0]["x"])])
+
+    app.clientside_callback(
+        ClientsideFunction("views", "attachMap"),
+        Output("qmap-attached", "data"),
+        Input("qmap-source", "data"),
+    )
+
+
+def draw(services: Services, seen: Looked, kind: str, cmap: str) -> tuple[Any, str]:
+    """Figure of one map and its conditions."""
+    xf = seen.xf
+    shape = xf.geometry.shape if xf.geometry is not None else xf.detector_shape
+    if shape is None:
+        raise UsageError(f"{xf.path.name} holds no q-map; none is invented.")
+    centre = (xf.geometry.bcx, xf.geometry.bcy) if xf.geometry is not None else None
+    chosen = seen.labels(range(1, xf.n_q + 1)) if xf.dqmap is not None else ()
+    overlay = (
+        seen.url("map", "borders.png", q=",".join(map(str, chosen)), theme=seen.theme) if chosen else None
+    )
+    limits: tuple[float, float] | None = None
+    colours = cmap
+    words = f"{count(shape[0])} × {count(shape[1])} px"
+    if kind == "scattering":
+        if xf.saxs_2d is None:
+            raise UsageError(f"{xf.path.name} holds no scattering image.")
+        colours = "inferno"
+        limits = services.kernel.derived(
+            seen.file_id, "limits", ("log", 1.0, 99.7), lambda f: percentile_limits(f.saxs_2d, f.mask)
+        )
+        source = seen.url("img", "scattering.png", scale="log", cmap=colours, lo=limits[0], hi=limits[1])
+        words = f"log · 1 to 99.7 % · {words}"
+    elif kind == "difference":
+        source, words = _difference(services, seen)
+    else:
+        source = seen.url("map", f"{kind}.png", cmap=cmap)
+        if kind in ("q", "phi"):
+            limits = _field_limits(services, seen.file_id, kind)
+        elif kind != "mask":
+            labels_of(xf, kind)
+            table = xf.dynamic if kind == "dynamic" else xf.static
+            limits = (1.0, float(table.n)) if table is not None else None
+            words = f"{table.n if table else '?'} bins · {words}"
+    fig = figure_qmap(
+        source, shape, centre, seen.theme, kind=kind, limits=limits, colours=colours, overlay=overlay
+    )
+    return fig, words
+
+
+def _field_limits(services: Services, file_id: int, kind: str) -> tuple[float, float]:
+    return services.kernel.derived(file_id, "field.limits", (kind,), lambda xf: field_of(xf, kind)[1])
+
+
+def _difference(services: Services, seen: Looked) -> tuple[str, str]:
+    ids = seen.selection.file_ids
+    if len(ids) < 2:
+        raise UsageError("Choose two files in the file panel to see where their dynamic maps differ.")
+    other = services.kernel.open(ids[1])
+    here, there = labels_of(seen.xf, "dynamic"), labels_of(other, "dynamic")
+    if here.shape != there.shape:
+        raise UsageError(
+            f"The detectors differ: {seen.xf.path.name} has {here.shape} pixels, "
+            f"{other.path.name} {there.shape}."
+        )
+    share = float(np.mean(difference_index(here, there) > 1))
+    words = f"dynamic map against {name_of(services, ids[1])} · {percent(share, 1)} of the pixels differ"
+    return seen.url("map", "difference.png", other=ids[1], which="dynamic", t=other.key.token), words
+
+
+def show_bins(services: Services, seen: Looked, which: str) -> Any:
+    """Bar plot of the pixels per bin and its conditions."""
+    table = seen.xf.dynamic if which == "dynamic" else seen.xf.static
+    counted = views.dynamic_pixels if which == "dynamic" else views.static_pixels
+    pixels = counted(services.kernel, seen.file_id)
+    if table is None or pixels is None:
+        return message(f"{seen.xf.path.name} holds no {which} partition."), ""
+    small, limit = views.small_bins(pixels)
+    chosen = seen.labels(range(1, table.n + 1)) if which == "dynamic" else ()
+    n_small = int(small.sum())
+    words = [f"{table.n} bins · median {count(int(np.median(pixels)))} px"]
+    if n_small:
+        words.append(html.Span(f" · ▲ {n_small} below {limit} px", className="xd-warning"))
+    return patch(figure_bins(pixels, table.labels, small, chosen, seen.theme)), words
+
+
+def map_facts(services: Services, seen: Looked) -> Any:
+    """Hash, source and geometry, with what disagrees; two columns for two files."""
+    ids = seen.selection.file_ids[:2]
+    files = [services.kernel.open(i) for i in ids]
+    columns = [_facts_of(xf) for xf in files]
+    rows = []
+    for name in columns[0]:
+        values = [column.get(name, "—") for column in columns]
+        differs = len(set(values)) > 1
+        rows.append(
+            html.Tr([html.Th(name)] + [html.Td(v) for v in values], className="xd-differs" if differs else "")
+        )
+    head = (
+        [html.Thead(html.Tr([html.Th("")] + [html.Th(name_of(services, i)) for i in ids]))]
+        if len(ids) > 1
+        else []
+    )
+    warnings = [warning_line(text) for xf in files for text in xf.warnings if "/entry" in text]
+    if files[0].geometry is None:
+        warnings.append(warning_line("The file holds no geometry: q and φ of a pixel are not known."))
+    return [
+        html.Div(warnings, className="xd-views-warnings"),
+        html.Table([*head, html.Tbody(rows)], className="xd-table"),
+    ]
+
+
+def _facts_of(xf: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, table in (("dynamic bins", xf.dynamic), ("static bins", xf.static)):
+        if table is not None:
+            n0, n1 = table.num_pts
+            cells = n0 * n1
+            found[name] = f"{table.n} of {n0} × {n1}" if table.n != cells else f"{n0} × {n1}"
+    if xf.dynamic is not None:
+        found["q range"] = (
+            f"{engineering(float(xf.q.min()), xf.q_unit)} to {engineering(float(xf.q.max()), xf.q_unit)}"
+        )
+    g = xf.geometry
+    if g is not None:
+        found |= {
+            "energy": engineering(g.energy_kev * 1e3, "eV", 5),
+            "distance": engineering(g.distance_m, "m", 4),
+            "pixel": engineering(g.pixel_m, "m", 3),
+            "beam centre": f"x {g.bcx:.2f} px, y {g.bcy:.2f} px",
+            "detector": f"{g.shape[0]} × {g.shape[1]} px",
+        }
+    if xf.mask is not None:
+        found["unmasked"] = percent(float(xf.mask.mean()), 1)
+    found["hash"] = short(xf.map_hash)
+    found["partition file"] = source_of(xf)
+    return found
+
+
+def short(text: str | None) -> str:
+    """First twelve digits of a hash."""
+    return "none in the file" if not text else f"{text[:12]}…" if len(text) > 14 else text
+
+
+def source_of(xf: Any) -> str:
+    """Name of the partition file that was used, without its folders."""
+    for key, (value, _unit) in xf.metadata.items():
+        if key.endswith(("qmap/source_file", "config/qmap")) and value:
+            return str(value).rsplit("/", 1)[-1]
+    return "not recorded"

@@ -1,0 +1,136 @@
+"""Layout of the SAXS page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from xpcs_dash.components.controls import number, segmented, select, text, toolbar
+from xpcs_dash.components.graphs import graph
+from xpcs_dash.components.panel import panel
+from xpcs_dash.services import Services
+
+COLOURS = {name: name for name in ("inferno", "viridis", "magma", "plasma", "cividis", "turbo", "gray")}
+SCALES = {"log": "log", "linear": "linear"}
+LINES = {"average": "average", "plain": "unweighted", "sectors": "per sector"}
+NORMS = {"none": "I", "q2": "I·q²", "q4": "I·q⁴", "i0": "I / I(q₀)"}
+AXES = {"lin-log": "log I", "log-log": "log–log", "lin-lin": "linear"}
+DRAW = {"none": "off", "ring": "ring", "sector": "sector"}
+
+
+def _one_of(query: Mapping[str, str], name: str, allowed: Mapping[str, str]) -> str:
+    value = query.get(name, "")
+    return value if value in allowed else next(iter(allowed))
+
+
+def _number(query: Mapping[str, str], name: str, default: float) -> float:
+    try:
+        value = float(query.get(name, ""))
+    except ValueError:
+        return default
+    return value if math.isfinite(value) else default
+
+
+def layout(services: Services, query: Mapping[str, str]) -> Component:
+    """Image on the left; I(q) above I(φ) on the right."""
+    return html.Div(
+        [
+            toolbar(
+                segmented("saxs-lines", "Lines", LINES, _one_of(query, "lines", LINES)),
+                select("saxs-norm", "Scale", NORMS, _one_of(query, "norm", NORMS)),
+                segmented("saxs-axes", "Axes", AXES, _one_of(query, "axes", AXES)),
+                select("saxs-background", "Background", backgrounds(services), query.get("bg", "")),
+                number(
+                    "saxs-weight", "× weight", _number(query, "w", 1.0), minimum=0, step="any", width="5em"
+                ),
+                number(
+                    "saxs-step",
+                    "Every",
+                    int(_number(query, "step", 1)),
+                    minimum=1,
+                    step=1,
+                    unit="q",
+                    width="4.5em",
+                ),
+            ),
+            html.Div(
+                [
+                    panel(
+                        "Scattering",
+                        [
+                            graph("saxs-graph", filename="saxs-2d"),
+                            html.Div(
+                                id="saxs-readout", className="xd-readout", children="Move over the image."
+                            ),
+                        ],
+                        conditions=html.Span(id="saxs-conditions"),
+                        controls=[
+                            select(
+                                "saxs-scale",
+                                "",
+                                SCALES,
+                                _one_of(query, "scale", SCALES),
+                                title="Scale of the colours",
+                            ),
+                            select(
+                                "saxs-cmap", "", COLOURS, _one_of(query, "cmap", COLOURS), title="Colour map"
+                            ),
+                            number(
+                                "saxs-low",
+                                "",
+                                _number(query, "lo", 1.0),
+                                minimum=0,
+                                maximum=100,
+                                width="4.4em",
+                                title="Lower colour limit, percentile of the pixels",
+                            ),
+                            number(
+                                "saxs-high",
+                                "to",
+                                _number(query, "hi", 99.7),
+                                unit="%",
+                                minimum=0,
+                                maximum=100,
+                                width="4.8em",
+                                title="Upper colour limit, percentile of the pixels",
+                            ),
+                        ],
+                        class_name="xd-views-main",
+                    ),
+                    panel(
+                        "I(q)",
+                        graph("saxs-profile", filename="saxs-1d"),
+                        conditions=html.Span(id="saxs-profile-conditions"),
+                    ),
+                    panel(
+                        "I(φ)",
+                        graph("saxs-ring", filename="saxs-phi"),
+                        controls=[
+                            segmented("saxs-draw", "Draw", DRAW, "none"),
+                            text(
+                                "saxs-region",
+                                "",
+                                query.get("region", ""),
+                                placeholder="r₀, r₁ px, φ₀, φ₁ °",
+                                title="Inner and outer radius in pixels, first and last angle in degrees",
+                            ),
+                        ],
+                        conditions=html.Span(id="saxs-ring-conditions"),
+                    ),
+                ],
+                className="xd-views-grid xd-views-saxs",
+            ),
+            dcc.Store(id="saxs-source"),
+            dcc.Store(id="saxs-attached"),
+        ],
+        className="xd-views",
+    )
+
+
+def backgrounds(services: Services, limit: int = 200) -> dict[str, str]:
+    """Files that may serve as background: the newest ready ones."""
+    rows = services.catalogue.files(states=("ready",), limit=limit)
+    return {"": "none", **{str(row.id): row.name for row in rows}}
