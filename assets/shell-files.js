@@ -30,6 +30,7 @@
     files.forEach((row) => {
       const known = xd.rows.has(row.id);
       if (row.state === "gone") { if (known) { change.remove.push(row); xd.rows.delete(row.id); } return; }
+      row.row = String(row.id);
       row.hay = [row.name, row.sample, row.scan, row.folder, row.reason, (row.flags || []).join(" ")].join(" ").toLowerCase();
       xd.rows.set(row.id, row);
       (known ? change.update : change.add).push(row);
@@ -39,6 +40,7 @@
     samples();
     counts();
     if (xd.fillProblems) xd.fillProblems();
+    xd.title();
     follow();
   };
 
@@ -73,36 +75,39 @@
   };
   xd.attachGrid = attach;
 
-  /* A click pins one file, Ctrl or Shift several; the grid has changed its own selection already. */
+  /* A click pins one file, Ctrl adds or takes one away, Shift takes all between. */
   const clicked = (api, e) => {
-    if (e.event && e.event.target.closest("button, a")) return;
-    const ids = api.getSelectedRows().filter((r) => r.state === "ready").map((r) => r.id);
-    const id = e.data.id;
-    if (e.data.state !== "ready") {
-      xd.toast(e.data.name + ": " + (e.data.reason || SIGNS[e.data.state][2]), e.data.state === "failed" ? "alarm" : "info");
-      follow();
+    const mouse = e.event;
+    if (!mouse || mouse.target.closest("button, a")) return;
+    const row = e.data;
+    if (row.state !== "ready") {
+      xd.toast(row.name + ": " + (row.reason || SIGNS[row.state][2]), row.state === "failed" ? "alarm" : "info");
       return;
     }
-    if (!ids.includes(id) && !ids.length) return;
-    const old = Array.isArray(xd.state.view.file) ? xd.state.view.file : [];
-    const kept = old.filter((i) => ids.includes(i));
-    xd.select({ file: ids.length === 1 ? ids : [...kept, ...ids.filter((i) => !kept.includes(i))] });
+    const old = xd.state.current ? xd.state.current.files.map((f) => f.id) : [];
+    let ids = [row.id];
+    if (mouse.ctrlKey || mouse.metaKey) ids = old.includes(row.id) ? old.filter((i) => i !== row.id) : [...old, row.id];
+    else if (mouse.shiftKey && api.xdLast) {
+      const shown = [];
+      api.forEachNodeAfterFilterAndSort((node) => { if (node.data.state === "ready") shown.push(node.data.id); });
+      const [from, to] = [shown.indexOf(api.xdLast), shown.indexOf(row.id)].sort((x, y) => x - y);
+      if (from >= 0) ids = [...new Set([api.xdLast, ...shown.slice(from, to + 1)])].slice(0, 50);
+    }
+    if (!mouse.shiftKey) api.xdLast = row.id;
+    if (ids.length) xd.select({ file: ids });
   };
 
-  /* Rows of the selection look selected, whoever made it. */
+  /* Rows of the selection look selected, whoever made it. The grid's own selection is not used: Dash writes to it. */
+  let marked = new Set();
   const follow = () => {
-    const current = xd.state.current;
-    const ids = new Set(current ? current.files.map((f) => f.id) : []);
+    const ids = new Set(xd.state.current ? xd.state.current.files.map((f) => f.id) : []);
+    const changed = [...new Set([...marked, ...ids])].filter((i) => marked.has(i) !== ids.has(i));
+    marked = ids;
+    if (!changed.length) return;
     Object.values(grids).forEach((api) => {
       if (api.isDestroyed && api.isDestroyed()) return;
-      const on = [], off = [];
-      api.forEachNode((node) => {
-        const wanted = node.data && ids.has(node.data.id);
-        if (wanted && !node.isSelected()) on.push(node);
-        if (!wanted && node.isSelected()) off.push(node);
-      });
-      if (off.length) api.setNodesSelected({ nodes: off, newValue: false });
-      if (on.length) api.setNodesSelected({ nodes: on, newValue: true });
+      const rowNodes = changed.map((i) => api.getRowNode(String(i))).filter(Boolean);
+      if (rowNodes.length) api.redrawRows({ rowNodes });
     });
   };
   xd.on("current", follow);
@@ -130,6 +135,7 @@
     : ["ready", "waiting", "failed"].includes(kind) ? row.state === kind : (row.kinds || []).includes(kind));
   const passes = (row, list, sample, kind) => list.every((w) => row.hay.includes(w)) && (!sample || row.sample === sample) && kindPasses(row, kind);
   const fns = (window.dashAgGridFunctions = window.dashAgGridFunctions || {});
+  fns.xdSelected = (row) => !!row && marked.has(row.id);
   fns.xdFilterPresent = () => needles.length > 0 || !!xd.sample || !!xd.kind;
   fns.xdFilterPass = (row) => passes(row, needles, xd.sample, xd.kind);
   fns.xdTableFilterPresent = () => tableNeedles.length > 0 || xd.show !== "all";
@@ -152,7 +158,9 @@
         if (api) api.applyColumnState({ defaultState: { sort: null }, state: ORDERS[e.target.value].map(([colId, sort], sortIndex) => ({ colId, sort, sortIndex })) });
       }
     });
-    attach("shell-grid");
+    // the first callback runs before the grid is drawn
+    const start = () => attach("shell-grid").then((api) => { if (!api) setTimeout(start, 50); });
+    start();
   };
 
   const samples = () => {
@@ -162,7 +170,7 @@
     const have = [...box.options].slice(1).map((o) => o.value);
     if (names.length === have.length && names.every((n, i) => n === have[i])) return;
     const chosen = box.value;
-    box.replaceChildren(new Option("all samples", ""), ...names.map((n) => new Option(n, n)));
+    box.replaceChildren(new Option("samples", ""), ...names.map((n) => new Option(n, n)));
     box.value = names.includes(chosen) ? chosen : "";
   };
 
@@ -227,6 +235,9 @@
   const retryButton = (row) => (xd.config && xd.config.may_write && row.state === "failed"
     ? h("button", { type: "button", className: "xd-link", onClick: (e) => retry(e, row) }, "retry") : null);
 
+  /* The ends of names tell the files of one scan apart: cut in the middle. */
+  const nameOf = (name) => h("div", { className: "xd-file-name" }, h("span", { className: "xd-cut" }, name.slice(0, -9)), h("span", null, name.slice(-9)));
+
   const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
   cells.XdFileCell = (props) => {
     const row = props.data, flagged = row.state === "ready" && ((row.flags || []).length || (row.warnings || []).length);
@@ -236,11 +247,11 @@
       if (row.n_q) about.push(row.n_q + " q");
       if ((row.kinds || []).includes("twotime")) about.push("two-time");
       if (flagged) about.push((row.flags || []).concat(row.warnings || [])[0]);
-    } else about.splice(0, 1, noteOf(row));
+    } else about.splice(0, 1, noteOf(row).split("; ")[0]);
     return h("div", { className: "xd-file", title: row.file + (row.folder ? "\n" + row.folder : "") + (noteOf(row) ? "\n" + noteOf(row) : "") },
       h("div", { className: "xd-file-text" },
-        h("div", { className: "xd-file-name" }, row.name),
-        h("div", { className: "xd-file-about" + (row.state === "failed" ? " xd-alarm" : "") }, about.join(" · "), retryButton(row) ? " · " : null, retryButton(row))),
+        nameOf(row.name),
+        h("div", { className: "xd-file-about" + (row.state === "failed" ? " xd-alarm" : "") }, h("span", { className: "xd-cut" }, about.join(" · ")), retryButton(row))),
       h("span", { className: "xd-sign xd-" + state, title: word, role: "img", "aria-label": word }, sign));
   };
   cells.XdStateCell = (props) => {
@@ -249,7 +260,8 @@
   };
   cells.XdReasonCell = (props) => {
     const row = props.data, text = row.state === "ready" ? (row.flags || []).concat(row.warnings || []).join(" · ") : row.reason || "";
-    return h("span", { className: row.state === "failed" ? "xd-alarm" : text ? "xd-warning" : "", title: text },
-      text ? h("span", { "aria-hidden": "true" }, row.state === "ready" ? "▲ " : "") : null, text, " ", retryButton(row));
+    return h("span", { className: "xd-reason " + (row.state === "failed" ? "xd-alarm" : row.state === "ready" && text ? "xd-warning" : "xd-muted"), title: text },
+      h("span", { className: "xd-cut" }, row.state === "ready" && text ? "▲ " + text : text), retryButton(row));
   };
+  cells.XdNameCell = (props) => nameOf(props.value || "");
 })();

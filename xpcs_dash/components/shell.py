@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import dash_ag_grid as dag
+import dash_bootstrap_components as dbc
 import structlog
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
@@ -209,23 +210,19 @@ def _file_panel() -> Component:
         [
             html.Div(
                 [
-                    dcc.Input(
-                        id="shell-search",
-                        type="search",
-                        placeholder="Search files",
-                        className="xd-search",
-                        debounce=False,
+                    dbc.Input(
+                        id="shell-search", type="search", placeholder="Search files", class_name="xd-search"
                     ),
                     html.Div(
                         [
                             html.Select(
-                                html.Option("all samples", value=""), id="shell-filter-sample", title="sample"
+                                html.Option("samples", value=""), id="shell-filter-sample", title="sample"
                             ),
                             html.Select(
                                 [
                                     html.Option(text, value=value)
                                     for value, text in (
-                                        ("", "all kinds"),
+                                        ("", "kinds"),
                                         ("multitau", "multi-tau"),
                                         ("twotime", "two-time"),
                                         ("flagged", "flagged"),
@@ -239,8 +236,8 @@ def _file_panel() -> Component:
                                 [
                                     html.Option(text, value=value)
                                     for value, text in (
-                                        ("newest", "newest first"),
-                                        ("oldest", "oldest first"),
+                                        ("newest", "newest"),
+                                        ("oldest", "oldest"),
                                         ("name", "by name"),
                                         ("sample", "by sample"),
                                     )
@@ -278,18 +275,13 @@ def _file_panel() -> Component:
                     {"field": "sample", "hide": True},
                 ],
                 rowData=[],
-                getRowId="String(params.data.id)",
+                getRowId="params.data.row",
                 className="xd-grid xd-grid-list",
                 style={"height": "100%", "width": "100%"},
                 dashGridOptions={
                     "headerHeight": 0,
                     "rowHeight": 46,
-                    "rowSelection": {
-                        "mode": "multiRow",
-                        "checkboxes": False,
-                        "headerCheckbox": False,
-                        "enableClickSelection": True,
-                    },
+                    "rowClassRules": {"xd-row-on": "xdSelected(params.data)"},
                     "suppressCellFocus": True,
                     "animateRows": False,
                     "isExternalFilterPresent": {"function": "xdFilterPresent()"},

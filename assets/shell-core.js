@@ -1,4 +1,4 @@
-/* The shell: URL, selection and the poll. Pages never poll; they listen to the store "shell-current".
+/* Loaded before the other shell-*.js. The shell: URL, selection and the poll. Pages never poll; they listen to the store "shell-current".
  *
  * State lives in one place (`xd.state`) and reaches Dash's stores through set_props, only when it changed.
  * A loop of our own polls: a callback bound to an interval would drop every answer slower than its period. */
@@ -33,7 +33,8 @@
   };
   xd.encode = (query) => Object.entries(query)
     .map(([k, v]) => encodeURIComponent(k) + "=" + encodeURIComponent(v).replace(/%2C/g, ",")).join("&");
-  const readUrl = (url) => {
+  const readUrl = (address) => {
+    const url = new URL(address.href);
     const path = url.pathname.startsWith(xd.prefix()) ? url.pathname.slice(xd.prefix().length) : url.pathname;
     return { path: "/" + path.replace(/^\/+|\/+$/g, ""), query: Object.fromEntries(url.searchParams) };
   };
@@ -147,7 +148,7 @@
     emit("current");
     title();
   };
-  const title = () => {
+  const title = xd.title = () => {
     const { current, live, route } = xd.state;
     const page = route && xd.config.pages[route.path] ? xd.config.pages[route.path].name : "";
     let name = "";
