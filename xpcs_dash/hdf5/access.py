@@ -10,6 +10,7 @@ import math
 from datetime import datetime
 from typing import Any
 
+import h5py
 import numpy as np
 from h5py import h5d, h5s
 from numpy.typing import NDArray
@@ -74,13 +75,20 @@ class Reader:
         try:
             return h5d.open(self._root, name.encode())
         except _OPEN_ERRORS:
-            if self.has(name):
+            if self.has(name) and not self._is_dangling(name):
                 raise IncompleteFile(
                     self.path,
                     f"{name} is not a readable dataset",
                     "the file may be damaged: process it again",
                 ) from None
             return None
+
+    def _is_dangling(self, name: str) -> bool:
+        """True for a link into another file that is not there."""
+        try:
+            return isinstance(self.h5.get(name, getlink=True), h5py.ExternalLink)
+        except _OPEN_ERRORS:
+            return True
 
     def missing(self, name: str) -> IncompleteFile:
         """The error for a required dataset that is not there."""

@@ -177,7 +177,10 @@ class PhotonCheck:
 
 
 def check_photons(
-    g2: NDArray[np.float64], coincidences: NDArray[np.float64], intensity: ArrayLike
+    g2: NDArray[np.float64],
+    coincidences: NDArray[np.float64],
+    intensity: ArrayLike,
+    g2_err: NDArray[np.float64] | None = None,
 ) -> PhotonCheck:
     """Test the counting model against the data it is meant for.
 
@@ -186,16 +189,21 @@ def check_photons(
     less from point to point than counting allows. A wrong scale of the intensity by a factor f changes C by
     f², which the last two notice.
 
+    A g2 that is smooth to far below its own errors is computed, not measured, and its scatter says nothing.
+
     Parameters
     ----------
     g2, coincidences : (n_delay, n_q).
     intensity : photons per pixel and frame of the rings.
+    g2_err : (n_delay, n_q) errors of the file, if it has any.
     """
     ring = np.asarray(intensity, dtype=np.float64)
     ring = ring[~np.isnan(ring)]
     found = int(np.count_nonzero(g2 == 0))
     predicted = float(np.exp(-coincidences[np.isfinite(g2)]).sum())
-    scatter = _scatter_ratio(g2, coincidences)
+    scores = _bend_scores(g2, coincidences, _inverse(coincidences))
+    scatter = float(np.median(scores) / 0.6745) if scores.size >= 20 else float("nan")
+    measured = not _is_computed(g2, g2_err)
     reason = ""
     if ring.size == 0 or not np.all(np.isfinite(ring)) or not np.any(ring > 0):
         reason = "the stored intensity holds no usable numbers"
@@ -203,21 +211,34 @@ def check_photons(
         reason = "the stored intensity is negative in places"
     elif found > 3 * predicted + 5 * np.sqrt(predicted) + 10:
         reason = f"{found} points of g2 hold no coincidence where counting expects {predicted:.0f}"
-    elif predicted > 3 * found + 5 * np.sqrt(found) + 10:
+    elif measured and predicted > 3 * found + 5 * np.sqrt(found) + 10:
         reason = f"counting expects {predicted:.0f} points of g2 without a coincidence, but there are {found}"
-    elif scatter < 0.1:
+    elif measured and scatter < 0.1:
         reason = f"g2 scatters {1 / max(scatter, 1e-6):.0f} times less than counting allows"
     return PhotonCheck(not reason, reason, predicted, found, scatter)
 
 
-def _scatter_ratio(g2: NDArray[np.float64], coincidences: NDArray[np.float64]) -> float:
-    """Robust scatter of second differences along the delay over what 1/√C predicts for them."""
+def _inverse(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore"):
+        return np.asarray(1.0 / values, dtype=np.float64)
+
+
+def _bend_scores(
+    g2: NDArray[np.float64], coincidences: NDArray[np.float64], variance: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Second differences of g2 along the delay over their expected error, where counts are not few."""
     if g2.shape[0] < 3:
-        return float("nan")
+        return np.empty(0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance = 1.0 / coincidences
         bend = g2[1:-1] - 0.5 * (g2[:-2] + g2[2:])
         score = np.abs(bend) / np.sqrt(variance[1:-1] + 0.25 * (variance[:-2] + variance[2:]))
-    use = np.minimum(np.minimum(coincidences[1:-1], coincidences[:-2]), coincidences[2:]) >= 10
-    score = score[use & np.isfinite(score)]
-    return float(np.median(score) / 0.6745) if score.size >= 20 else float("nan")
+    few = np.minimum(np.minimum(coincidences[1:-1], coincidences[:-2]), coincidences[2:]) < 10
+    return np.asarray(score[~few & np.isfinite(score)], dtype=np.float64)
+
+
+def _is_computed(g2: NDArray[np.float64], g2_err: NDArray[np.float64] | None) -> bool:
+    """True for a model without noise: the flattest tenth of a measured g2 bends by a tenth of its errors."""
+    if g2_err is None:
+        return False
+    scores = _bend_scores(g2, np.full(g2.shape, np.inf), g2_err**2)
+    return scores.size >= 20 and float(np.quantile(scores, 0.1)) < 0.01

@@ -317,3 +317,9 @@ class RawResult:
     geometry_mismatch: tuple[str, ...] = ()
     intensity_unit: str = "photons/pixel/frame"
     warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
+            if isinstance(value, np.ndarray):
+                object.__setattr__(self, name, frozen_array(value, value.dtype))

@@ -215,7 +215,7 @@ class XpcsFile(ResultHeader):
         if raw.g2 is None:
             return without("there is no multi-tau g2")
         if raw.coincidences is not None:
-            return raw.coincidences, counting.check_photons(raw.g2, raw.coincidences, np.ones(1))
+            return raw.coincidences, counting.check_photons(raw.g2, raw.coincidences, np.ones(1), raw.g2_err)
         if raw.delay_frames is None or raw.n_frames is None:
             return without("the file does not say how many frames were correlated")
         table, intensity = self.ring_table, self.ring_intensity
@@ -225,7 +225,7 @@ class XpcsFile(ResultHeader):
         expected = counting.expected_coincidences(
             raw.delay_frames, raw.n_frames, rate, max(1, len(raw.averaged_from))
         )
-        return expected, counting.check_photons(raw.g2, expected, intensity)
+        return expected, counting.check_photons(raw.g2, expected, intensity, raw.g2_err)
 
     @property
     def photon_check(self) -> counting.PhotonCheck:
