@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing import get_context
@@ -78,10 +79,10 @@ def resolve(target: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def call(function: Any, path: str, options: dict[str, Any]) -> Outcome:
+def call(function: Callable[[str], Any], path: str) -> Outcome:
     """Run a reading function; its errors become a `Failure`."""
     try:
-        return Outcome(path, value=function(path, **options))
+        return Outcome(path, value=function(path))
     except FileError as err:
         return Outcome(path, failure=Failure(str(err), err.transient, type(err).__name__))
     except XpcsDashError as err:
@@ -102,10 +103,10 @@ def _serve(connection: Connection, target: str, options: dict[str, Any], parent:
     end_with_parent(parent, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    function = resolve(target)
+    function = resolve(target)(**options)
     try:
         while True:
-            connection.send(call(function, connection.recv(), options))
+            connection.send(call(function, connection.recv()))
     except (EOFError, OSError):
         # the parent is gone
         return
@@ -124,7 +125,7 @@ class ReaderPool:
 
     Parameters
     ----------
-    target : ``module:function`` called as ``function(path, **options)`` in the reader.
+    target : ``module:name`` of what makes the reading function; called as ``make(**options)`` in the process.
     n : number of processes; started when first needed.
     limit_s : seconds after which a read is given up and its process replaced.
     """
@@ -224,9 +225,9 @@ class ReaderPool:
 class InlinePool:
     """Reads in the calling thread; for tests and single-shot use."""
 
-    def __init__(self, function: Any, **options: Any) -> None:
+    def __init__(self, function: Callable[[str], Any]) -> None:
         self.n = 1
-        self._function, self._options = function, options
+        self._function = function
         self._done: list[Outcome] = []
 
     def free(self) -> int:
@@ -235,7 +236,7 @@ class InlinePool:
 
     def submit(self, path: str) -> None:
         """Read a file now."""
-        self._done.append(call(self._function, path, self._options))
+        self._done.append(call(self._function, path))
 
     def collect(self) -> list[Outcome]:
         """The results so far."""

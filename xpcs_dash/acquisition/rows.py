@@ -13,6 +13,8 @@ from xpcs_dash.acquisition.catalogue import Catalogue, bump_in, display_name, fi
 from xpcs_dash.acquisition.scan import Stat
 
 Kind = Literal["waiting", "ready", "failed", "gone", "back", "moved", "fit"]
+#: Flags that `Relate` gives; all others are a file's own.
+RELATIVE_FLAGS = frozenset({"map-changed", "intensity-jump"})
 #: Compares a file's summary with that of the file before it: flags that only a sequence shows.
 Relate = Callable[[Mapping[str, Any], Mapping[str, Any] | None], list[str]]
 
@@ -157,7 +159,10 @@ def _write_fit(db: sa.Connection, change: Change, revision: int, _relate: Relate
     if found is None or found.summary is None:
         return
     summary = {**found.summary, **change.values.get("summary", {})}
-    flags = list(dict.fromkeys([*(found.flags or ()), *change.values.get("flags", ())]))
+    # the fit knows better than the ends of the curves whether there is a decay
+    kept = [flag for flag in found.flags or () if flag != "no-decay"]
+    flags = list(dict.fromkeys([*kept, *change.values.get("flags", ())]))
+    summary["flags"] = [flag for flag in flags if flag not in RELATIVE_FLAGS]
     _update(db, change.path, revision, fit=change.values["fit"], summary=summary, flags=flags)
 
 

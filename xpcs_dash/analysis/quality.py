@@ -1,0 +1,407 @@
+"""What is worth knowing about a result file at a glance: numbers for trends, flags with their reasons.
+
+Pure functions of an open file; ingest stores their results with the file's row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpcs_dash.analysis import stability
+from xpcs_dash.hdf5.xpcs_file import XpcsFile
+
+__all__ = [
+    "FLAG_SENTENCES",
+    "FileSummary",
+    "Level",
+    "fit_summary",
+    "flag_severity",
+    "level",
+    "relative_flags",
+    "summarise",
+]
+
+Floats = NDArray[np.float64]
+
+#: What each flag means, for people.
+FLAG_SENTENCES: dict[str, str] = {
+    "geometry-mismatch": "the q-map and the nominal geometry disagree by more than 0.5 %",
+    "not-photons": "the intensity is not in photons, so the errors of g2 are those of the file alone",
+    "mostly-starved": "more than half of the points of g2 have too few photon coincidences to be trusted",
+    "no-decay": "g2 does not decay within the delay window",
+    "baseline-off": "g2 ends away from 1, though it has decayed: drift, or a beam that was not steady",
+    "beam-lost": "the beam was lost for part of the run",
+    "intensity-drift": "the intensity drifted during the run",
+    "shape-change": "the shape of I(q) changed during the run: radiation damage or a changing sample",
+    "scatter-high": "the scatter of g2 is far above counting statistics at every q: the data are suspect",
+    "map-changed": "the q-map differs from that of the file before",
+    "intensity-jump": "the intensity differs from that of the file before by more than a factor of 2",
+    "not-a-result": "this is an HDF5 file, but not a result that can be shown",
+}
+_ALARMS = frozenset({"beam-lost", "scatter-high"})
+_NOTES = frozenset({"not-a-result", "map-changed", "no-decay"})
+
+#: Share of starved points from which a file counts as mostly starved.
+STARVED_SHARE = 0.5
+#: Distance of a decayed baseline from 1 that is worth a flag, absolute and in standard errors.
+BASELINE_OFF, BASELINE_SIGMAS = 0.05, 5.0
+#: Delays that make the short and the long end of a curve.
+N_FIRST, N_LAST = 3, 10
+#: Coincidences that the short end gathers where it can, from at most this share of the delays.
+END_COINCIDENCES, END_SHARE = 400.0, 0.25
+#: Coincidences from which a point counts as well measured; reduced χ² of a flexible fit far above 1.
+MANY_COINCIDENCES, HIGH_CHI2 = 100.0, 5.0
+
+
+def flag_severity(flag: str) -> str:
+    """One of "alarm", "warning" and "note" for a flag."""
+    if flag in _ALARMS:
+        return "alarm"
+    return "note" if flag in _NOTES else "warning"
+
+
+@dataclass(frozen=True)
+class Level:
+    """A mean and its standard error; NaN where there is nothing to average."""
+
+    value: float
+    error: float
+
+
+@dataclass(frozen=True)
+class FileSummary:
+    """Numbers of one file for tables and trends. Everything may be None where the file does not have it.
+
+    Attributes
+    ----------
+    intensity : photons per pixel and frame, mean over the pixels of the map.
+    intensity_source : field that it comes from.
+    intensity_unit : "photons/pixel/frame", or as the file says.
+    q_label, q, q_unit : dynamic bin (1-based) at which contrast and baseline are estimated.
+    contrast, contrast_err, baseline, baseline_err : heights of g2 at that q, weighted by coincidences.
+    decays : share of the bins whose short end stands above the long end by more than three errors.
+    points, trusted_points, zero_points, starved_points, starved_fraction : of g2.
+    n_q, n_delay, n_twotime : bins, delays, two-time matrices.
+    drift, drift_err : relative change of I(t) over the run, from a straight line.
+    drift_per_s : the same per second.
+    lost_share : share of the run without beam.
+    stability : word of `stability.judge`, with the rule in ``stability_rule``.
+    duration_s : frames times frame time.
+    map_hash : of the q-map.
+    averaged_from : number of files averaged, 0 for a single acquisition.
+    geometry_mismatch : fields that disagree.
+    temperature_k : of the sample.
+    flags : names out of `FLAG_SENTENCES`.
+    """
+
+    intensity: float | None = None
+    intensity_source: str | None = None
+    intensity_unit: str | None = None
+    q_label: int | None = None
+    q: float | None = None
+    q_unit: str | None = None
+    contrast: float | None = None
+    contrast_err: float | None = None
+    baseline: float | None = None
+    baseline_err: float | None = None
+    decays: float | None = None
+    points: int = 0
+    trusted_points: int = 0
+    zero_points: int = 0
+    starved_points: int | None = None
+    starved_fraction: float | None = None
+    n_q: int = 0
+    n_delay: int = 0
+    n_twotime: int = 0
+    drift: float | None = None
+    drift_err: float | None = None
+    drift_per_s: float | None = None
+    lost_share: float | None = None
+    stability: str | None = None
+    stability_rule: str | None = None
+    duration_s: float | None = None
+    map_hash: str | None = None
+    averaged_from: int = 0
+    geometry_mismatch: tuple[str, ...] = ()
+    temperature_k: float | None = None
+    flags: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able: tuples become lists, what is not finite becomes None."""
+        return {name: _plain(value) for name, value in asdict(self).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, float):
+        return float(f"{value:.7g}") if math.isfinite(value) else None
+    return value
+
+
+def level(values: Floats, sigma: Floats, weights: Floats) -> Level:
+    """Weighted mean of independent values and its standard error.
+
+    Parameters
+    ----------
+    values, sigma, weights : (n,); weights need no norm. Values that are not finite are left out.
+
+    Notes
+    -----
+    The error is √Σw²σ² / Σw.
+    """
+    good = np.isfinite(values) & np.isfinite(sigma) & np.isfinite(weights) & (weights > 0)
+    if not good.any():
+        return Level(float("nan"), float("nan"))
+    w = weights[good] / weights[good].sum()
+    return Level(float((w * values[good]).sum()), float(np.sqrt(((w * sigma[good]) ** 2).sum())))
+
+
+def _ends(xf: XpcsFile, k: int) -> tuple[Level, Level]:
+    """Short and long end of one curve, from points that are trusted, weighted by coincidences."""
+    use = np.flatnonzero(xf.trusted[:, k])
+    g2, sigma = xf.g2[:, k], xf.g2_sigma[:, k]
+    weights = xf.coincidences[:, k] if xf.photons else 1.0 / np.maximum(sigma, 1e-12) ** 2
+    # the delays of each end of the window, not just the trusted ones: a short curve must not be both ends
+    n_first = N_FIRST
+    if xf.photons:
+        # photon-starved curves need more than three delays before their height means anything
+        held = np.cumsum(np.nan_to_num(xf.coincidences[:, k]))
+        enough = int(np.searchsorted(held, END_COINCIDENCES)) + 1
+        n_first = min(max(N_FIRST, enough), max(N_FIRST, int(END_SHARE * xf.n_delay)))
+    first, last = use[use < n_first], use[use >= xf.n_delay - N_LAST]
+    if first.size == 0:
+        first = use[:N_FIRST]
+    if last.size == 0:
+        last = use[-N_LAST:] if use.size > N_FIRST + N_LAST else use[N_FIRST:]
+    return level(g2[first], sigma[first], weights[first]), level(g2[last], sigma[last], weights[last])
+
+
+def chosen_bin(xf: XpcsFile) -> int | None:
+    """Position (0-based) of the bin whose contrast stands for the file: in the middle of the q range.
+
+    The same bin for every file with the same map, so that trends compare like with like; where it has no
+    points to trust, the nearest bin that has.
+    """
+    if xf.n_q == 0 or xf.g2.size == 0:
+        return None
+    order = np.argsort(xf.q, kind="stable")
+    rank = np.empty(xf.n_q, dtype=np.int64)
+    rank[order] = np.arange(xf.n_q)
+    enough = np.flatnonzero(xf.trusted.sum(axis=0) >= N_FIRST + 1)
+    if enough.size == 0:
+        return None
+    return int(enough[np.argmin(np.abs(rank[enough] - xf.n_q // 2))])
+
+
+def _intensity(xf: XpcsFile) -> tuple[float | None, str | None]:
+    """Mean over the pixels of the map, from the rings where the file has them."""
+    table, rings = xf.ring_table, xf.ring_intensity
+    if table is not None and rings is not None:
+        pixels = table.static_pixels()
+        if pixels.shape == np.shape(rings):
+            good = np.isfinite(rings) & (pixels > 0)
+            if good.any():
+                source = "scattering_2d" if xf.averaged_from or xf.saxs_1d is None else "scattering_1d"
+                return float((rings * pixels)[good].sum() / pixels[good].sum()), source
+    if xf.int_t is not None and xf.int_t.shape[1]:
+        source = "intensity_vs_time" + (" (first file)" if xf.averaged_from else "")
+        return float(np.nanmean(xf.int_t[1])), source
+    if xf.saxs_1d is not None and np.isfinite(xf.saxs_1d).any():
+        return float(np.nanmean(xf.saxs_1d)), "scattering_1d (mean over bins)"
+    return None, None
+
+
+def _decaying_share(ends: list[tuple[Level, Level]]) -> float | None:
+    known = [(a, b) for a, b in ends if math.isfinite(a.value) and math.isfinite(b.value)]
+    if not known:
+        return None
+    return sum(a.value - b.value > 3.0 * math.hypot(a.error, b.error) for a, b in known) / len(known)
+
+
+def summarise(xf: XpcsFile) -> FileSummary:
+    """Numbers and flags of one open file.
+
+    Parameters
+    ----------
+    xf : the file; its big arrays are read only where a number needs them.
+    """
+    intensity, source = _intensity(xf)
+    has_g2 = xf.g2.size > 0
+    k = chosen_bin(xf)
+    ends = [_ends(xf, i) for i in range(xf.n_q)] if has_g2 else []
+    start, end = ends[k] if k is not None else (Level(math.nan, math.nan),) * 2
+    decays = _decaying_share(ends)
+    moved, verdict = _stability(xf)
+    points = int(np.isfinite(xf.g2).sum())
+    starved = xf.starved_points if has_g2 else None
+    fraction = starved / points if starved is not None and points else None
+    frame_time = xf.g2_frame_time_s
+    found = FileSummary(
+        intensity=intensity,
+        intensity_source=source,
+        intensity_unit=xf.intensity_unit,
+        q_label=None if k is None else k + 1,
+        q=None if k is None else float(xf.q[k]),
+        q_unit=xf.q_unit or None,
+        contrast=start.value - end.value,
+        contrast_err=math.hypot(start.error, end.error),
+        baseline=end.value,
+        baseline_err=end.error,
+        decays=decays,
+        points=points,
+        trusted_points=int(xf.trusted.sum()) if has_g2 else 0,
+        zero_points=xf.zero_points,
+        starved_points=starved,
+        starved_fraction=fraction,
+        n_q=xf.n_q,
+        n_delay=xf.n_delay,
+        n_twotime=len(xf.twotime_bins),
+        drift=None if moved is None else moved.relative,
+        drift_err=None if moved is None else moved.relative_err,
+        drift_per_s=None if moved is None else moved.slope_per_s,
+        lost_share=None if moved is None else moved.lost_share,
+        stability=verdict.state,
+        stability_rule=verdict.rule,
+        duration_s=None if frame_time is None or xf.n_frames is None else frame_time * xf.n_frames,
+        map_hash=xf.map_hash,
+        averaged_from=len(xf.averaged_from),
+        geometry_mismatch=tuple(xf.geometry_mismatch),
+        temperature_k=xf.temperature_k,
+    )
+    return FileSummary(**{**found.__dict__, "flags": _own_flags(found, xf.photons, has_g2)})
+
+
+def _stability(xf: XpcsFile) -> tuple[stability.Drift | None, stability.Verdict]:
+    report = stability.report(xf)
+    return report.drift, report.verdict
+
+
+def _own_flags(found: FileSummary, photons: bool, has_g2: bool) -> tuple[str, ...]:
+    flags = []
+    if found.geometry_mismatch:
+        flags.append("geometry-mismatch")
+    if has_g2 and not photons:
+        flags.append("not-photons")
+    if found.starved_fraction is not None and found.starved_fraction > STARVED_SHARE:
+        flags.append("mostly-starved")
+    if found.decays is not None and found.decays < 0.2:
+        flags.append("no-decay")
+    elif _is_off(found):
+        flags.append("baseline-off")
+    word = {"beam lost": "beam-lost", "drifting": "intensity-drift", "damaged": "shape-change"}
+    if found.stability in word:
+        flags.append(word[found.stability])
+    return tuple(flags)
+
+
+def _is_off(found: FileSummary) -> bool:
+    # a baseline well above 1 is more often a decay that does not end in the window: only below 1 is it certain
+    baseline, error = found.baseline, found.baseline_err
+    if baseline is None or error is None or not (math.isfinite(baseline) and math.isfinite(error)):
+        return False
+    return 1.0 - baseline > max(BASELINE_OFF, BASELINE_SIGMAS * error)
+
+
+def relative_flags(summary: Mapping[str, Any], previous: Mapping[str, Any] | None) -> list[str]:
+    """Flags that show only beside the file before.
+
+    Parameters
+    ----------
+    summary, previous : `FileSummary.to_dict` of this file and of the one that arrived before it.
+    """
+    if previous is None:
+        return []
+    flags = []
+    maps = summary.get("map_hash"), previous.get("map_hash")
+    if None not in maps and maps[0] != maps[1]:
+        flags.append("map-changed")
+    now, before = summary.get("intensity"), previous.get("intensity")
+    same_source = summary.get("intensity_source") == previous.get("intensity_source")
+    same_unit = summary.get("intensity_unit") == previous.get("intensity_unit")
+    if maps[0] == maps[1] and same_source and same_unit and now and before and not 0.5 <= now / before <= 2.0:
+        flags.append("intensity-jump")
+    return flags
+
+
+def fit_summary(xf: XpcsFile, backend: str = "numpy") -> dict[str, Any]:
+    """Fit every q of a file with a single exponential, and a stretched one as a test of the data.
+
+    Parameters
+    ----------
+    xf : a file with multi-tau g2.
+    backend : "numpy", "jax" or "auto"; both engines give the same numbers.
+
+    Returns
+    -------
+    dict
+        ``fit``: columns over q: label, q, phi, tau, tau_err (s), contrast, baseline and their _err,
+        chi2_red, good, flags. ``summary``: tau, tau_err at the chosen q, diffusion (Å²/s, median of 1/(τ q²)
+        over the good bins) with diffusion_err, chi2_red (median), n_good. ``flags``: "scatter-high" where the
+        counts are high and even the flexible model is far off at every q.
+    """
+    from xpcs_dash.fitting.batch import fit_all_q
+
+    sigma = xf.g2_sigma if np.isfinite(xf.g2_sigma).any() else None
+    single = fit_all_q(xf.t_el, xf.g2, sigma, xf.trusted, model="single", backend=backend)
+    columns: dict[str, Any] = {"model": "single", "engine": single.engine, "sigma_known": single.sigma_known}
+    columns["label"] = list(range(1, xf.n_q + 1))
+    columns["q"], columns["phi"] = _numbers(xf.q), _numbers(xf.phi)
+    for name in ("tau", "contrast", "baseline"):
+        columns[name], columns[f"{name}_err"] = _numbers(single[name]), _numbers(single.error(name))
+    columns["chi2_red"] = _numbers(single.chi2_red)
+    columns["good"] = [bool(g) for g in single.good]
+    columns["flags"] = [list(single.flags(k)) for k in range(xf.n_q)]
+
+    k = chosen_bin(xf)
+    tau, error = (math.nan, math.nan) if k is None else (single["tau"][k], single.error("tau")[k])
+    usable = single.good & (xf.q > 0) & _is_per_angstrom(xf)
+    diffusion = 1.0 / (single["tau"][usable] * xf.q[usable] ** 2)
+    scaled = 1.4826 * np.median(np.abs(diffusion - np.median(diffusion))) if diffusion.size else math.nan
+    chi2 = single.chi2_red[np.isfinite(single.chi2_red)]
+    flags = []
+    if single.no_decay.sum() > 0.8 * max(1, int((~single.too_few_points).sum())):
+        flags.append("no-decay")
+    if sigma is not None and xf.photons and _scatter_is_high(xf, backend):
+        flags.append("scatter-high")
+    numbers = {
+        "tau": float(tau),
+        "tau_err": float(error),
+        "diffusion": float(np.median(diffusion)) if diffusion.size else math.nan,
+        "diffusion_err": float(scaled / np.sqrt(diffusion.size)) if diffusion.size > 2 else math.nan,
+        "chi2_red": float(np.median(chi2)) if chi2.size else math.nan,
+    }
+    summary: dict[str, Any] = {name: _plain(value) for name, value in numbers.items()}
+    summary["n_good"] = int(single.good.sum())
+    return {"fit": columns, "summary": summary, "flags": flags}
+
+
+def _is_per_angstrom(xf: XpcsFile) -> bool:
+    return xf.q_unit in ("Å⁻¹", "1/Å", "A^-1", "1/angstrom")
+
+
+def _scatter_is_high(xf: XpcsFile, backend: str) -> bool:
+    """Whether a flexible model misses well measured points at every q by far more than counting allows."""
+    from xpcs_dash.fitting.batch import fit_all_q
+
+    well = np.nanmedian(np.where(xf.trusted, xf.coincidences, np.nan), axis=0) if xf.trusted.any() else None
+    if well is None:
+        return False
+    bins = np.flatnonzero(well >= MANY_COINCIDENCES)
+    if bins.size < max(2, xf.n_q // 2):
+        return False
+    fit = fit_all_q(
+        xf.t_el, xf.g2[:, bins], xf.g2_sigma[:, bins], xf.trusted[:, bins], model="stretched", backend=backend
+    )
+    chi2 = fit.chi2_red[np.isfinite(fit.chi2_red)]
+    return bool(chi2.size and np.median(chi2) > HIGH_CHI2 and chi2.min() > HIGH_CHI2 / 2)
+
+
+def _numbers(values: Floats) -> list[float | None]:
+    return [_plain(float(v)) for v in values]
