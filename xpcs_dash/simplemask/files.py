@@ -1,0 +1,229 @@
+"""Masks, images and partitions in files: what people bring, and what they take away."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpcs_dash.errors import FileError, UnknownLayout, UnreadableFile, UsageError
+from xpcs_dash.hdf5.frames import reduce_frames
+from xpcs_dash.hdf5.mask_file import read_mask_hdf5, write_mask_hdf5
+from xpcs_dash.hdf5.partition_file import PartitionRecord, write_partition
+from xpcs_dash.hdf5.records import BinTable
+from xpcs_dash.hdf5.schemas import GeometryMetadata, MaskSchema
+from xpcs_dash.hdf5.xpcs_file import XpcsFile, open_result
+from xpcs_dash.simplemask.partition import Partition
+
+HDF5_SUFFIXES = (".h5", ".hdf", ".hdf5", ".nxs")
+IMAGE_SUFFIXES = (".tif", ".tiff", ".edf", ".cbf", ".npy")
+#: Formats in which a mask can be saved.
+MASK_FORMATS = ("hdf", "tif", "npy")
+
+
+@dataclass(frozen=True, eq=False)
+class DetectorImage:
+    """A starting point for a mask.
+
+    Attributes
+    ----------
+    image : (H, W) float32; NaN where the detector gives no value.
+    name : what to call it.
+    frames : frames behind it, 0 where unknown.
+    geometry : where the file gives it.
+    source : where the geometry's numbers come from, as a person would say it.
+    mask : (H, W) bool, the file's own mask, or None.
+    """
+
+    image: NDArray[np.float32]
+    name: str
+    frames: int = 0
+    geometry: GeometryMetadata | None = None
+    source: str = ""
+    mask: NDArray[np.bool_] | None = field(default=None)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W)."""
+        return (self.image.shape[0], self.image.shape[1])
+
+
+def from_result(xf: XpcsFile) -> DetectorImage:
+    """The time-averaged image of a result file with its geometry and mask.
+
+    Raises
+    ------
+    UsageError
+        Where the file holds no image.
+    """
+    if xf.saxs_2d is None:
+        raise UsageError(f"{xf.path.name} holds no scattering image to draw a mask on.")
+    return DetectorImage(
+        xf.saxs_2d, xf.path.name, xf.n_frames or 0, xf.geometry, f"q-map of {xf.path.name}", xf.mask
+    )
+
+
+def read_image(path: str | Path, how: str = "mean", count: int | None = None) -> DetectorImage:
+    """A detector image from a result file, raw HDF5 frames, TIFF, EDF, CBF or NPY.
+
+    Parameters
+    ----------
+    path : the file.
+    how, count : "mean" or "max" of the first ``count`` frames; for raw frames.
+
+    Raises
+    ------
+    FileError
+        Where the file cannot be read.
+    """
+    path = Path(path)
+    if path.suffix.lower() in HDF5_SUFFIXES:
+        try:
+            return from_result(open_result(path))
+        except (UnknownLayout, UsageError):
+            image, frames = reduce_frames(path, "max" if how == "max" else "mean", count)
+            return DetectorImage(image, path.name, frames if how == "mean" else 0)
+    array = _read_array(path)
+    if array.ndim != 2:
+        raise UnreadableFile(path, f"it holds an array of shape {array.shape}", "an image has two axes")
+    return DetectorImage(array.astype(np.float32), path.name)
+
+
+def _read_array(path: Path) -> NDArray[Any]:
+    if path.suffix.lower() == ".npy":
+        try:
+            return np.asarray(np.load(path, allow_pickle=False))
+        except (OSError, ValueError, EOFError) as err:
+            raise UnreadableFile(path, f"not a NumPy array ({err})", "save it with numpy.save") from None
+    import fabio
+
+    try:
+        with fabio.open(str(path)) as opened:
+            return np.array(opened.data)
+    except Exception as err:  # fabio raises whatever its many readers do
+        reason = " ".join(str(err).split())[:160] or type(err).__name__
+        raise UnreadableFile(
+            path, f"not an image that can be read ({reason})", "give TIFF, EDF, CBF or NPY"
+        ) from None
+
+
+def read_mask(path: str | Path) -> NDArray[np.int32]:
+    """A mask (H, W) int32, 0 masked and 1 valid (what is not 0), from HDF5, TIFF, EDF, CBF or NPY.
+
+    Raises
+    ------
+    FileError
+        Where the file cannot be read or holds no mask.
+    """
+    path = Path(path)
+    if path.suffix.lower() in HDF5_SUFFIXES:
+        return read_mask_hdf5(path)
+    array = _read_array(path)
+    if array.ndim != 2:
+        raise FileError(path, f"it holds an array of shape {array.shape}", "a mask has two axes")
+    valid: NDArray[np.int32] = (np.nan_to_num(array) > 0).astype(np.int32)
+    return valid
+
+
+def write_mask(path: str | Path, mask: NDArray[Any], description: str = "") -> Path:
+    """Write a mask, 0 masked and 1 valid, in the format that the name's ending says: hdf, tif or npy.
+
+    Raises
+    ------
+    UsageError
+        For another ending.
+    FileError
+        Where the file cannot be written.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix in HDF5_SUFFIXES:
+        return write_mask_hdf5(path, MaskSchema(np.asarray(mask, np.int32), description))
+    try:
+        path.write_bytes(mask_bytes(mask, suffix.lstrip(".")))
+    except OSError as err:
+        raise FileError(path, f"it cannot be written ({err.strerror})", "choose another place") from None
+    return path
+
+
+def mask_bytes(mask: NDArray[Any], kind: str) -> bytes:
+    """A mask as the bytes of a ``tif`` or ``npy`` file; uint8 in TIFF, int32 in NPY."""
+    if kind == "npy":
+        buffer = io.BytesIO()
+        np.save(buffer, np.asarray(mask, dtype=np.int32))
+        return buffer.getvalue()
+    if kind in ("tif", "tiff"):
+        return _tiff(np.asarray(mask, dtype=np.uint8))
+    raise UsageError(f"a mask can be saved as {', '.join(MASK_FORMATS)}, not as {kind!r}.")
+
+
+def _tiff(image: NDArray[np.uint8]) -> bytes:
+    """An uncompressed grey TIFF of one strip."""
+    h, w = image.shape
+    entries = [
+        (256, 4, w),  # width
+        (257, 4, h),  # length
+        (258, 3, 8),  # bits per sample
+        (259, 3, 1),  # no compression
+        (262, 3, 1),  # black is zero
+        (273, 4, 8),  # offset of the only strip
+        (277, 3, 1),  # samples per pixel
+        (278, 4, h),  # rows per strip
+        (279, 4, h * w),  # bytes of the strip
+        (339, 3, 1),  # unsigned whole numbers
+    ]
+    padding = h * w % 2
+    directory = len(entries).to_bytes(2, "little")
+    for tag, kind, value in entries:
+        directory += tag.to_bytes(2, "little") + kind.to_bytes(2, "little") + (1).to_bytes(4, "little")
+        directory += value.to_bytes(4, "little")
+    head = b"II*\0" + (8 + h * w + padding).to_bytes(4, "little")
+    strip: bytes = np.ascontiguousarray(image).tobytes()
+    body: bytes = head + strip + b"\0" * padding + directory + bytes(4)
+    return body
+
+
+def partition_record(
+    partition: Partition,
+    geometry: GeometryMetadata,
+    blemish: NDArray[Any] | None = None,
+    source_file: str = "",
+) -> PartitionRecord:
+    """A partition in the terms of its file."""
+    dynamic, static = (
+        BinTable(b.num_pts, b.v_list[0], b.v_list[1], b.index_mapping, partition.names, partition.units)
+        for b in (partition.dynamic, partition.static)
+    )
+    mask = partition.dynamic.roi_map > 0
+    return PartitionRecord(
+        dynamic=dynamic,
+        static=static,
+        dynamic_map=partition.dynamic.roi_map,
+        static_map=partition.static.roi_map,
+        mask=mask,
+        blemish=mask if blemish is None else np.asarray(blemish) > 0,
+        geometry=geometry,
+        source_file=source_file,
+    )
+
+
+def save_partition(
+    path: str | Path,
+    partition: Partition,
+    geometry: GeometryMetadata,
+    blemish: NDArray[Any] | None = None,
+    source_file: str = "",
+) -> Path:
+    """Write a partition file for the correlator, with our own layout beside it; see `write_partition`."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        release = version("xpcs-dash")
+    except PackageNotFoundError:  # run from a checkout that was not installed
+        release = "0"
+    record = partition_record(partition, geometry, blemish, source_file)
+    return write_partition(path, record, version=f"xpcs-dash {release}", own=partition)
