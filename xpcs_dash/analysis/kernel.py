@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from xpcs_dash.analysis.g2 import Combined, combine_delays
 from xpcs_dash.hdf5.cache import DataCache
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool
 from xpcs_dash.settings import Settings
@@ -62,7 +63,7 @@ class ViewerKernel:
         FileError
             Where the file is gone or cannot be read.
         """
-        from xpcs_dash.hdf5.schemas import file_key
+        from xpcs_dash.hdf5.records import file_key
         from xpcs_dash.hdf5.xpcs_file import open_result
 
         path = self.resolve(file_id)
@@ -71,7 +72,12 @@ class ViewerKernel:
             "XpcsFile",
             self.cache.get(
                 ("file", key.token),
-                lambda: open_result(path, pool=self.pool, min_coincidences=self.settings.min_coincidences),
+                lambda: open_result(
+                    path,
+                    pool=self.pool,
+                    min_coincidences=self.settings.min_coincidences,
+                    cache=self.cache,
+                ),
             ),
         )
 
@@ -109,3 +115,15 @@ class ViewerKernel:
             return cast("T", found)
 
         return cast("T", self.cache.get(key, load))
+
+    def combined(self, file_id: int) -> tuple[Combined, ...]:
+        """g2 of every q-bin with neighbouring delays combined until each point holds enough coincidences."""
+        minimum = self.settings.min_coincidences
+
+        def compute(xf: XpcsFile) -> tuple[Combined, ...]:
+            return tuple(
+                combine_delays(xf.t_el, xf.g2[:, k], xf.g2_sigma[:, k], xf.coincidences[:, k], minimum)
+                for k in range(xf.n_q if xf.n_delay else 0)
+            )
+
+        return self.derived(file_id, "g2.combined", (minimum,), compute)

@@ -33,8 +33,8 @@ def pack(values: Any, dtype: str = "f4") -> dict[str, Any]:
 
 
 @cache
-def _template_json(theme: str) -> dict[str, Any]:
-    made: dict[str, Any] = template(theme).to_plotly_json()
+def _template_json(theme: str, scale: float) -> dict[str, Any]:
+    made: dict[str, Any] = template(theme, scale).to_plotly_json()
     return made
 
 
@@ -47,16 +47,38 @@ class Drawing:
     data : traces as dictionaries; arrays packed by `pack` or lists.
     layout : the layout; the theme's template is added.
     theme : "dark" or "light".
+    scale : factor of all type and margins; `KIOSK_SCALE` on the wall.
     """
 
     data: list[dict[str, Any]]
     layout: dict[str, Any] = field(default_factory=dict)
     theme: str = "dark"
+    scale: float = 1.0
 
     def to_plotly_json(self) -> dict[str, Any]:
         """The dictionaries that the browser gets."""
-        return {"data": self.data, "layout": {"template": _template_json(self.theme), **self.layout}}
+        layout = self.layout if self.scale == 1.0 else _enlarge(self.layout, self.scale)
+        return {"data": self.data, "layout": {"template": _template_json(self.theme, self.scale), **layout}}
 
     def to_figure(self) -> go.Figure:
         """The same as a validated Plotly figure."""
         return go.Figure(self.to_plotly_json())
+
+
+def _enlarge(value: Any, scale: float, key: str = "") -> Any:
+    """Font sizes, margins and shifts of a layout times ``scale``."""
+    if isinstance(value, dict):
+        inside = key == "margin"
+        return {
+            name: part * scale
+            if isinstance(part, int | float)
+            and (inside or (key == "font" and name == "size") or name in _SHIFTS)
+            else _enlarge(part, scale, name)
+            for name, part in value.items()
+        }
+    if isinstance(value, list):
+        return [_enlarge(part, scale, key) for part in value]
+    return value
+
+
+_SHIFTS = frozenset({"xshift", "yshift"})

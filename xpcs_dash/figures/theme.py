@@ -14,6 +14,7 @@ from plotly.colors import sequential, unlabel_rgb
 from xpcs_dash.figures.format import engineering, format_q, uncertain
 
 __all__ = [
+    "KIOSK_SCALE",
     "STATE_COLOURS",
     "STATE_SHAPES",
     "THEMES",
@@ -29,6 +30,9 @@ __all__ = [
     "uncertain",
     "with_alpha",
 ]
+
+#: The screen on the wall: type is this much larger.
+KIOSK_SCALE = 1.5
 
 FONT = 'Inter, system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif'
 MONO = '"JetBrains Mono", ui-monospace, "DejaVu Sans Mono", monospace'
@@ -134,7 +138,7 @@ def q_colours(n: int, theme: str = "dark") -> list[str]:
     return ["#{:02x}{:02x}{:02x}".format(*table[round(float(p) * 511)]) for p in places[:n]]
 
 
-def _axis(t: Tokens) -> dict[str, Any]:
+def _axis(t: Tokens, scale: float) -> dict[str, Any]:
     return {
         "gridcolor": t.grid,
         "linecolor": t.line,
@@ -145,45 +149,49 @@ def _axis(t: Tokens) -> dict[str, Any]:
         "exponentformat": "power",
         "minexponent": 4,
         "automargin": False,
-        "title": {"font": {"size": 13, "color": t.muted}, "standoff": 6},
-        "tickfont": {"size": 12, "color": t.muted},
+        "title": {"font": {"size": 13 * scale, "color": t.muted}, "standoff": 6},
+        "tickfont": {"size": 12 * scale, "color": t.muted},
     }
 
 
 @cache
-def template(theme: str = "dark") -> go.layout.Template:
-    """The Plotly template of a theme: transparent paper, the panel's grid, the page's font."""
+def template(theme: str = "dark", scale: float = 1.0) -> go.layout.Template:
+    """The Plotly template of a theme: transparent paper, the panel's grid, the font times ``scale``."""
     t = tokens(theme)
     layout = go.Layout(
-        font={"family": FONT, "size": 12, "color": t.text},
+        font={"family": FONT, "size": 12 * scale, "color": t.text},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         colorway=q_colours(8, theme),
         margin={"l": 64, "r": 14, "t": 10, "b": 44},
-        xaxis=_axis(t),
-        yaxis=_axis(t),
+        xaxis=_axis(t, scale),
+        yaxis=_axis(t, scale),
         hoverlabel={
             "bgcolor": t.raised,
             "bordercolor": t.line,
-            "font": {"family": FONT, "size": 13, "color": t.text},
+            "font": {"family": FONT, "size": 13 * scale, "color": t.text},
             "align": "left",
         },
         hovermode="closest",
         legend={
             "bgcolor": with_alpha(t.panel, 0.7),
-            "font": {"size": 12, "color": t.text},
+            "font": {"size": 12 * scale, "color": t.text},
             "itemsizing": "constant",
         },
         colorscale={"sequential": _scale("inferno"), "sequentialminus": _scale("viridis")},
         coloraxis={
-            "colorbar": {"outlinewidth": 0, "tickfont": {"color": t.muted, "size": 12}, "thickness": 12}
+            "colorbar": {
+                "outlinewidth": 0,
+                "tickfont": {"color": t.muted, "size": 12 * scale},
+                "thickness": 12,
+            }
         },
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": t.faint, "activecolor": t.accent},
         newshape={"line": {"color": t.accent, "width": 2}},
         dragmode="zoom",
         separators=". ",
-        title={"font": {"size": 13, "color": t.text}},
-        annotationdefaults={"font": {"color": t.muted, "size": 12}, "showarrow": False},
+        title={"font": {"size": 13 * scale, "color": t.text}},
+        annotationdefaults={"font": {"color": t.muted, "size": 12 * scale}, "showarrow": False},
         uirevision="keep",
     )
     return go.layout.Template(layout=layout)

@@ -1,0 +1,148 @@
+"""From a file's g2 to what is drawn: which q, which name, which points, which fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xpcs_dash.figures.format import format_bin
+from xpcs_dash.figures.g2 import Curve
+
+if TYPE_CHECKING:
+    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.services import Services
+
+#: Points of a drawn fit.
+FIT_POINTS = 80
+#: A fit with one of these flags is not drawn: it would look like a result.
+NOT_DRAWN = frozenset({"too_few_points", "not_converged"})
+#: How far q (relative) and φ (degrees) of two bins may be apart to be the same bin.
+SAME_Q, SAME_PHI = 0.03, 5.0
+
+
+def name_of_bin(xf: XpcsFile, label: int) -> str:
+    """Name of a q-bin for people: ``q = 3.76·10⁻³ Å⁻¹, φ = 22.5°``; other maps keep their own names."""
+    table = xf.dynamic
+    if table is None:
+        return f"bin {label}"
+    if table.names[0] != "q":
+        return xf.q_labels[label - 1]
+    phi = float(xf.phi[label - 1]) if table.num_pts[1] > 1 else None
+    return format_bin(float(xf.q[label - 1]), phi, xf.q_unit)
+
+
+def usable(xf: XpcsFile) -> tuple[int, ...]:
+    """Labels of the bins in which at least a quarter of the delays count, or all bins where none does."""
+    if not xf.n_delay:
+        return ()
+    share = xf.trusted.mean(axis=0)
+    good = tuple(int(k) + 1 for k in np.flatnonzero(share >= 0.25))
+    return good or tuple(range(1, xf.n_q + 1))
+
+
+def choose_q(xf: XpcsFile, wanted: Sequence[int] | None, n: int = 5) -> tuple[int, ...]:
+    """Labels to show: the wanted ones that the file has, else ``n`` spread over those that carry signal."""
+    have = range(1, xf.n_q + 1) if xf.n_delay else range(0)
+    chosen = tuple(sorted({label for label in wanted or () if label in have}))
+    if chosen:
+        return chosen
+    good = usable(xf)
+    places = np.unique(np.linspace(0, len(good) - 1, min(n, len(good))).round().astype(int)) if good else ()
+    return tuple(good[int(i)] for i in places)
+
+
+def curve_of(
+    services: Services,
+    file_id: int,
+    label: int,
+    *,
+    combine: bool = False,
+    name: str | None = None,
+    colour: str = "#54b8ff",
+    fit: Mapping[str, Any] | None = None,
+    opacity: float = 1.0,
+    line_only: bool = False,
+) -> Curve:
+    """One q-bin of one file as a curve.
+
+    Parameters
+    ----------
+    services : for the kernel.
+    file_id : number of the file.
+    label : 1-based label of the bin.
+    combine : neighbouring delays combined until each point holds enough coincidences.
+    name : text of the legend; by default the bin's.
+    colour, opacity, line_only : see `Curve`.
+    fit : the file's batched fit as the catalogue keeps it, or None.
+    """
+    xf = services.kernel.open(file_id)
+    k = label - 1
+    shown = name or name_of_bin(xf, label)
+    fitted = fit_curve(fit, label, xf.t_el)
+    common = {
+        "name": shown,
+        "colour": colour,
+        "opacity": opacity,
+        "line_only": line_only,
+        "fit_t": None if fitted is None else fitted[0],
+        "fit_g2": None if fitted is None else fitted[1],
+    }
+    if combine:
+        c = services.kernel.combined(file_id)[k]
+        return Curve(t=c.t, g2=c.g2, sigma=c.sigma, coincidences=c.coincidences, counted=c.enough, **common)
+    return Curve(
+        t=xf.t_el,
+        g2=xf.g2[:, k],
+        sigma=xf.g2_sigma[:, k],
+        coincidences=xf.coincidences[:, k],
+        counted=xf.trusted[:, k],
+        **common,
+    )
+
+
+def fit_curve(
+    fit: Mapping[str, Any] | None, label: int, t: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Delays and values of the fitted curve of one bin, or None where it has no usable fit.
+
+    Parameters
+    ----------
+    fit : the batched fit of the file as the catalogue keeps it: ``model``, ``label`` and a column for each
+        parameter, over q.
+    label : 1-based label of the bin.
+    t : (n_delay,) delays of the file, whose window is drawn.
+    """
+    positive = t[t > 0]
+    if not fit or not positive.size or label not in (fit.get("label") or ()):
+        return None
+    from xpcs_dash.fitting.models import get_model
+
+    k = list(fit["label"]).index(label)
+    if set((fit.get("flags") or {k: ()})[k]) & NOT_DRAWN:
+        return None
+    spec = get_model(str(fit.get("model", "single")))
+    row = [fit[name][k] for name in spec.names if name in fit]
+    if len(row) < len(spec.names) or any(value is None for value in row):
+        return None
+    delays = np.geomspace(positive.min(), positive.max(), FIT_POINTS)
+    return delays, np.asarray(spec.evaluate(delays, np.array(row, dtype=np.float64)), dtype=np.float64)
+
+
+def same_bin(here: XpcsFile, label: int, there: XpcsFile) -> int | None:
+    """Label in ``there`` of the bin nearest to ``label`` of ``here``, or None where none is close."""
+    if not there.n_q or not there.n_delay or there.q_unit != here.q_unit:
+        return None
+    q, phi = float(here.q[label - 1]), float(here.phi[label - 1])
+    off = np.abs(there.q / q - 1) if q else np.abs(there.q)
+    turned = np.abs((there.phi - phi + 180) % 360 - 180)
+    k = int(np.argmin(off + turned / 360))
+    return k + 1 if off[k] <= SAME_Q and turned[k] <= SAME_PHI else None
+
+
+def share_starved(curves: Sequence[Curve]) -> float:
+    """Part of the drawn points that do not count, 0 … 1."""
+    total = sum(int(np.isfinite(curve.g2).sum()) for curve in curves)
+    weak = sum(int((np.isfinite(curve.g2) & ~curve.counted).sum()) for curve in curves)
+    return weak / total if total else 0.0

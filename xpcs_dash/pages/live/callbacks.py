@@ -1,0 +1,197 @@
+"""Callbacks of the Live page: parse the selection, ask `view`, wrap."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from dash import ClientsideFunction, Dash, Input, Output, State, html
+from dash.exceptions import PreventUpdate
+
+from xpcs_dash.components import states
+from xpcs_dash.components.errors import guarded
+from xpcs_dash.components.graphs import message, patch
+from xpcs_dash.components.panel import facts
+from xpcs_dash.components.selection import Selection, View, href
+from xpcs_dash.components.views import look
+from xpcs_dash.figures.format import format_q
+from xpcs_dash.figures.trends import figure_trends
+from xpcs_dash.pages.g2.qbar import qbar
+from xpcs_dash.pages.live import numbers, view
+
+if TYPE_CHECKING:
+    from xpcs_dash.services import Services
+
+CURRENT = Input("shell-current", "data")
+THEME = Input("shell-theme", "data")
+SCALE = State("live-scale", "data")
+
+
+def register(app: Dash, services: Services) -> None:
+    """Add the page's callbacks."""
+    app.clientside_callback(
+        ClientsideFunction("live", "tick"), Output("live-tick", "data"), Input("shell-live", "data")
+    )
+    app.clientside_callback(
+        ClientsideFunction("views", "attachLive"),
+        Output("live-attached", "data"),
+        Input("live-source", "data"),
+    )
+
+    @app.callback(
+        Output("live-empty", "children"), Output("live-grid", "hidden"), CURRENT, Input("live-tick", "data")
+    )
+    def show_or_wait(current: Any, _tick: Any) -> Any:
+        return (waiting(services), True) if Selection.parse(current).empty else (None, False)
+
+    @app.callback(Output("live-head", "children"), CURRENT)
+    @guarded
+    def show_head(current: Any) -> Any:
+        return head(services, need(current))
+
+    @app.callback(
+        Output("live-g2", "figure"),
+        Output("live-qbar", "children"),
+        Output("live-g2-conditions", "children"),
+        Output("live-g2-shown", "data"),
+        CURRENT,
+        Input("live-tick", "data"),
+        Input("live-combine", "value"),
+        THEME,
+        State("live-g2-shown", "data"),
+        SCALE,
+    )
+    @guarded(outputs=4, figure=True)
+    def show_g2(current: Any, _tick: Any, combine: bool, theme: Any, shown: Any, scale: Any) -> Any:
+        row = services.catalogue.get(need(current).primary)
+        fit = (row.summary or {}).get("fit")
+        now = [current["files"], current.get("q"), combine, theme, bool(fit)]
+        if now == shown:
+            raise PreventUpdate
+        seen = look(services, current)
+        drawing, colours, words = view.g2_view(services, seen, fit, bool(combine), scale or 1.0)
+        if drawing is None:
+            return (
+                message("This file holds no multi-tau g2.", "Its two-time part has a page of its own."),
+                [],
+                "",
+                now,
+            )
+        return patch(drawing), qbar(seen.xf, colours, seen.selection.q is not None), words, now
+
+    @app.callback(
+        Output("live-detector", "figure"),
+        Output("live-detector-conditions", "children"),
+        Output("live-source", "data"),
+        CURRENT,
+        THEME,
+        SCALE,
+    )
+    @guarded(outputs=3, figure=True)
+    def show_detector(current: Any, _theme: Any, scale: Any) -> Any:
+        need(current)
+        seen = look(services, current)
+        drawing, words = view.detector_view(services, seen, scale or 1.0)
+        source = {"id": seen.file_id, "token": seen.xf.key.token}
+        if drawing is None:
+            return message("This file holds no detector image."), "", source
+        return patch(drawing), words, source
+
+    @app.callback(
+        Output("live-intensity", "figure"),
+        Output("live-intensity-conditions", "children"),
+        CURRENT,
+        THEME,
+        SCALE,
+    )
+    @guarded(outputs=2, figure=True)
+    def show_intensity(current: Any, _theme: Any, scale: Any) -> Any:
+        need(current)
+        drawing, words = view.intensity_view(services, look(services, current), scale or 1.0)
+        return (message("This file holds no I(t)."), "") if drawing is None else (patch(drawing), words)
+
+    @app.callback(
+        Output("live-trends", "figure"),
+        Output("live-numbers", "children"),
+        Output("live-trends-title", "children"),
+        Output("live-trends-conditions", "children"),
+        CURRENT,
+        Input("live-tick", "data"),
+        THEME,
+        SCALE,
+    )
+    @guarded(outputs=4, figure=True)
+    def show_trends(current: Any, _tick: Any, theme: Any, scale: Any) -> Any:
+        rows = view.rows_until(services, int(need(current).primary or 0), numbers.N_FILES)
+        return trends(rows, str(theme or "dark"), float(scale or 1.0))
+
+
+def need(current: Any) -> Selection:
+    """The selection; leaves the page as it is while there is no file."""
+    selection = Selection.parse(current)
+    if selection.empty:
+        raise PreventUpdate
+    return selection
+
+
+def waiting(services: Services) -> Any:
+    """What is awaited, since when, and what to do."""
+    status = services.catalogue.status()
+    counts = services.catalogue.counts()
+    root = status.get("root") or services.settings.root
+    where = f" in {root}" if root else ""
+    hints = []
+    beat = status.get("heartbeat")
+    if beat is None:
+        hints.append("No process watches the directory yet; start one with xpcs-dash serve.")
+    else:
+        mode = status.get("mode") or "re-scans"
+        hints.append(f"Watched by {mode}; last looked {max(0.0, time.time() - float(beat)):.0f} s ago.")
+    if counts.get("waiting"):
+        hints.append(f"{counts['waiting']} file(s) are being written or read.")
+    if counts.get("failed"):
+        hints.append(f"{counts['failed']} file(s) could not be read: see “failed” at the top.")
+    return states.empty(
+        f"Waiting for the first finished result file{where}.", " ".join(hints), sign="bi-hourglass-split"
+    )
+
+
+def head(services: Services, selection: Selection) -> Any:
+    """Name of the file, what is known of it, and its warnings, which lead to the details."""
+    file_id = int(selection.primary or 0)
+    xf = services.kernel.open(file_id)
+    row = services.catalogue.get(file_id)
+    parts: list[Any] = [html.H1(row.name, title=row.path), facts(view.facts_of(xf))]
+    warnings = list(dict.fromkeys([*row.warnings, *xf.warnings]))
+    if warnings:
+        link = href(services.settings.url_prefix, "/metadata", View(selection.file_ids))
+        more = f" (+{len(warnings) - 1})" if len(warnings) > 1 else ""
+        line = states.warning_line(warnings[0] + more, link)
+        parts.append(html.Div(line, className="xd-live-warnings", title="\n".join(warnings)))
+    return parts
+
+
+def trends(rows: Sequence[Any], theme: str, scale: float) -> Any:
+    """Figure, numbers, title and conditions of the panel of the last files."""
+    found = numbers.trends_of(rows)
+    if not found:
+        note = message("Numbers appear when the first file is summarised.")
+        return note, [], "Last files", ""
+    drawing = figure_trends([trend for _, trend in found], theme)
+    drawing.scale = scale
+    summary = rows[-1].summary or {}
+    at = f"at q = {format_q(summary['q'], summary.get('q_unit') or '')}" if summary.get("q") else ""
+    shown = []
+    for quantity, trend in found:
+        name, value, sigma, unit = numbers.words_of(quantity, trend)
+        small = html.Small(" ".join(part for part in (f"± {sigma}" if sigma else "", unit) if part))
+        shown.append(
+            html.Div(
+                [html.Div(name, className="xd-what"), html.Div([value, small], className="xd-big")],
+                className="xd-live-number",
+                **{"data-state": trend.state},
+            )
+        )
+    title = f"Last {len(rows)} files" if len(rows) > 1 else "This file"
+    return patch(drawing), shown, title, at

@@ -1,0 +1,82 @@
+"""Layout of the Live page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from dash import dcc, html
+
+from xpcs_dash.components.controls import switch
+from xpcs_dash.components.graphs import graph
+from xpcs_dash.components.panel import panel
+from xpcs_dash.components.states import loading
+from xpcs_dash.figures.theme import KIOSK_SCALE
+
+if TYPE_CHECKING:
+    from dash.development.base_component import Component
+
+    from xpcs_dash.services import Services
+
+COMBINE_TITLE = "neighbouring delays are combined until each point holds 10 expected coincidences"
+
+
+def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: ARG001 - the page protocol
+    """Head line, g2 and detector above, I(t) and the numbers of the last files below."""
+    scale = KIOSK_SCALE if query.get("kiosk") == "1" else 1.0
+    g2 = panel(
+        "g₂",
+        graph("live-g2", filename="g2"),
+        controls=[
+            html.Div(id="live-qbar", className="xd-qbar"),
+            switch("live-combine", "combine", query.get("combine", "1") != "0", title=COMBINE_TITLE),
+        ],
+        conditions=html.Span(id="live-g2-conditions"),
+        class_name="xd-live-g2",
+    )
+    detector = panel(
+        "Detector",
+        [
+            graph("live-detector", filename="detector", config={"scrollZoom": True}),
+            html.Div(
+                "Move over the image for x, y, I, q, φ and bin.", id="live-readout", className="xd-readout"
+            ),
+        ],
+        conditions=html.Span(id="live-detector-conditions"),
+        class_name="xd-live-detector",
+    )
+    intensity = panel(
+        "I(t)",
+        graph("live-intensity", filename="intensity"),
+        conditions=html.Span(id="live-intensity-conditions"),
+        class_name="xd-live-intensity",
+    )
+    trends = panel(
+        html.Span("Last files", id="live-trends-title"),
+        html.Div(
+            [
+                html.Div(id="live-numbers", className="xd-live-numbers"),
+                graph("live-trends", filename="trends", config={"displayModeBar": False}),
+            ],
+            className="xd-live-trends-body",
+        ),
+        conditions=html.Span(id="live-trends-conditions"),
+        class_name="xd-live-trends",
+    )
+    return html.Div(
+        [
+            html.Div(loading("Looking for the newest file…"), id="live-empty", className="xd-live-empty"),
+            html.Div(
+                [html.Header(id="live-head", className="xd-live-head"), g2, detector, intensity, trends],
+                id="live-grid",
+                className="xd-live",
+                hidden=True,
+            ),
+            dcc.Store(id="live-scale", data=scale),
+            dcc.Store(id="live-tick"),
+            dcc.Store(id="live-g2-shown"),
+            dcc.Store(id="live-source"),
+            dcc.Store(id="live-attached"),
+        ],
+        className="xd-live-page",
+    )

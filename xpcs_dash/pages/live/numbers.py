@@ -1,0 +1,116 @@
+"""The numbers of the last files: which, on what scale, in which state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xpcs_dash.figures.format import MINUS, number, uncertain
+from xpcs_dash.figures.trends import Trend
+
+if TYPE_CHECKING:
+    from xpcs_dash.acquisition.catalogue import FileRow
+
+#: How many files a trend covers.
+N_FILES = 30
+#: A number that moved by more than this, and by more than three of its errors, is called drifting.
+DRIFT = 0.25
+#: Files at each end that a drift is judged by.
+ENDS = 3
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One number of the summaries.
+
+    Attributes
+    ----------
+    key : name in the summary.
+    name : what it is called.
+    unit : its unit.
+    drifts : whether a change of it is worth a warning.
+    """
+
+    key: str
+    name: str
+    unit: str
+    drifts: bool = True
+
+
+QUANTITIES = (
+    Quantity("intensity", "mean intensity", "/px/frame"),
+    Quantity("contrast", "contrast", ""),
+    Quantity("baseline", "baseline", "", drifts=False),
+    Quantity("tau", "τ", "s"),
+)
+
+
+def value_of(summary: Mapping[str, Any] | None, key: str) -> tuple[float, float]:
+    """Value and standard error of one number of a summary; NaN for what it lacks."""
+    summary = summary or {}
+    value, error = summary.get(key), summary.get(f"{key}_err")
+    found = float(value) if isinstance(value, int | float) else float("nan")
+    sigma = float(error) if isinstance(error, int | float) else float("nan")
+    if key == "tau" and not sigma < found:  # a relaxation time that the data do not determine is no trend
+        return float("nan"), float("nan")
+    return found, sigma
+
+
+def trends_of(rows: Sequence[FileRow]) -> list[tuple[Quantity, Trend]]:
+    """Trends of the quantities that the newest file has, oldest file first."""
+    found = []
+    for quantity in QUANTITIES:
+        pairs = np.array([value_of(row.summary, quantity.key) for row in rows], dtype=np.float64)
+        if not len(pairs) or not np.isfinite(pairs[:, 0]).any():
+            continue
+        values, sigmas = pairs[:, 0], pairs[:, 1]
+        last = values[np.isfinite(values)][-1]
+        scale, unit = display_scale(float(last), quantity.unit)
+        state = "warning" if quantity.drifts and drift(values, sigmas) is not None else "ok"
+        trend = Trend(quantity.name, unit, values, sigmas, tuple(row.name for row in rows), state, scale)
+        found.append((quantity, trend))
+    return found
+
+
+def display_scale(value: float, unit: str) -> tuple[float, str]:
+    """Factor and unit in which a number reads well: 2.79e-3 s gives 1e3 and ``ms``."""
+    shown = number(value, unit)
+    tail = shown.unit.lstrip("·")
+    try:
+        digits = float(shown.value.replace(MINUS, "-"))
+    except ValueError:
+        return 1.0, unit
+    if not digits or not value:
+        return 1.0, unit
+    return 10.0 ** round(np.log10(abs(digits / value))), tail
+
+
+def drift(values: np.ndarray, sigmas: np.ndarray) -> float | None:
+    """Relative change from the first to the last files where it is large and beyond the errors, else None."""
+    good = np.isfinite(values)
+    values, sigmas = values[good], np.nan_to_num(sigmas[good])
+    if values.size < 2 * ENDS:
+        return None
+    start, end = float(np.median(values[:ENDS])), float(np.median(values[-ENDS:]))
+    if start == 0:
+        return None
+    change = end / start - 1
+    error = float(np.median(np.concatenate([sigmas[:ENDS], sigmas[-ENDS:]])))
+    scatter = float(np.median(np.abs(np.diff(values))))
+    beyond = abs(end - start) > 3 * max(error, scatter)
+    return change if abs(change) > DRIFT and beyond else None
+
+
+def words_of(quantity: Quantity, trend: Trend, note: str = "") -> tuple[str, str, str, str]:
+    """Name, value, uncertainty and unit of the newest file's number, as they are shown in large type."""
+    value, sigma = float(trend.values[-1]), float(trend.sigmas[-1])
+    name = quantity.name + (f", {note}" if note else "")
+    change = drift(trend.values, trend.sigmas) if quantity.drifts else None
+    if change is not None:
+        sign = "+" if change > 0 else MINUS
+        name = f"▲ {name} {sign}{abs(change) * 100:.0f} % in {int(np.isfinite(trend.values).sum())} files"
+    shown = uncertain(value, sigma, quantity.unit)
+    return name, shown.value, shown.sigma, shown.unit.lstrip("·")

@@ -1,0 +1,165 @@
+"""What the Live page shows of a file: plain functions from services and selection to figures and words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from xpcs_dash.analysis.intensity import Decimated, decimate
+from xpcs_dash.components.views import Looked
+from xpcs_dash.figures import format as fmt
+from xpcs_dash.figures.detector import figure_detector
+from xpcs_dash.figures.drawing import Drawing
+from xpcs_dash.figures.g2 import STARVED_NOTE, Curve, figure_live
+from xpcs_dash.figures.images import percentile_limits
+from xpcs_dash.figures.intensity import figure_intensity
+from xpcs_dash.figures.theme import q_colours
+from xpcs_dash.pages.g2.curves import choose_q, curve_of, name_of_bin, same_bin
+
+if TYPE_CHECKING:
+    from xpcs_dash.acquisition.catalogue import FileRow
+    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.services import Services
+
+#: Opacity of the curves of earlier files, the latest of them first.
+FADING = (0.42, 0.26, 0.15)
+#: Blocks in which I(t) is drawn: more than a screen has pixels for is not seen.
+BLOCKS = 600
+
+
+def facts_of(xf: XpcsFile) -> list[tuple[str, str]]:
+    """Sample, temperature, frames, energy and distance: what a file has of them, as label and value."""
+    found: list[tuple[str, str]] = []
+    if xf.sample:
+        found.append(("sample", xf.sample))
+    if xf.scan:
+        found.append(("scan", str(xf.scan)))
+    if xf.temperature_k is not None:
+        found.append(("temperature", fmt.temperature(xf.temperature_k)))
+    if xf.n_frames:
+        text = fmt.count(xf.n_frames)
+        if xf.g2_frame_time_s:
+            text += f" × {fmt.engineering(xf.g2_frame_time_s, 's')}"
+        if xf.averaged_from:
+            text = f"{len(xf.averaged_from)} × {text}"
+        found.append(("frames", text))
+    if xf.geometry is not None:
+        g = xf.geometry
+        found.append(("energy · distance", f"{g.energy_kev:.2f} keV · {g.distance_m:.2f} m"))
+    if xf.start_time is not None:
+        found.append(("start", xf.start_time.strftime("%d %b %H:%M:%S")))
+    return found
+
+
+def g2_view(
+    services: Services, seen: Looked, fit: dict[str, Any] | None, combine: bool, scale: float = 1.0
+) -> tuple[Drawing | None, dict[int, str], str]:
+    """Figure of g2, label -> colour of what it shows, and its conditions; no figure without g2."""
+    xf = seen.xf
+    labels = choose_q(xf, seen.selection.q)
+    if not labels:
+        return None, {}, ""
+    colours = dict(zip(labels, q_colours(len(labels), seen.theme), strict=True))
+    curves = [
+        curve_of(services, seen.file_id, label, combine=combine, colour=colours[label], fit=fit)
+        for label in labels
+    ]
+    drawing = figure_live(curves, earlier_curves(services, seen, labels, colours, combine), seen.theme)
+    drawing.scale = scale
+    return drawing, colours, g2_conditions(xf, curves, combine)
+
+
+def g2_conditions(xf: XpcsFile, curves: Sequence[Curve], combine: bool) -> str:
+    """What the curves stand for: how many q, which errors, what is faint."""
+    parts = [f"{len(curves)} of {xf.n_q} q"]
+    parts.append("σ with photon counting" if xf.photons else "σ of the file: intensity is not in photons")
+    if xf.photons:
+        parts.append("combined to ≥ 10 coincidences" if combine else STARVED_NOTE)
+    if any(curve.fit_g2 is not None for curve in curves):
+        parts.append("line: fit")
+    return " · ".join(parts)
+
+
+def earlier_curves(
+    services: Services, seen: Looked, labels: Sequence[int], colours: dict[int, str], combine: bool
+) -> list[Curve]:
+    """Curves of the files before this one at the same q, the oldest first; other maps are left out."""
+    rows = services.catalogue.files(states=("ready",), limit=len(FADING), before_id=seen.file_id)
+    found: list[Curve] = []
+    for row, opacity in reversed(list(zip(rows, FADING, strict=False))):
+        if not row.n_q or not row.n_delay:
+            continue
+        try:
+            xf = services.kernel.open(row.id)
+        except Exception:  # noqa: S112 - an earlier file that is gone is simply not behind
+            continue
+        for label in labels:
+            match = same_bin(seen.xf, label, xf)
+            if match is not None:
+                name = f"{row.name}, {name_of_bin(xf, match)}"
+                found.append(
+                    curve_of(
+                        services,
+                        row.id,
+                        match,
+                        combine=combine,
+                        name=name,
+                        colour=colours[label],
+                        opacity=opacity,
+                        line_only=True,
+                    )
+                )
+    return found
+
+
+def detector_view(services: Services, seen: Looked, scale: float = 1.0) -> tuple[Drawing | None, str]:
+    """Figure of the detector and its conditions; no figure without an image."""
+    xf = seen.xf
+    shape = xf.detector_shape or (xf.geometry.shape if xf.geometry is not None else None)
+    if xf.saxs_2d is None or shape is None:
+        return None, ""
+    limits = services.kernel.derived(
+        seen.file_id, "limits", ("log", 1.0, 99.7), lambda f: percentile_limits(f.saxs_2d, f.mask)
+    )
+    source = seen.url("img", "scattering.png", scale="log", cmap="inferno", lo=limits[0], hi=limits[1])
+    overlay = None
+    if xf.dqmap is not None:
+        chosen = ",".join(map(str, choose_q(xf, seen.selection.q)))
+        overlay = seen.url("map", "borders.png", q=chosen or None, theme=seen.theme)
+    centre = (xf.geometry.bcx, xf.geometry.bcy) if xf.geometry is not None else None
+    drawing = figure_detector(
+        source, shape, centre, seen.theme, overlay=overlay, limits=limits, unit=short_unit(xf.intensity_unit)
+    )
+    drawing.scale = scale
+    return drawing, f"log · {fmt.count(shape[0])} × {fmt.count(shape[1])} px"
+
+
+def short_unit(unit: str) -> str:
+    """Unit of an intensity as axes name it."""
+    return unit.replace("/pixel", "/px")
+
+
+def intensity_view(services: Services, seen: Looked, scale: float = 1.0) -> tuple[Drawing | None, str]:
+    """Figure of I(t) and its conditions; no figure where the file has none."""
+    series = services.kernel.derived(seen.file_id, "int_t.decimated", (BLOCKS,), _decimated)
+    if series is None:
+        return None, ""
+    drawing = figure_intensity(series, seen.theme, short_unit(seen.xf.intensity_unit))
+    drawing.scale = scale
+    words = []
+    if series.width > 1 and series.x.size > 1:
+        words.append(f"mean and range per {fmt.engineering(float(series.x[1] - series.x[0]), 's', 2)}")
+    if seen.xf.averaged_from:
+        words.append(f"first of {len(seen.xf.averaged_from)} files only")
+    return drawing, " · ".join(words)
+
+
+def _decimated(xf: XpcsFile) -> Decimated | None:
+    series = xf.int_t
+    return None if series is None or series.shape[1] == 0 else decimate(series[0], series[1], BLOCKS)
+
+
+def rows_until(services: Services, file_id: int, n: int) -> list[FileRow]:
+    """The last ``n`` ready files up to and with this one, oldest first."""
+    older = services.catalogue.files(states=("ready",), limit=n - 1, before_id=file_id)
+    return [*reversed(older), services.catalogue.get(file_id)]
