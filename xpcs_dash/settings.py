@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +12,15 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
 
 from xpcs_dash.errors import UsageError
+
+
+def default_state_dir(root: Path | None) -> Path:
+    """Where a dashboard keeps its state: a directory for each watched one, so that two never share."""
+    base = user_state_path("xpcs-dash")
+    if root is None:
+        return base
+    digest = hashlib.blake2b(os.fsencode(root), digest_size=4).hexdigest()
+    return base / "roots" / f"{root.name or 'root'}-{digest}"
 
 
 class Settings(BaseSettings):
@@ -22,9 +33,11 @@ class Settings(BaseSettings):
         env_prefix="XPCS_DASH_", frozen=True, extra="forbid", toml_file=None, arbitrary_types_allowed=True
     )
 
-    root: Path | None = Field(None, description="watched acquisition directory; nothing outside it is ever read")
+    root: Path | None = Field(
+        None, description="watched acquisition directory; nothing outside it is ever read"
+    )
     state_dir: Path = Field(
-        default_factory=lambda: user_state_path("xpcs-dash"),
+        default_factory=lambda data: default_state_dir(data.get("root")),
         description="catalogue, fits, masks, notes, compile cache; never inside the watched directory",
     )
     host: str = Field("127.0.0.1", description="address to listen on")
@@ -32,7 +45,9 @@ class Settings(BaseSettings):
     url_prefix: str = Field("/", description="path under which a proxy serves the dashboard")
     trust_proxy: bool = Field(False, description="believe X-Forwarded-* headers")
 
-    catalogue_url: str | None = Field(None, description="SQLAlchemy URL; default: SQLite in the state directory")
+    catalogue_url: str | None = Field(
+        None, description="SQLAlchemy URL; default: SQLite in the state directory"
+    )
     cache_url: str | None = Field(None, description="redis://… for derived results shared by hosts")
     scheduler: str | None = Field(None, description="address of a Dask scheduler; default: one local worker")
     workers: int = Field(1, ge=1, le=64, description="web worker processes")
@@ -42,12 +57,18 @@ class Settings(BaseSettings):
     watch_mode: Literal["auto", "inotify", "polling"] = Field("auto", description="how changes are noticed")
     rescan_s: float = Field(5.0, gt=0, le=3600, description="seconds between re-scans of the directory")
     settle_s: float = Field(0.2, ge=0, le=60, description="seconds a file's size and mtime must stand still")
-    retry_limit_s: float = Field(120.0, gt=0, description="seconds an unreadable file is retried before quarantine")
-    file_suffixes: tuple[str, ...] = Field((".hdf", ".h5", ".hdf5", ".nxs"), description="file names to look at")
+    retry_limit_s: float = Field(
+        120.0, gt=0, description="seconds an unreadable file is retried before quarantine"
+    )
+    file_suffixes: tuple[str, ...] = Field(
+        (".hdf", ".h5", ".hdf5", ".nxs"), description="file names to look at"
+    )
 
     data_cache_mb: int = Field(128, ge=8, description="bytes bound of the data cache, in MB")
     backend: Literal["auto", "jax", "numpy"] = Field("auto", description="array backend")
-    min_coincidences: float = Field(10.0, gt=0, description="points with fewer expected coincidences are masked")
+    min_coincidences: float = Field(
+        10.0, gt=0, description="points with fewer expected coincidences are masked"
+    )
     operators: tuple[str, ...] = Field(
         (), description="user names (from the proxy's header) that may write; empty: everybody on loopback"
     )
@@ -90,7 +111,9 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
 
     class Configured(Settings):
         @classmethod
-        def settings_customise_sources(cls, settings_cls: Any, init_settings: Any, env_settings: Any, **_: Any) -> Any:
+        def settings_customise_sources(
+            cls, settings_cls: Any, init_settings: Any, env_settings: Any, **_: Any
+        ) -> Any:
             toml = () if config is None else (TomlConfigSettingsSource(settings_cls, config),)
             return (init_settings, env_settings, *toml)
 

@@ -85,7 +85,7 @@ class FileRow:
     state : "waiting", "ready", "failed" or "gone".
     reason : sentence for a person where the state is not "ready".
     summary : what `analysis.quality.summarise` found, JSON-able. `Catalogue.get`, `get_many` add
-        the fit of every q under ``"fit"`` (None until it is done); lists of files leave it out, as it is long.
+        the fit of every q under ``"fit"`` (None until it is done); lists of files leave it out: it is long.
     first_seen : when ingest first saw the file, s since the epoch.
     ready_at : when this version of the file arrived, s since the epoch; the order of "newest".
     revision : revision of the catalogue at which this row last changed.

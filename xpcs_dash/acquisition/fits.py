@@ -45,7 +45,7 @@ class FitQueue:
         self._pool = pool
         self._heap: list[tuple[float, str, Stat]] = []
         self._in_hand: dict[str, Stat] = {}
-        self.failures = 0
+        self.done = 0
 
     def __len__(self) -> int:
         return len(self._heap) + len(self._in_hand)
@@ -69,8 +69,8 @@ class FitQueue:
         changes = []
         for outcome in self._pool.collect():
             stat = self._in_hand.pop(outcome.path)
+            self.done += 1
             if outcome.failure is not None:
-                self.failures += 1
                 log.warning("no fit: %s", outcome.failure.reason)
                 # an empty fit is stored, so that the same file is not tried at each start
                 value: dict[str, Any] = {"fit": {"error": outcome.failure.reason}}

@@ -105,6 +105,16 @@ class Ingest:
         self._flush()
         self.watcher.hints.close()
 
+    @property
+    def idle(self) -> bool:
+        """Whether everything that was found has been dealt with."""
+        return self.scans > 0 and not len(self.schedule) and (self._fits is None or not len(self._fits))
+
+    @property
+    def fitted(self) -> int:
+        """Number of fits done since the start."""
+        return 0 if self._fits is None else self._fits.done
+
     def step(self, longest: float = 1.0) -> None:
         """One pass: sleep until something happens or is due, then deal with all of it."""
         self._sleep(longest)

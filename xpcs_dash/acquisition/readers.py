@@ -99,8 +99,9 @@ def call(function: Callable[[str], Any], path: str) -> Outcome:
         return Outcome(path, failure=Failure(reason, False, type(err).__name__))
 
 
-def _serve(connection: Connection, target: str, options: dict[str, Any], parent: int) -> None:
+def _serve(connection: Connection, target: str, options: dict[str, Any], parent: int, niceness: int) -> None:
     end_with_parent(parent, signal.SIGKILL)
+    os.nice(niceness)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     function = resolve(target)(**options)
@@ -128,10 +129,13 @@ class ReaderPool:
     target : ``module:name`` of what makes the reading function; called as ``make(**options)`` in the process.
     n : number of processes; started when first needed.
     limit_s : seconds after which a read is given up and its process replaced.
+    niceness : how far the processes step back behind others.
     """
 
-    def __init__(self, target: str, options: dict[str, Any], n: int = 2, limit_s: float = 30.0) -> None:
-        self.n, self.limit_s = n, limit_s
+    def __init__(
+        self, target: str, options: dict[str, Any], n: int = 2, limit_s: float = 30.0, niceness: int = 0
+    ) -> None:
+        self.n, self.limit_s, self.niceness = n, limit_s, niceness
         self._target, self._options = target, options
         self._context = get_context("spawn")
         self._readers: list[_Reader] = []
@@ -144,7 +148,7 @@ class ReaderPool:
     def _new(self) -> _Reader:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_serve, args=(theirs, self._target, self._options, os.getpid()), daemon=True
+            target=_serve, args=(theirs, self._target, self._options, os.getpid(), self.niceness), daemon=True
         )
         process.start()
         theirs.close()

@@ -302,7 +302,7 @@ def _own_flags(found: FileSummary, photons: bool, has_g2: bool) -> tuple[str, ..
 
 
 def _is_off(found: FileSummary) -> bool:
-    # a baseline well above 1 is more often a decay that does not end in the window: only below 1 is it certain
+    # well above 1 it is more often a decay that does not end in the window: only below 1 is it certain
     baseline, error = found.baseline, found.baseline_err
     if baseline is None or error is None or not (math.isfinite(baseline) and math.isfinite(error)):
         return False
@@ -368,7 +368,8 @@ def fit_summary(xf: XpcsFile, backend: str = "numpy") -> dict[str, Any]:
     flags = []
     if single.no_decay.sum() > 0.8 * max(1, int((~single.too_few_points).sum())):
         flags.append("no-decay")
-    if sigma is not None and xf.photons and _scatter_is_high(xf, backend):
+    suspect = chi2.size > 0 and float(np.median(chi2)) > HIGH_CHI2
+    if suspect and sigma is not None and xf.photons and _scatter_is_high(xf, backend):
         flags.append("scatter-high")
     numbers = {
         "tau": float(tau),
