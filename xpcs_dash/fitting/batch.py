@@ -22,7 +22,7 @@ from xpcs_dash.fitting.runtime import choose_engine
 from xpcs_dash.fitting.solvers import Problem, Solution, solve
 from xpcs_dash.fitting.starts import grid_start
 
-__all__ = ["FLAG_SENTENCES", "BatchFit", "Curves", "fit_all_q", "fit_files"]
+__all__ = ["FLAG_SENTENCES", "BatchFit", "Curves", "fit_all_q", "fit_files", "flag_sentence"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -36,6 +36,13 @@ FLAG_SENTENCES: dict[str, str] = {
     "not_converged": "the fit did not converge",
     "poor_fit": "the model does not describe the data (χ² is too large)",
 }
+
+
+def flag_sentence(flag: str) -> str:
+    """A flag as a clause for people; ``at_bound:tau`` names the parameter."""
+    name, _, which = flag.partition(":")
+    return f"{which} stands at its bound" if which else FLAG_SENTENCES[name]
+
 
 #: Chance to call a constant a decay; small, because tau is searched over the whole window.
 NO_DECAY_P = 1e-3
@@ -168,11 +175,7 @@ class BatchFit:
 
     def reasons(self, k: int) -> tuple[str, ...]:
         """The flags of bin ``k`` as sentences."""
-        out = []
-        for flag in self.flags(k):
-            name, _, which = flag.partition(":")
-            out.append(f"{which} stands at its bound" if which else FLAG_SENTENCES[name])
-        return tuple(out)
+        return tuple(flag_sentence(flag) for flag in self.flags(k))
 
     def params(self, k: int) -> dict[str, float]:
         """Parameters of bin ``k`` by name, those that the model holds (gamma = 1) included."""
@@ -352,6 +355,7 @@ def _finish(
     from scipy.special import chdtrc, fdtrc
 
     params, normal = _in_order(spec, sol.params, sol.normal)
+    params = snap(spec, params, inp.lower, inp.upper)
     n_free = int((~fixed).sum())
     n_points = (inp.weight > 0).sum(axis=1).astype(np.int64)
     dof = n_points - n_free
@@ -448,6 +452,13 @@ def _in_order(spec: ModelSpec, params: FloatArray, normal: FloatArray) -> tuple[
         np.where(swap[:, None], turned, params),
         np.where(swap[:, None, None], turned_normal, normal),
     )
+
+
+def snap(spec: ModelSpec, params: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
+    """Parameters within a millionth of the range from a bound, which solvers only approach, put on it."""
+    z, lo, hi = spec.coordinates(params), spec.coordinates(lower), spec.coordinates(upper)
+    room = 1e-6 * (hi - lo)
+    return np.asarray(np.where(z - lo <= room, lower, np.where(hi - z <= room, upper, params)))
 
 
 def _at_bound(spec: ModelSpec, params: FloatArray, lower: FloatArray, upper: FloatArray) -> BoolArray:
