@@ -67,9 +67,8 @@ class Selection:
     def parse(cls, data: Mapping[str, Any] | None) -> Selection:
         """Read the content of ``shell-current``; None and malformed entries give an empty selection."""
         data = data or {}
-        files = [f for f in data.get("files") or () if isinstance(f, Mapping) and _is_id(f.get("id"))]
-        labels = data.get("q")
-        q = tuple(label for label in labels if _is_id(label)) if isinstance(labels, list | tuple) else ()
+        files = [f for f in _items(data.get("files")) if isinstance(f, Mapping) and _is_id(f.get("id"))]
+        q = tuple(label for label in _items(data.get("q")) if _is_id(label))
         return cls(
             file_ids=tuple(int(f["id"]) for f in files),
             keys=tuple(str(f.get("key", "")) for f in files),
@@ -115,6 +114,10 @@ def _whole_numbers(text: str) -> tuple[int, ...]:
     parts = (part.strip() for part in text.split(","))
     found = (int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 16)
     return tuple(dict.fromkeys(number for number in found if number > 0))
+
+
+def _items(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _is_id(value: Any) -> bool:
