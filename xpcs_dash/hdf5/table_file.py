@@ -29,8 +29,8 @@ def write_tables(path: Path, tables: Mapping[str, Columns], attributes: Mapping[
         Where the file cannot be written.
     """
     with atomic_hdf5(path) as h5:
-        for name, text in attributes.items():
-            h5.attrs[name] = text
+        for name, value in attributes.items():
+            h5.attrs[name] = value
         for table, columns in tables.items():
             for column, (values, unit) in columns.items():
                 text = values.dtype.kind == "U"
