@@ -6,7 +6,7 @@
   const KEEP = 2;                                  // file contents whose arrays stay in memory
   const sources = {};                              // graph id -> {id, token, draw}
   const kept = new Map();                          // token -> {meta, labels, dynamic, intensity}
-  const READOUT = { "qmap-graph": "qmap-readout", "saxs-graph": "saxs-readout", "twotime-map": "twotime-map-readout" };
+  const READOUT = { "live-detector": "live-readout", "qmap-graph": "qmap-readout", "saxs-graph": "saxs-readout", "twotime-map": "twotime-map-readout" };
   const inflight = new Map();
 
   const address = (source, name) => (xd.prefix ? xd.prefix() : "") + `/map/${source.id}/${source.token}/${name}`;
@@ -80,7 +80,7 @@
 
   /* ---- where the pointer is ------------------------------------------------------------------------------ */
   const place = (event) => {
-    const holder = event.target.closest && event.target.closest("#qmap-graph, #saxs-graph, #twotime-map");
+    const holder = event.target.closest && event.target.closest("#live-detector, #qmap-graph, #saxs-graph, #twotime-map");
     const gd = holder && holder.querySelector(".js-plotly-plot");
     const layer = gd && gd.querySelector(".nsewdrag");
     if (!layer || !gd._fullLayout || !gd._fullLayout.xaxis) return null;
@@ -97,7 +97,7 @@
     waiting = requestAnimationFrame(() => {
       waiting = null;
       const at = place(event), source = at && sources[at.id], data = source && kept.get(source.token);
-      if (!data) return;
+      if (!data) { if (source) load(source).catch(() => {}); return; }
       loadIntensity(source, data);
       const out = document.getElementById(READOUT[at.id]);
       if (out) { out.innerHTML = text(data, pixelAt(data, at.x, at.y)); out.dataset.filled = "1"; }
@@ -194,6 +194,8 @@
   xd.views = { sources, kept, pixelAt };
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     views: {
+      // the Live page follows every file: its arrays are fetched when somebody points at the image
+      attachLive: (source) => { if (source) sources["live-detector"] = { draw: "none", ...source }; return source ? source.token : null; },
       attachMap: (source) => attach("qmap-graph", source),
       attachSaxs: (source) => attach("saxs-graph", source),
       attachTwotime: (source) => attach("twotime-map", source),

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from xpcs_dash.errors import UsageError
 
 Floats = NDArray[np.float64]
+#: Periods in the run from which a modulation counts as a line of the spectrum.
+SLOWEST = 5
 
 
 @dataclass(frozen=True)
@@ -128,12 +130,13 @@ def lines(found: Spectrum, limit: int = 3, factor: float = 8.0) -> list[tuple[fl
     """The strongest lines as (Hz, relative amplitude), strongest first.
 
     A line is a local maximum above ``factor`` times the median amplitude of its surroundings (±200 samples);
-    counting noise alone passes 8 medians once in about 10¹⁹ samples.
+    counting noise alone passes 8 medians once in about 10¹⁹ samples. Fewer than `SLOWEST` periods in the whole
+    run are drift, not a line.
     """
     amplitude = found.amplitude
     if amplitude.size < 8:
         return []
-    order = np.argsort(amplitude)[::-1][: 20 * limit]
+    order = np.argsort(amplitude[SLOWEST - 1 :])[::-1][: 20 * limit] + SLOWEST - 1
     chosen: list[int] = []
     for k in order:
         around = amplitude[max(0, k - 200) : k + 201]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from textwrap import wrap
 from typing import Any
 
 from dash import Patch, dcc
@@ -76,6 +77,9 @@ def patch(fig: Any, *, keep: Collection[str] = (), reset: Collection[str] = ()) 
                     layout[key][part] = setting
         else:
             layout[key] = value
+    for name in ("xaxis", "yaxis"):  # a message before this figure has hidden them
+        if "visible" not in given.get(name, {}):
+            layout[name]["visible"] = True
     for name in LISTS:
         if name not in given and name not in keep:
             layout[name] = []
@@ -87,14 +91,23 @@ def patch(fig: Any, *, keep: Collection[str] = (), reset: Collection[str] = ()) 
 
 def message(sentence: str, hint: str = "") -> Patch:
     """Change a graph into one sentence on an empty panel: what is missing and what to do about it."""
-    text = sentence + (f"<br><span style='font-size:0.85em'>{hint}</span>" if hint else "")
+    text = _wrapped(sentence, 48) + (
+        f"<br><span style='font-size:0.85em'>{_wrapped(hint, 60)}</span>" if hint else ""
+    )
     change = Patch()
     change["data"] = []
+    for name in ("xaxis", "yaxis"):
+        change["layout"][name]["visible"] = False
     for name in LISTS:
         change["layout"][name] = []
     note = {"text": text, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False}
     change["layout"]["annotations"] = [{**note, "font": {"size": 14}, "align": "center"}]
     return change
+
+
+def _wrapped(text: str, width: int) -> str:
+    """Lines of at most ``width`` characters: Plotly breaks no line by itself."""
+    return "<br>".join(wrap(text, width, break_long_words=False, break_on_hyphens=False))
 
 
 def _is_axis(key: str) -> bool:

@@ -10,9 +10,11 @@ from urllib.parse import urlencode
 
 from flask import Response, request
 
+from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.selection import Selection
 from xpcs_dash.components.theme import current_theme
 from xpcs_dash.errors import UsageError
+from xpcs_dash.figures.theme import base_figure
 
 if TYPE_CHECKING:
     from xpcs_dash.hdf5.xpcs_file import XpcsFile
@@ -73,6 +75,16 @@ def look(services: Services, current: Any) -> Looked:
         raise NoFileError("No result file yet; the page fills when the first one arrives.")
     xf = services.kernel.open(selection.primary)
     return Looked(selection, selection.primary, xf, current_theme(), services.settings.url_prefix)
+
+
+def detector_graph(id: str, filename: str, *, upwards: bool = False) -> Any:  # noqa: A002 - Dash's own name
+    """A graph for pictures: square pixels, and rows counted downwards unless ``upwards``.
+
+    Which way an axis runs belongs to its range, which later changes leave alone; so it is set at the start.
+    """
+    x = {"constrain": "domain", "showgrid": False, "visible": False}
+    y = x | {"scaleanchor": "x", "autorange": True if upwards else "reversed"}
+    return graph(id, base_figure(current_theme(), xaxis=x, yaxis=y, dragmode="pan"), filename=filename)
 
 
 def name_of(services: Services, file_id: int) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from xpcs_dash.analysis.diffusion import Points, PowerLaw
 from xpcs_dash.figures.drawing import Drawing, pack
+from xpcs_dash.figures.logaxis import log_axis
 from xpcs_dash.figures.theme import axis, tokens, with_alpha
 
 UNUSED = "at a bound or without a decay in the window: not used"
@@ -99,25 +100,36 @@ def figure_parameter(
         if parameter == "tau" and one.law is not None:
             data += _law(one)
     layout: dict[str, Any] = {
-        "xaxis": axis("q (Å⁻¹)", log=True) if x_log else axis("q (Å⁻¹)", type="linear"),
-        "yaxis": axis(PARAMETERS[parameter], log=True) if log_y else axis(PARAMETERS[parameter]),
+        "xaxis": log_axis("q (Å⁻¹)", *(s.points.q for s in series))
+        if x_log
+        else axis("q (Å⁻¹)", type="linear"),
+        "yaxis": log_axis(PARAMETERS[parameter], *(s.points.value[s.points.good] for s in series))
+        if log_y
+        else axis(PARAMETERS[parameter]),
         "yaxis2": {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
         "margin": {"l": 64, "r": 14, "t": 8, "b": 44},
-        "showlegend": len(series) > 1,
-        "legend": {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top"},
+        "showlegend": len(series) > 1 and parameter == "tau",
+        "legend": {"x": 0, "xanchor": "left", "y": 0, "yanchor": "bottom"},
     }
-    if log_y:
-        layout["yaxis"] |= {"autorangeoptions": _limits(series)}
+    layout["yaxis"] |= {"autorangeoptions": _limits(series, log_y=log_y)}
     return Drawing(data, layout, theme)
 
 
-def _limits(series: Sequence[Series]) -> dict[str, Any]:
-    """Limits from the good points: a bound of 10⁹ s must not squeeze them."""
-    values = np.concatenate([s.points.value[s.points.good] for s in series]) if series else np.empty(0)
+def _limits(series: Sequence[Series], *, log_y: bool) -> dict[str, Any]:
+    """Limits from the good points with their bars: values at a bound must not squeeze them."""
+    if not series:
+        return {}
+    values = np.concatenate([s.points.value[s.points.good] for s in series])
+    errors = np.concatenate([s.points.error[s.points.good] for s in series])
     if not values.size:
         return {}
-    low, high = float(values.min()) / 2, float(values.max()) * 2
-    return {"include": [low, high], "clipmin": low / 5, "clipmax": high * 5}
+    if log_y:
+        low, high = float(values.min()) / 2, float(values.max()) * 2
+        return {"include": [low, high], "clipmin": low / 3, "clipmax": high * 3}
+    typical = np.minimum(errors, 3.0 * float(np.median(errors)))
+    low, high = float((values - typical).min()), float((values + typical).max())
+    room = 0.15 * max(high - low, 1e-3 * abs(high), 1e-9)
+    return {"include": [low - room, high + room], "clipmin": low - room, "clipmax": high + room}
 
 
 def _law(one: Series) -> list[dict[str, Any]]:

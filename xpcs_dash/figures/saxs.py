@@ -11,6 +11,7 @@ import numpy as np
 
 from xpcs_dash.analysis.saxs import NORMALISATIONS, Region
 from xpcs_dash.figures.drawing import Drawing, pack
+from xpcs_dash.figures.logaxis import log_axis
 from xpcs_dash.figures.theme import axis, tokens, with_alpha
 
 
@@ -73,8 +74,10 @@ def figure_profile(
     y_title = f"{what} ({units[normalisation]})" if units[normalisation] else what
     data = [_trace(c, f"q = %{{x:.5~g}} {q_unit}", f"{what} = %{{y:.4~g}}") for c in curves]
     layout = {
-        "xaxis": axis(f"q ({q_unit})", log=x_log) if x_log else axis(f"q ({q_unit})", type="linear"),
-        "yaxis": axis(y_title, log=y_log) if y_log else axis(y_title, type="linear"),
+        "xaxis": log_axis(f"q ({q_unit})", *(c.x for c in curves))
+        if x_log
+        else axis(f"q ({q_unit})", type="linear"),
+        "yaxis": log_axis(y_title, *(c.y for c in curves)) if y_log else axis(y_title, type="linear"),
         "margin": {"l": 74, "r": 14, "t": 8, "b": 44},
         "showlegend": len(curves) > 1,
         "legend": {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top"},

@@ -10,6 +10,7 @@ from xpcs_dash.analysis.intensity import Decimated, Spectrum
 from xpcs_dash.figures.drawing import Drawing, pack
 from xpcs_dash.figures.format import engineering
 from xpcs_dash.figures.intensity import figure_intensity
+from xpcs_dash.figures.logaxis import log_axis
 from xpcs_dash.figures.theme import axis, q_colours, tokens
 
 
@@ -53,8 +54,8 @@ def figure_segments(
     ]
     title = "I / I of segment 1" if relative else "I / mean of the segment"
     layout = {
-        "xaxis": axis("q (Å⁻¹)", log=True) if x_log else axis("q (Å⁻¹)", type="linear"),
-        "yaxis": axis(title, log=True) if y_log else axis(title, type="linear"),
+        "xaxis": log_axis("q (Å⁻¹)", q) if x_log else axis("q (Å⁻¹)", type="linear"),
+        "yaxis": log_axis(title, shown) if y_log else axis(title, type="linear"),
         "margin": {"l": 64, "r": 14, "t": 8, "b": 44},
         "showlegend": True,
         "legend": {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top"},
@@ -110,15 +111,17 @@ def figure_spectrum(
             "showarrow": True,
             "arrowhead": 0,
             "ax": 0,
-            "ay": -18,
+            "ay": -16 - 16 * k,
             "arrowcolor": t.faint,
             "font": {"size": 12, "color": t.text},
         }
-        for f, a in peaks
+        for k, (f, a) in enumerate(peaks)
     ]
     layout = {
-        "xaxis": axis("frequency (Hz)", log=True) if log_x else axis("frequency (Hz)", type="linear"),
-        "yaxis": axis("amplitude / mean", log=True),
+        "xaxis": log_axis("frequency (Hz)", found.frequency)
+        if log_x
+        else axis("frequency (Hz)", type="linear"),
+        "yaxis": log_axis("amplitude / mean", found.amplitude),
         "margin": {"l": 64, "r": 14, "t": 18, "b": 44},
         "annotations": notes,
     }
@@ -157,7 +160,7 @@ def figure_partials(
             }
         )
     layout = {
-        "xaxis": axis("delay τ (s)", log=True),
+        "xaxis": log_axis("delay τ (s)", t_el),
         "yaxis": axis("g₂"),
         "margin": {"l": 64, "r": 14, "t": 8, "b": 44},
         "showlegend": True,

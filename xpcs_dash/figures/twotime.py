@@ -13,6 +13,7 @@ from xpcs_dash.figures.drawing import Drawing, pack
 from xpcs_dash.figures.format import engineering
 from xpcs_dash.figures.g2 import fixed_auto
 from xpcs_dash.figures.images import full_palette, palette_png, to_index
+from xpcs_dash.figures.logaxis import log_axis
 from xpcs_dash.figures.theme import axis, q_colours, tokens, with_alpha
 
 
@@ -74,28 +75,31 @@ def figure_twotime(
         }
         for age in ages_s
     ]
-    # one invisible point at each corner: a figure without any trace has no axes to zoom
-    corners = {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [low, end],
-        "y": [low, end],
-        "marker": {"opacity": 0},
-        "hoverinfo": "skip",
-        "showlegend": False,
+    # also what the automatic range goes by: there is no trace with points
+    square = {
+        "type": "rect",
+        "xref": "x",
+        "yref": "y",
+        "x0": low,
+        "y0": low,
+        "x1": end,
+        "y1": end,
+        "fillcolor": t.raised if theme != "light" else t.grid,
+        "line": {"width": 0},
+        "layer": "below",
     }
     fixed = {"autorangeoptions": fixed_auto(low, end), "showgrid": False, "constrain": "domain"}
     layout = {
         "xaxis": axis(f"t₁ ({time_unit})", **fixed),
         "yaxis": axis(f"t₂ ({time_unit})", scaleanchor="x", **fixed),
         "images": images,
-        "shapes": lines,
+        "shapes": [square, *lines],
         "margin": {"l": 60, "r": 80, "t": 8, "b": 44},
         "showlegend": False,
         "hovermode": False,
         "dragmode": "zoom",
     }
-    return Drawing([corners, colour_bar(limits, "linear", colours, "C₂")], layout, theme)
+    return Drawing([colour_bar(limits, "linear", colours, "C₂")], layout, theme)
 
 
 def _slice_trace(
@@ -172,17 +176,17 @@ def figure_slices(
         )
         data.insert(0, data.pop())
     layout = {
-        "xaxis": axis(f"lag |t₂ − t₁| ({unit})", log=True),
+        "xaxis": log_axis(f"lag |t₂ − t₁| ({unit})", *(s.lag for s in slices)),
         "yaxis": axis("g₂"),
         "margin": {"l": 60, "r": 14, "t": 8, "b": 44},
         "showlegend": True,
-        "legend": {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top"},
+        "legend": {"x": 0, "xanchor": "left", "y": 0, "yanchor": "bottom"},
     }
     return Drawing(data, layout, theme)
 
 
 def figure_tau_age(fits: Sequence[AgeFit], theme: str = "dark", *, unit: str = "s") -> Drawing:
-    """τ against age; open where the decay is longer than the window, crosses where there is no fit."""
+    """τ against age; open where the decay exceeds the window, crosses where there is no fit."""
     t = tokens(theme)
     data = []
     for status, symbol, name, colour in (
@@ -271,7 +275,7 @@ def figure_diagonals(
             }
         )
     layout = {
-        "xaxis": axis(f"lag ({unit})", log=True),
+        "xaxis": log_axis(f"lag ({unit})", lag_s),
         "yaxis": axis("g₂"),
         "margin": {"l": 60, "r": 14, "t": 8, "b": 44},
         "showlegend": True,

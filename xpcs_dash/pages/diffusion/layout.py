@@ -50,15 +50,15 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
                     ),
                     panel("Contrast", graph("diffusion-contrast", filename="contrast-q")),
                     panel(
-                        "Values",
-                        html.Div(id="diffusion-table", className="xd-views-scroll"),
-                        class_name="xd-tall",
-                    ),
-                    panel("Power law τ = a·q^b", html.Div(id="diffusion-law", className="xd-views-scroll")),
-                    panel(
                         "Parameter",
                         graph("diffusion-other", filename="parameter-q"),
                         controls=segmented("diffusion-parameter", "", OTHERS, _one_of(query, "show", OTHERS)),
+                    ),
+                    panel("Power law τ = a·q^b", html.Div(id="diffusion-law", className="xd-views-scroll")),
+                    panel(
+                        "Values",
+                        html.Div(id="diffusion-table", className="xd-views-scroll"),
+                        class_name="xd-views-wide",
                     ),
                 ],
                 className="xd-views-grid xd-views-diffusion",

@@ -113,12 +113,12 @@ def law_table(made: list[Series]) -> Any:
             continue
         d = "b is not −2" if law.d is None else str(uncertain(law.d, law.d_err, "Å²/s"))
         chi2 = f"{law.chi2:.2g}" if np.isfinite(law.chi2) else "—"
-        rows.append([one.name, str(uncertain(law.b, law.b_err)), f"{law.a:.3g}", d, chi2])
+        rows.append([one.name, str(uncertain(law.b, law.b_err)), d, f"{law.a:.3g}", chi2])
     note = (
         "D = 1/(τ·q²) from a fit with b = −2, given where b is within 0.2 or two standard errors of it; "
         "g₂ − baseline ∝ exp(−2τ/τc)."
     )
-    return [table(["file", "b", "a (s·Å^b)", "D", "χ²"], rows), html.P(note, className="xd-views-note")]
+    return [table(["file", "b", "D", "a (s·Å^b)", "χ²"], rows), html.P(note, className="xd-views-note")]
 
 
 def value_table(services: Services, seen: Looked, model: str) -> Any:
@@ -141,7 +141,7 @@ def value_table(services: Services, seen: Looked, model: str) -> Any:
             else "● good"
         )
         rows.append(cells)
-        classes.append("" if not reasons else "xd-faded")
+        classes.append("" if fit.good[k] else "xd-faded")
     head = [
         "bin",
         "q",

@@ -10,6 +10,7 @@ from dash.development.base_component import Component
 from xpcs_dash.components.controls import segmented, select, toolbar
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
+from xpcs_dash.components.views import detector_graph
 from xpcs_dash.figures.qmap import MAPS
 from xpcs_dash.services import Services
 
@@ -38,7 +39,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
                     panel(
                         "q-map",
                         [
-                            graph("qmap-graph", filename="qmap"),
+                            detector_graph("qmap-graph", "qmap"),
                             html.Div(id="qmap-readout", className="xd-readout", children=READOUT_HINT),
                         ],
                         conditions=html.Span(id="qmap-conditions"),

@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 from xpcs_dash.components.controls import number, segmented, select, text, toolbar
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
+from xpcs_dash.components.views import detector_graph
 from xpcs_dash.services import Services
 
 COLOURS = {name: name for name in ("inferno", "viridis", "magma", "plasma", "cividis", "turbo", "gray")}
@@ -38,64 +39,24 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:
     """Image on the left; I(q) above I(φ) on the right."""
     return html.Div(
         [
-            toolbar(
-                segmented("saxs-lines", "Lines", LINES, _one_of(query, "lines", LINES)),
-                select("saxs-norm", "Scale", NORMS, _one_of(query, "norm", NORMS)),
-                segmented("saxs-axes", "Axes", AXES, _one_of(query, "axes", AXES)),
-                select("saxs-background", "Background", backgrounds(services), query.get("bg", "")),
-                number(
-                    "saxs-weight", "× weight", _number(query, "w", 1.0), minimum=0, step="any", width="5em"
-                ),
-                number(
-                    "saxs-step",
-                    "Every",
-                    int(_number(query, "step", 1)),
-                    minimum=1,
-                    step=1,
-                    unit="q",
-                    width="4.5em",
-                ),
-            ),
+            toolbar(*image_controls(query), *profile_controls(services, query)),
             html.Div(
                 [
                     panel(
                         "Scattering",
                         [
-                            graph("saxs-graph", filename="saxs-2d"),
-                            html.Div(
-                                id="saxs-readout", className="xd-readout", children="Move over the image."
-                            ),
+                            detector_graph("saxs-graph", "saxs-2d"),
+                            html.Div("Move over the image.", id="saxs-readout", className="xd-readout"),
                         ],
                         conditions=html.Span(id="saxs-conditions"),
                         controls=[
-                            select(
-                                "saxs-scale",
+                            segmented("saxs-draw", "Draw", DRAW, "none"),
+                            text(
+                                "saxs-region",
                                 "",
-                                SCALES,
-                                _one_of(query, "scale", SCALES),
-                                title="Scale of the colours",
-                            ),
-                            select(
-                                "saxs-cmap", "", COLOURS, _one_of(query, "cmap", COLOURS), title="Colour map"
-                            ),
-                            number(
-                                "saxs-low",
-                                "",
-                                _number(query, "lo", 1.0),
-                                minimum=0,
-                                maximum=100,
-                                width="4.4em",
-                                title="Lower colour limit, percentile of the pixels",
-                            ),
-                            number(
-                                "saxs-high",
-                                "to",
-                                _number(query, "hi", 99.7),
-                                unit="%",
-                                minimum=0,
-                                maximum=100,
-                                width="4.8em",
-                                title="Upper colour limit, percentile of the pixels",
+                                query.get("region", ""),
+                                placeholder="r₀, r₁ px, φ₀, φ₁ °",
+                                title="Inner and outer radius in pixels, first and last angle in degrees",
                             ),
                         ],
                         class_name="xd-views-main",
@@ -108,16 +69,6 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:
                     panel(
                         "I(φ)",
                         graph("saxs-ring", filename="saxs-phi"),
-                        controls=[
-                            segmented("saxs-draw", "Draw", DRAW, "none"),
-                            text(
-                                "saxs-region",
-                                "",
-                                query.get("region", ""),
-                                placeholder="r₀, r₁ px, φ₀, φ₁ °",
-                                title="Inner and outer radius in pixels, first and last angle in degrees",
-                            ),
-                        ],
                         conditions=html.Span(id="saxs-ring-conditions"),
                     ),
                 ],
@@ -128,6 +79,41 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:
         ],
         className="xd-views",
     )
+
+
+def image_controls(query: Mapping[str, str]) -> list[Component]:
+    """Colours of the image."""
+    low, high = _number(query, "lo", 1.0), _number(query, "hi", 99.7)
+    return [
+        select("saxs-scale", "Image", SCALES, _one_of(query, "scale", SCALES), title="Scale of the colours"),
+        select("saxs-cmap", "", COLOURS, _one_of(query, "cmap", COLOURS), title="Colour map"),
+        number(
+            "saxs-low", "", low, minimum=0, maximum=100, width="4.4em", title="Lower colour limit, percentile"
+        ),
+        number(
+            "saxs-high",
+            "to",
+            high,
+            unit="%",
+            minimum=0,
+            maximum=100,
+            width="4.8em",
+            title="Upper colour limit, percentile",
+        ),
+    ]
+
+
+def profile_controls(services: Services, query: Mapping[str, str]) -> list[Component]:
+    """What is done to I(q)."""
+    weight, step = _number(query, "w", 1.0), int(_number(query, "step", 1))
+    return [
+        segmented("saxs-lines", "I(q)", LINES, _one_of(query, "lines", LINES)),
+        select("saxs-norm", "", NORMS, _one_of(query, "norm", NORMS), title="Normalisation"),
+        segmented("saxs-axes", "Axes", AXES, _one_of(query, "axes", AXES)),
+        select("saxs-background", "Background", backgrounds(services), query.get("bg", "")),
+        number("saxs-weight", "× weight", weight, minimum=0, step="any", width="4.4em"),
+        number("saxs-step", "Every", step, minimum=1, step=1, unit="q", width="4.2em"),
+    ]
 
 
 def backgrounds(services: Services, limit: int = 200) -> dict[str, str]:

@@ -84,8 +84,7 @@ def image(
     found = parse_region(region)
     if found is not None and centre is not None:
         fig.layout["shapes"] = fig.layout["shapes"] + region_shapes(found, centre, seen.theme)
-    rows, columns = xf.detector_shape
-    return fig, f"{scale} · {low:g} to {high:g} % · masked pixels grey · {count(rows)} × {count(columns)}"
+    return fig, "masked pixels grey"
 
 
 def _percentiles(given: tuple[Any, Any]) -> tuple[float, float]:

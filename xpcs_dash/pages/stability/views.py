@@ -97,6 +97,8 @@ def partials_figure(seen: Looked) -> tuple[Any, str]:
     label = seen.labels(range(1, xf.n_q + 1), (1,))[0]
     lines = xf.partial_g2[:, :, label - 1]
     good = np.isfinite(lines) & (lines != 0) & xf.trusted[:, label - 1]
+    if not good.any():
+        raise UsageError(f"The partial g2 of {xf.path.name} hold no usable point (no coincidences recorded).")
     fig = figures.figure_partials(xf.t_el, lines, good, partial_names(xf), seen.theme)
     return fig, f"bin {label}, q = {format_q(float(xf.q[label - 1]), xf.q_unit)} · cumulative"
 

@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 from xpcs_dash.components.controls import number, select, toolbar
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
+from xpcs_dash.components.views import detector_graph
 from xpcs_dash.services import Services
 
 COLOURS = {name: name for name in ("viridis", "inferno", "magma", "plasma", "cividis", "turbo", "gray")}
@@ -78,7 +79,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
                 [
                     panel(
                         "C₂(t₁, t₂)",
-                        graph("twotime-graph", filename="two-time"),
+                        detector_graph("twotime-graph", "two-time", upwards=True),
                         conditions=html.Span(id="twotime-conditions"),
                         class_name="xd-views-main",
                     ),
@@ -100,7 +101,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
                     panel(
                         "q-bin",
                         [
-                            graph("twotime-map", filename="qmap"),
+                            detector_graph("twotime-map", "qmap"),
                             html.Div(
                                 id="twotime-map-readout", className="xd-readout", children="Click a bin."
                             ),
