@@ -41,5 +41,7 @@ def configure_logging(level: str, name: str) -> None:
         datefmt="%Y-%m-%d %H:%M:%S",
         force=True,
     )
+    # distributed configures its own loggers when it is imported
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
     for noisy in ("watchdog", "distributed", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
