@@ -8,13 +8,16 @@ from xpcs_dash.pages.page import Page
 
 #: Packages with a ``PAGE``, in the order of the rail.
 MODULES: tuple[str, ...] = (
+    "xpcs_dash.pages.live",
     "xpcs_dash.pages.files",
+    "xpcs_dash.pages.g2",
     "xpcs_dash.pages.qmap",
     "xpcs_dash.pages.saxs",
     "xpcs_dash.pages.stability",
     "xpcs_dash.pages.twotime",
     "xpcs_dash.pages.diffusion",
     "xpcs_dash.pages.average",
+    "xpcs_dash.pages.metadata",
 )
 
 
