@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -16,7 +17,7 @@ from xpcs_dash.simplemask.files import DetectorImage
 from xpcs_dash.simplemask.geometry import Setting
 from xpcs_dash.simplemask.operations import Context
 from xpcs_dash.simplemask.partition import Axis, Partition, generate_partition
-from xpcs_dash.simplemask.qmap import compute_maps, compute_qmap
+from xpcs_dash.simplemask.qmap import LazyMaps, compute_qmap
 from xpcs_dash.simplemask.signals import mask_exported, qmap_exported
 
 
@@ -47,15 +48,16 @@ class SimpleMaskKernel:
         """A kernel with other fields."""
         new = replace(self, **fields)
         if new.image is self.image and new.geometry == self.geometry and new.setting == self.setting:
-            for name in ("maps", "context"):  # neither depends on the operations
-                if name in self.__dict__ and new.arrays is self.arrays:
-                    new.__dict__[name] = self.__dict__[name]
+            if "maps" in self.__dict__:
+                new.__dict__["maps"] = self.__dict__["maps"]
+            if "context" in self.__dict__ and new.arrays is self.arrays:
+                new.__dict__["context"] = self.__dict__["context"]
         return new
 
     @cached_property
-    def maps(self) -> dict[str, NDArray[np.float64]]:
-        """All maps of the geometry; empty without one."""
-        return compute_maps(self.geometry, self.setting) if self.geometry is not None else {}
+    def maps(self) -> Mapping[str, NDArray[np.float64]]:
+        """The maps of the geometry, computed when one is asked for; empty without a geometry."""
+        return LazyMaps(self.geometry, self.setting) if self.geometry is not None else {}
 
     @cached_property
     def context(self) -> Context:

@@ -8,8 +8,9 @@ function.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -158,6 +159,29 @@ def _compiled(formula: Formula, kind: str) -> Callable[..., tuple[Any, ...]]:
     return lambda *args: tuple(ensure_numpy(v) for v in run(*args))
 
 
-def map_names(maps: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of maps that a partition may be cut from."""
-    return tuple(maps)
+class LazyMaps(Mapping[str, Float]):
+    """The maps of a geometry, computed when one is asked for; only those asked for stay in memory.
+
+    A detector of 4 megapixels has seven maps of 32 MB each, of which most work needs two.
+    """
+
+    def __init__(self, geometry: GeometryMetadata, setting: Setting | None = None) -> None:
+        self.geometry, self.setting = geometry, setting or Setting()
+        self._kept: dict[str, Float] = {}
+        self._lock = Lock()
+
+    def __getitem__(self, name: str) -> Float:
+        if name not in self.setting.maps:
+            raise KeyError(name)
+        with self._lock:
+            if name not in self._kept:
+                maps = compute_maps(self.geometry, self.setting)
+                wanted = {name, *self._kept, "q", "phi"}
+                self._kept = {key: value for key, value in maps.items() if key in wanted}
+            return self._kept[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.setting.maps)
+
+    def __len__(self) -> int:
+        return len(self.setting.maps)

@@ -1,0 +1,232 @@
+"""One browser's draft: found by a cookie that cannot be guessed, kept on the server, worked on by the
+kernel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from flask import after_this_request, has_request_context, request
+
+from xpcs_dash.errors import SchemaError, UsageError
+from xpcs_dash.hdf5.records import file_key
+from xpcs_dash.hdf5.schemas import GeometryMetadata
+from xpcs_dash.services import Services
+from xpcs_dash.simplemask.files import DetectorImage, from_result, read_image
+from xpcs_dash.simplemask.geometry import Setting
+from xpcs_dash.simplemask.kernel import SimpleMaskKernel
+from xpcs_dash.simplemask.partition import Axis, Partition, generate_partition
+from xpcs_dash.simplemask.store import Draft, DraftStore, is_key, new_key
+
+COOKIE = "xd-mask"
+NUMBERS = ("energy_kev", "distance_m", "pixel_m", "bcx", "bcy")
+
+
+class Recent:
+    """A few results by key; the least recently used goes first."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._kept: OrderedDict[Any, Any] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Any, make: Callable[[], Any]) -> Any:
+        """The result of ``make`` for this key."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        made = make()
+        with self._lock:
+            self._kept[key] = made
+            while len(self._kept) > self.limit:
+                self._kept.popitem(last=False)
+        return made
+
+
+class Workbench:
+    """Turns drafts into images, masks and partitions, and remembers the last few."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.store = DraftStore(services.settings.state_dir / "mask")
+        self._images, self._kernels, self._masks, self._partitions = (
+            Recent(3),
+            Recent(3),
+            Recent(8),
+            Recent(3),
+        )
+
+    # -- what is drawn on ------------------------------------------------------------------------------------
+    def token(self, draft: Draft, session: str) -> str:
+        """Short text that changes when the picture does.
+
+        Raises
+        ------
+        UsageError
+            Before anything was opened.
+        """
+        source = draft.source
+        kind = source.get("kind")
+        if kind == "result":
+            mark = self.services.kernel.open(int(source["file"])).key.token
+        elif kind == "file":
+            key = file_key(self.inside(str(source["path"])))
+            mark = f"{key.token}{source.get('how')}{source.get('count')}"
+        elif kind == "upload":
+            mark = session + str(source.get("array"))
+        else:
+            raise UsageError("Nothing is open yet: choose a file, or drop an image.")
+        return hashlib.blake2b(mark.encode(), digest_size=8).hexdigest()
+
+    def image(self, session: str, draft: Draft) -> DetectorImage:
+        """The picture of a draft."""
+        token = self.token(draft, session)
+        opened: DetectorImage = self._images.get(token, lambda: self._open(session, draft.source))
+        return opened
+
+    def _open(self, session: str, source: Mapping[str, Any]) -> DetectorImage:
+        if source["kind"] == "result":
+            return from_result(self.services.kernel.open(int(source["file"])))
+        if source["kind"] == "file":
+            count = source.get("count")
+            path = self.inside(str(source["path"]))
+            return read_image(path, str(source.get("how") or "mean"), int(count) if count else None)
+        arrays = self.store.load_arrays(session)
+        name = str(source.get("array"))
+        if name not in arrays:
+            raise UsageError("the uploaded image is no longer there; upload it again.")
+        return DetectorImage(np.asarray(arrays[name], dtype=np.float32), str(source.get("name") or name))
+
+    def inside(self, name: str) -> Path:
+        """A path below the watched directory; nothing outside it can be named.
+
+        Raises
+        ------
+        UsageError
+            Where it is outside, or no directory is watched.
+        """
+        root = self.services.settings.root
+        if root is None:
+            raise UsageError("no directory is watched, so files cannot be opened by name.")
+        path = (root / name).resolve()
+        if not path.is_relative_to(root.resolve()) or not path.is_file():
+            raise UsageError(f"{name}: there is no such file in the watched directory.")
+        return path
+
+    # -- what is made of it ----------------------------------------------------------------------------------
+    def kernel(self, session: str, draft: Draft) -> SimpleMaskKernel:
+        """Image, geometry and operations as one."""
+        image = self.image(session, draft)
+        geometry, setting = geometry_of(draft, image.shape), Setting(**dict(draft.setting))
+        uploads = self.store.load_arrays(session)
+        key = (self.token(draft, session), geometry, setting, tuple(sorted(uploads)))
+        arrays: dict[str, Any] = dict(uploads)
+        if image.mask is not None:
+            arrays["file"] = image.mask
+        base: SimpleMaskKernel = self._kernels.get(
+            key, lambda: SimpleMaskKernel(image, draft.area, geometry, setting, arrays)
+        )
+        return base.changed(area=draft.area)
+
+    def digest(self, session: str, draft: Draft) -> str:
+        """Text that changes when the mask does."""
+        enabled = [(o.kind, dict(o.params)) for o in draft.area.operations if o.enabled]
+        parts = [self.token(draft, session), enabled, dict(draft.geometry), dict(draft.setting)]
+        return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+    def mask(self, session: str, draft: Draft) -> tuple[Any, dict[str, str]]:
+        """(H, W) bool mask, and what went wrong by operation."""
+        kernel = self.kernel(session, draft)
+        found: tuple[Any, dict[str, str]] = self._masks.get(
+            self.digest(session, draft), lambda: kernel.area.compute(kernel.context)
+        )
+        wrong = {o.id for o in draft.area.operations} & set(found[1])
+        return found[0], {key: found[1][key] for key in wrong}
+
+    def partition(self, session: str, draft: Draft) -> Partition:
+        """The partition that the draft's form asks for."""
+        axes = [dict(a) for a in draft.axes]
+        key = (self.digest(session, draft), json.dumps(axes, sort_keys=True))
+
+        def make() -> Partition:
+            kernel = self.kernel(session, draft)
+            if kernel.geometry is None:
+                raise UsageError("Give the geometry first: energy, distance, pixel and beam centre.")
+            mask, problems = self.mask(session, draft)
+            if problems:
+                raise UsageError(next(iter(problems.values())))
+            return generate_partition(kernel.maps, mask, Axis(**axes[0]), Axis(**axes[1]))
+
+        made: Partition = self._partitions.get(key, make)
+        return made
+
+    def partition_key(self, session: str, draft: Draft) -> str:
+        """Text that changes when the partition does."""
+        text = self.digest(session, draft) + json.dumps([dict(a) for a in draft.axes], sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def geometry_of(draft: Draft, shape: tuple[int, int]) -> GeometryMetadata | None:
+    """The draft's geometry, or None while a number is missing or makes no sense."""
+    if any(draft.geometry.get(name) is None for name in NUMBERS):
+        return None
+    try:
+        return GeometryMetadata.from_metres(**{n: draft.geometry[n] for n in NUMBERS}, shape=shape)
+    except SchemaError:
+        return None
+
+
+def current_session() -> str:
+    """Key of the browser's session; a new one is set as a cookie with this answer."""
+    if not has_request_context():
+        return new_key()
+    given = request.cookies.get(COOKIE, "")
+    if is_key(given):
+        return given
+    key = new_key()
+
+    @after_this_request
+    def remember(answer: Any) -> Any:
+        answer.set_cookie(
+            COOKIE, key, max_age=365 * 86400, httponly=True, samesite="Lax", secure=request.is_secure
+        )
+        return answer
+
+    return key
+
+
+def open_result_draft(bench: Workbench, session: str, draft: Draft, file_id: int) -> Draft:
+    """The draft with a result file as its picture: the file's geometry and mask, and nothing else masked."""
+    return start(bench, session, draft, {"kind": "result", "file": file_id})
+
+
+def start(bench: Workbench, session: str, draft: Draft, source: Mapping[str, Any]) -> Draft:
+    """The draft with another picture; operations on a detector of the same shape stay."""
+    from xpcs_dash.simplemask.area_mask import AreaMask
+    from xpcs_dash.simplemask.operations import Operation
+
+    moved = draft.changed(source=dict(source))
+    image = bench.image(session, moved)
+    area = draft.area if draft.area.shape == image.shape else AreaMask(image.shape)
+    own = [o for o in area.operations if o.params.get("array") == "file"]
+    if image.mask is not None and not own:
+        first = Operation("import", {"array": "file"}, name="Mask of the file")
+        area = area.with_operations((first, *area.operations))
+    elif image.mask is None and own:
+        area = area.with_operations(o for o in area.operations if o.params.get("array") != "file")
+    if not draft.source:
+        area = AreaMask(area.shape, area.operations)  # opening is not a step to undo
+    geometry, origins = dict(draft.geometry), dict(draft.origins)
+    if image.geometry is not None:
+        g = image.geometry
+        geometry = {name: float(getattr(g, name)) for name in NUMBERS}
+        origins = dict.fromkeys(NUMBERS, image.source)
+    return moved.changed(area=area, geometry=geometry, origins=origins)
