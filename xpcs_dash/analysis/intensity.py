@@ -130,8 +130,8 @@ def lines(found: Spectrum, limit: int = 3, factor: float = 8.0) -> list[tuple[fl
     """The strongest lines as (Hz, relative amplitude), strongest first.
 
     A line is a local maximum above ``factor`` times the median amplitude of its surroundings (±200 samples);
-    counting noise alone passes 8 medians once in about 10¹⁹ samples. Fewer than `SLOWEST` periods in the whole
-    run are drift, not a line.
+    counting noise alone passes 8 medians once in about 10¹⁹ samples. Fewer than `SLOWEST` periods in the
+    whole run are drift, not a line.
     """
     amplitude = found.amplitude
     if amplitude.size < 8:

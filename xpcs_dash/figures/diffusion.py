@@ -84,7 +84,7 @@ def figure_parameter(
     """One parameter against q.
 
     Good points are filled with bars; points at a bound or without a decay are open, faint and without bars;
-    bins without a fit are crosses at the bottom. The power law is drawn for τ, dashed outside the fitted range.
+    bins without a fit are crosses at the bottom. The power law is drawn for τ.
 
     Parameters
     ----------
@@ -99,6 +99,7 @@ def figure_parameter(
         data += _failed(one, t)
         if parameter == "tau" and one.law is not None:
             data += _law(one)
+    legend = len(series) > 1 and parameter == "tau"
     layout: dict[str, Any] = {
         "xaxis": log_axis("q (Å⁻¹)", *(s.points.q for s in series))
         if x_log
@@ -107,9 +108,9 @@ def figure_parameter(
         if log_y
         else axis(PARAMETERS[parameter]),
         "yaxis2": {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
-        "margin": {"l": 64, "r": 14, "t": 8, "b": 44},
-        "showlegend": len(series) > 1 and parameter == "tau",
-        "legend": {"x": 0, "xanchor": "left", "y": 0, "yanchor": "bottom"},
+        "margin": {"l": 64, "r": 14, "t": 8 + (21 * len(series) if legend else 0), "b": 44},
+        "showlegend": legend,
+        "legend": {"x": 0, "xanchor": "left", "y": 1.01, "yanchor": "bottom"},
     }
     layout["yaxis"] |= {"autorangeoptions": _limits(series, log_y=log_y)}
     return Drawing(data, layout, theme)

@@ -112,11 +112,22 @@ def figure_qmap(
         colours=colours,
         unit=MAPS[kind][1],
     )
+    whole_domain(drawn)
     if kind == "difference":
         drawn.data += [_swatch(name, rgb) for name, rgb in DIFFERENCE[1:]]
         drawn.layout |= {"showlegend": True, "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"}}
         drawn.layout["margin"] |= {"t": 36}
     return drawn
+
+
+def whole_domain(drawn: Drawing) -> None:
+    """Give a picture the whole panel again before its square pixels shrink it.
+
+    Dash writes the domain that was fitted to the last picture back into the figure, from where it would count
+    as asked for, and shrink with every new shape of detector.
+    """
+    for name in ("xaxis", "yaxis"):
+        drawn.layout[name]["domain"] = [0, 1]
 
 
 def _swatch(name: str, rgb: tuple[int, int, int]) -> dict[str, Any]:

@@ -88,7 +88,12 @@ def figure_twotime(
         "line": {"width": 0},
         "layer": "below",
     }
-    fixed = {"autorangeoptions": fixed_auto(low, end), "showgrid": False, "constrain": "domain"}
+    fixed = {
+        "autorangeoptions": fixed_auto(low, end),
+        "showgrid": False,
+        "constrain": "domain",
+        "domain": [0, 1],
+    }
     layout = {
         "xaxis": axis(f"t₁ ({time_unit})", **fixed),
         "yaxis": axis(f"t₂ ({time_unit})", scaleanchor="x", **fixed),
@@ -160,7 +165,9 @@ def figure_slices(
     colours = q_colours(len(slices), theme)
     data: list[dict[str, Any]] = []
     for part, fit, colour in zip(slices, fits, colours, strict=True):
-        data += _slice_trace(part, f"age {engineering(part.age * dt_s, unit)}", colour, dt_s, fit, baseline)
+        made = _slice_trace(part, f"age {engineering(part.age * dt_s, unit)}", colour, dt_s, fit, baseline)
+        made[0]["showlegend"] = part is slices[0] or part is slices[-1]
+        data += made
     if cut is not None:
         data.append(
             {
@@ -244,7 +251,7 @@ def figure_diagonals(
     *,
     unit: str = "s",
 ) -> Drawing:
-    """g2 as the mean of each diagonal, beside the one that the file holds; lag 0 is shot noise and left out."""
+    """g2 as the mean of each diagonal, beside the stored one; lag 0 is shot noise and left out."""
     t = tokens(theme)
     thin = (
         np.unique(np.geomspace(1, lag_s.size - 1, 300).astype(int))

@@ -34,7 +34,7 @@ def batch(services: Services, file_id: int, model: str) -> BatchFit:
         from xpcs_dash.fitting.batch import fit_all_q
 
         if xf.n_delay == 0 or xf.g2.size == 0:
-            raise UsageError(f"{xf.path.name} holds no multi-tau g₂, so there is nothing to fit.")
+            raise UsageError("This file holds no multi-tau g₂, so there is nothing to fit.")
         return fit_all_q(xf.t_el, xf.g2, xf.g2_sigma, xf.trusted, model=model, backend="numpy")
 
     return services.kernel.derived(file_id, "fit.batch", (model,), compute)

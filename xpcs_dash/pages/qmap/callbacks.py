@@ -77,7 +77,7 @@ def draw(services: Services, seen: Looked, kind: str, cmap: str) -> tuple[Any, s
     xf = seen.xf
     shape = xf.geometry.shape if xf.geometry is not None else xf.detector_shape
     if shape is None:
-        raise UsageError(f"{xf.path.name} holds no q-map; none is invented.")
+        raise UsageError("This file holds no q-map; none is invented.")
     centre = (xf.geometry.bcx, xf.geometry.bcy) if xf.geometry is not None else None
     chosen = seen.labels(range(1, xf.n_q + 1)) if xf.dqmap is not None else ()
     overlay = (
@@ -88,7 +88,7 @@ def draw(services: Services, seen: Looked, kind: str, cmap: str) -> tuple[Any, s
     words = f"{count(shape[0])} × {count(shape[1])} px"
     if kind == "scattering":
         if xf.saxs_2d is None:
-            raise UsageError(f"{xf.path.name} holds no scattering image.")
+            raise UsageError("This file holds no scattering image.")
         colours = "inferno"
         limits = services.kernel.derived(
             seen.file_id, "limits", ("log", 1.0, 99.7), lambda f: percentile_limits(f.saxs_2d, f.mask)
@@ -138,7 +138,7 @@ def show_bins(services: Services, seen: Looked, which: str) -> Any:
     counted = views.dynamic_pixels if which == "dynamic" else views.static_pixels
     pixels = counted(services.kernel, seen.file_id)
     if table is None or pixels is None:
-        return message(f"{seen.xf.path.name} holds no {which} partition."), ""
+        return message("This file holds no {which} partition."), ""
     small, limit = views.small_bins(pixels)
     chosen = seen.labels(range(1, table.n + 1)) if which == "dynamic" else ()
     n_small = int(small.sum())

@@ -51,7 +51,7 @@ def register(app: Dash, services: Services) -> None:
     def profile(
         data: Any, lines: str, norm: str, axes: str, background: str, weight: float, step: int, region: str
     ) -> Any:
-        wanted = views.Wanted(lines, norm, background or "", weight, step, region or "")
+        wanted = views.Wanted(lines, norm, background or "none", weight, step, region or "")
         seen = look(services, data)
         curves, words = views.profile_curves(services, seen, wanted)
         x, y = axes.split("-")

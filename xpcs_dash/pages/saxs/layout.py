@@ -110,7 +110,7 @@ def profile_controls(services: Services, query: Mapping[str, str]) -> list[Compo
         segmented("saxs-lines", "I(q)", LINES, _one_of(query, "lines", LINES)),
         select("saxs-norm", "", NORMS, _one_of(query, "norm", NORMS), title="Normalisation"),
         segmented("saxs-axes", "Axes", AXES, _one_of(query, "axes", AXES)),
-        select("saxs-background", "Background", backgrounds(services), query.get("bg", "")),
+        select("saxs-background", "Background", backgrounds(services), query.get("bg", "none")),
         number("saxs-weight", "× weight", weight, minimum=0, step="any", width="4.4em"),
         number("saxs-step", "Every", step, minimum=1, step=1, unit="q", width="4.2em"),
     ]
@@ -119,4 +119,4 @@ def profile_controls(services: Services, query: Mapping[str, str]) -> list[Compo
 def backgrounds(services: Services, limit: int = 200) -> dict[str, str]:
     """Files that may serve as background: the newest ready ones."""
     rows = services.catalogue.files(states=("ready",), limit=limit)
-    return {"": "none", **{str(row.id): row.name for row in rows}}
+    return {"none": "none", **{str(row.id): row.name for row in rows}}

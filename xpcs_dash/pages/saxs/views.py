@@ -15,6 +15,7 @@ from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.detector import figure_detector
 from xpcs_dash.figures.format import count, format_q
 from xpcs_dash.figures.images import percentile_limits
+from xpcs_dash.figures.qmap import whole_domain
 from xpcs_dash.figures.saxs import Curve, figure_ring, region_shapes
 from xpcs_dash.figures.theme import q_colours, tokens
 from xpcs_dash.services import Services
@@ -29,7 +30,7 @@ class Wanted:
 
     lines: str = "average"
     norm: str = "none"
-    background: str = ""
+    background: str = "none"
     weight: float | None = 1.0
     step: int | None = 1
     region: str = ""
@@ -60,7 +61,7 @@ def image(
     """The scattering image with the region drawn on it, and its conditions."""
     xf = seen.xf
     if xf.saxs_2d is None or xf.detector_shape is None:
-        raise UsageError(f"{xf.path.name} holds no scattering image.")
+        raise UsageError("This file holds no scattering image.")
     low, high = _percentiles(percentiles)
     limits = services.kernel.derived(
         seen.file_id,
@@ -80,6 +81,7 @@ def image(
         colours=cmap,
         unit=xf.intensity_unit,
     )
+    whole_domain(fig)
     fig.layout.pop("dragmode", None)  # belongs to the switch that turns drawing on
     found = parse_region(region)
     if found is not None and centre is not None:
@@ -127,7 +129,7 @@ def profile_curves(services: Services, seen: Looked, wanted: Wanted) -> tuple[li
 
 
 def _background(services: Services, wanted: Wanted, weighted: bool) -> saxs.Profile | None:
-    if not wanted.background:
+    if wanted.background in ("", "none"):
         return None
     if not wanted.background.isdecimal():
         raise UsageError("The background must be a file of the list.")
@@ -165,11 +167,11 @@ def _region_curve(services: Services, seen: Looked, wanted: Wanted, region: saxs
 def _line(services: Services, seen: Looked, region: saxs.Region, kind: str) -> saxs.Line:
     xf = seen.xf
     if xf.saxs_2d is None:
-        raise UsageError(f"{xf.path.name} holds no scattering image.")
+        raise UsageError("This file holds no scattering image.")
     if xf.geometry is None:
-        raise UsageError(f"{xf.path.name} holds no geometry, so a region has no q.")
+        raise UsageError("This file holds no geometry, so a region has no q.")
     if xf.static is None and xf.dynamic is None:
-        raise UsageError(f"{xf.path.name} holds no partition, so there are no q-bins.")
+        raise UsageError("This file holds no partition, so there are no q-bins.")
     key = (kind, region.r0, region.r1, region.phi0, region.phi1)
 
     def compute(f: Any) -> saxs.Line:

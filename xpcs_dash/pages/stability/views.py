@@ -31,7 +31,7 @@ def segments(services: Services, seen: Looked, relative: bool, axes: str) -> tup
     xf = seen.xf
     report = derived.stability_report(services.kernel, seen.file_id)
     if report.shapes is None or xf.static is None:
-        raise UsageError(f"{xf.path.name} holds no time segments of I(q).")
+        raise UsageError("This file holds no time segments of I(q).")
     pixels = derived.static_pixels(services.kernel, seen.file_id)
     lines = saxs.segment_lines(report.shapes.curves, xf.static, pixels)
     x, y = axes.split("-")
@@ -69,7 +69,7 @@ def spectrum_figure(services: Services, seen: Looked) -> tuple[Any, str]:
     _int_t(seen)
     step = seen.xf.processed_frame_time_s
     if step is None:
-        raise UsageError(f"{seen.xf.path.name} does not give the frame time: frequencies would be a guess.")
+        raise UsageError("This file does not give the frame time: frequencies would be a guess.")
 
     def compute(xf: Any) -> Any:
         found = intensity.spectrum(xf.int_t[1], step)
@@ -83,7 +83,7 @@ def spectrum_figure(services: Services, seen: Looked) -> tuple[Any, str]:
 def _int_t(seen: Looked) -> Any:
     int_t = seen.xf.int_t
     if int_t is None or int_t.shape[1] == 0:
-        raise UsageError(f"{seen.xf.path.name} holds no intensity over time.")
+        raise UsageError("This file holds no intensity over time.")
     return int_t
 
 
@@ -92,13 +92,13 @@ def partials_figure(seen: Looked) -> tuple[Any, str]:
     xf = seen.xf
     if xf.partial_g2 is None or not len(xf.partial_g2):
         raise UsageError(
-            f"{xf.path.name} holds no partial g2; the correlator writes them when asked for (num_partial_g2)."
+            "This file holds no partial g2; the correlator writes them when asked for (num_partial_g2)."
         )
     label = seen.labels(range(1, xf.n_q + 1), (1,))[0]
     lines = xf.partial_g2[:, :, label - 1]
     good = np.isfinite(lines) & (lines != 0) & xf.trusted[:, label - 1]
     if not good.any():
-        raise UsageError(f"The partial g2 of {xf.path.name} hold no usable point (no coincidences recorded).")
+        raise UsageError("The partial g2 of this file hold no usable point (no coincidences recorded).")
     fig = figures.figure_partials(xf.t_el, lines, good, partial_names(xf), seen.theme)
     return fig, f"bin {label}, q = {format_q(float(xf.q[label - 1]), xf.q_unit)} · cumulative"
 
@@ -128,7 +128,7 @@ def verdict_panel(report: Report) -> Any:
         ]
     if report.shapes is not None:
         s = report.shapes
-        rows.append(("largest change of shape", _percent(_largest(s.excess))))
+        rows.append(("largest change of shape", _percent(_largest(s.excess), 2) + " %"))
         rows.append(("largest χ² against segment 1", s.chi2_why or f"{_largest(s.chi2):.2f}"))
     rules = (
         f"Rules: beam lost below {RULES.lost_level:.0%} of the median for {RULES.lost_share:.0%} of the run; "
@@ -154,8 +154,8 @@ def _largest(values: Any) -> float:
     return float(finite.max()) if finite.size else float("nan")
 
 
-def _percent(value: float) -> str:
-    return f"{value:.2%}" if math.isfinite(value) else "—"
+def _percent(value: float, digits: int = 1) -> str:
+    return f"{100 * value:.{digits}f}" if math.isfinite(value) else "—"
 
 
 def numbers_panel(report: Report, label: int) -> Any:
@@ -167,7 +167,7 @@ def numbers_panel(report: Report, label: int) -> Any:
             [str(k + 1), _percent(s.total[k]), _percent(s.rms[k]), _percent(s.noise[k]), _plain(s.chi2[k])]
             for k in range(len(s.rms))
         ]
-        tables.append(_table(["segment", "mean / first", "RMS shape", "noise", "χ²"], rows))
+        tables.append(_table(["segment", "mean (%)", "RMS shape (%)", "noise (%)", "χ²"], rows))
     if report.partials is not None:
         p = report.partials
         rows = [

@@ -53,7 +53,7 @@ def bin_of(seen: Looked) -> int:
     """The q-bin looked at: the first chosen one with a matrix, else the first of the file."""
     bins = seen.xf.twotime_bins
     if not bins:
-        raise UsageError(f"{seen.xf.path.name} holds no two-time matrices.")
+        raise UsageError("This file holds no two-time matrices.")
     return seen.labels(bins, (bins[0],))[0]
 
 
