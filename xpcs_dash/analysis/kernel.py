@@ -116,9 +116,12 @@ class ViewerKernel:
 
         return cast("T", self.cache.get(key, load))
 
-    def combined(self, file_id: int) -> tuple[Combined, ...]:
-        """g2 of every q-bin with neighbouring delays combined until each point holds enough coincidences."""
-        minimum = self.settings.min_coincidences
+    def combined(self, file_id: int, minimum: float | None = None) -> tuple[Combined, ...]:
+        """g2 of every q-bin with neighbouring delays combined until points hold ``minimum`` coincidences.
+
+        By default as many as the settings ask of a point that counts.
+        """
+        minimum = self.settings.min_coincidences if minimum is None else float(minimum)
 
         def compute(xf: XpcsFile) -> tuple[Combined, ...]:
             return tuple(

@@ -56,7 +56,7 @@ def colour_bar(limits: tuple[float, float], scale: str, colours: str, unit: str)
 
 
 def figure_detector(
-    source: str,
+    source: str | None,
     shape: tuple[int, int],
     centre: tuple[float, float] | None = None,
     theme: str = "dark",
@@ -71,7 +71,7 @@ def figure_detector(
 
     Parameters
     ----------
-    source : URL of the palette PNG.
+    source : URL of the palette PNG; None leaves the axes empty.
     shape : (H, W) in pixels.
     centre : (x, y) of the direct beam, marked with a cross; None where it is not known.
     theme : "dark" or "light".
@@ -81,7 +81,7 @@ def figure_detector(
     """
     t = tokens(theme)
     height, width = shape
-    images = [layout_image(source, shape)]
+    images = [layout_image(source, shape)] if source else []
     if overlay:
         images.append(layout_image(overlay, shape))
     data: list[dict[str, Any]] = [

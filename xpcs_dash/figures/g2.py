@@ -85,34 +85,36 @@ def nice_limits(low: float, high: float, target: int = 6) -> tuple[float, float]
 
 
 def y_limits(curves: Sequence[Curve], baseline: float | None = 1.0) -> tuple[float, float]:
-    """Limits that follow the points that count.
+    """Limits that hold what the points that count establish.
 
-    A point counts when it holds enough coincidences and its uncertainty is not far above that of its curve,
-    so that neither starved points nor the long bars of short delays decide the scale. Fitted curves are
-    inside, and so is the baseline 1 where the data come near it.
+    A point with a long bar says little about where the curve is: it moves a limit only by the part of its
+    value that two standard errors leave. Precise points move it by all of theirs, so neither starved points
+    nor the noise of short delays decide the scale. Fitted curves are inside where they stay near the data,
+    and so is the baseline 1 where the data come near it.
     """
-    lows, highs = [], []
+    lows, highs, errors = [], [], []
     for curve in curves:
-        if curve.line_only or curve.opacity < 1:
-            continue
         use = curve.counted & np.isfinite(curve.g2) & np.isfinite(curve.sigma)
-        if not use.any():
+        if curve.line_only or not use.any():
             continue
         g2, sigma = curve.g2[use], curve.sigma[use]
-        good = sigma <= max(3.0 * float(np.median(sigma)), 1.2 * float(sigma.min()))
-        lows.append(float((g2[good] - sigma[good]).min()))
-        highs.append(float((g2[good] + sigma[good]).max()))
-        if curve.fit_g2 is not None and np.isfinite(curve.fit_g2).any():
-            lows.append(float(np.nanmin(curve.fit_g2)))
-            highs.append(float(np.nanmax(curve.fit_g2)))
+        lows.append(float((g2 + 2 * sigma).min()))
+        highs.append(float((g2 - 2 * sigma).max()))
+        errors.append(float(np.quantile(sigma, 0.25)))
     if not lows:
         return 0.9, 1.5
-    low, high = min(lows), max(highs)
-    span = max(high - low, 0.01)
+    low, high = min(*lows, *highs), max(*lows, *highs)
+    span = max(high - low, 2 * min(errors), 0.005)
+    for curve in curves:
+        if curve.fit_g2 is None or curve.line_only or not np.isfinite(curve.fit_g2).any():
+            continue
+        bottom, top = float(np.nanmin(curve.fit_g2)), float(np.nanmax(curve.fit_g2))
+        low = bottom if low - 0.5 * span < bottom < low else low
+        high = top if high < top < high + 0.5 * span else high
     if baseline is not None and low - 1.5 * span < baseline < high + 1.5 * span:
         low, high = min(low, baseline), max(high, baseline)
-    span = max(high - low, 0.01)
-    return nice_limits(low - 0.04 * span, high + 0.06 * span)
+    margin = 0.08 * max(high - low, 0.005) + 1.5 * float(np.median(errors))
+    return nice_limits(low - margin, high + margin)
 
 
 def t_limits(curves: Sequence[Curve]) -> tuple[float, float]:

@@ -22,6 +22,7 @@ __all__ = [
     "axis",
     "base_figure",
     "colormap",
+    "css_gradient",
     "engineering",
     "format_q",
     "q_colours",
@@ -200,6 +201,14 @@ def template(theme: str = "dark", scale: float = 1.0) -> go.layout.Template:
 def _scale(name: str) -> list[list[Any]]:
     table = colormap(name, 12)
     return [[float(i) / 11, "rgb({},{},{})".format(*map(int, rgb))] for i, rgb in enumerate(table)]
+
+
+def css_gradient(name: str, stops: int = 12) -> str:
+    """A colour map as a CSS gradient from low to high, for a scale beside a picture."""
+    table = colormap(name, stops)
+    return (
+        "linear-gradient(90deg, " + ", ".join("rgb({} {} {})".format(*map(int, rgb)) for rgb in table) + ")"
+    )
 
 
 def axis(title: str, **changes: Any) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def figure_trends(trends: Sequence[Trend], theme: str = "dark") -> Drawing:
         }  # fmt: skip
         layout[f"yaxis{tail}"] = {
             "domain": [middle - inner / 2, middle + inner / 2], "anchor": f"x{tail}", "nticks": 3,
-            "fixedrange": True, "autorangeoptions": fixed_auto(low, high), "exponentformat": "none",
+            "fixedrange": True, "autorangeoptions": fixed_auto(low, high), "tickformat": ".4~g",
         }  # fmt: skip
         values, sigmas = trend.values * trend.scale, np.nan_to_num(trend.sigmas * trend.scale)
         x = np.arange(count, dtype=np.float32) - (count - 1)

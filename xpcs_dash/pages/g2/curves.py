@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FIT_POINTS = 80
 #: A fit with one of these flags is not drawn: it would look like a result.
 NOT_DRAWN = frozenset({"too_few_points", "not_converged"})
+#: A median error of g2 below which a curve is worth showing unasked.
+VISIBLE_SIGMA = 0.03
 #: How far q (relative) and φ (degrees) of two bins may be apart to be the same bin.
 SAME_Q, SAME_PHI = 0.03, 5.0
 
@@ -34,12 +36,21 @@ def name_of_bin(xf: XpcsFile, label: int) -> str:
 
 
 def usable(xf: XpcsFile) -> tuple[int, ...]:
-    """Labels of the bins in which at least a quarter of the delays count, or all bins where none does."""
+    """Labels of the bins whose curve can be seen: precise enough, with enough points that count.
+
+    Where that leaves fewer than three bins, the best third.
+    """
     if not xf.n_delay:
         return ()
-    share = xf.trusted.mean(axis=0)
-    good = tuple(int(k) + 1 for k in np.flatnonzero(share >= 0.25))
-    return good or tuple(range(1, xf.n_q + 1))
+    trusted = xf.trusted
+    share = trusted.mean(axis=0)
+    typical = np.full(xf.n_q, np.inf)
+    for k in np.flatnonzero(share > 0):
+        typical[k] = float(np.median(xf.g2_sigma[trusted[:, k], k]))
+    good = np.flatnonzero((share >= 0.4) & (typical <= VISIBLE_SIGMA))
+    if good.size < 3:
+        good = np.sort(np.argsort(typical - share, kind="stable")[: max(3, xf.n_q // 3)])
+    return tuple(int(k) + 1 for k in good)
 
 
 def choose_q(xf: XpcsFile, wanted: Sequence[int] | None, n: int = 5) -> tuple[int, ...]:
@@ -64,6 +75,7 @@ def curve_of(
     fit: Mapping[str, Any] | None = None,
     opacity: float = 1.0,
     line_only: bool = False,
+    minimum: float | None = None,
 ) -> Curve:
     """One q-bin of one file as a curve.
 
@@ -73,6 +85,7 @@ def curve_of(
     file_id : number of the file.
     label : 1-based label of the bin.
     combine : neighbouring delays combined until each point holds enough coincidences.
+    minimum : how many are enough; by default what the settings say.
     name : text of the legend; by default the bin's.
     colour, opacity, line_only : see `Curve`.
     fit : the file's batched fit as the catalogue keeps it, or None.
@@ -90,7 +103,7 @@ def curve_of(
         "fit_g2": None if fitted is None else fitted[1],
     }
     if combine:
-        c = services.kernel.combined(file_id)[k]
+        c = services.kernel.combined(file_id, minimum)[k]
         return Curve(t=c.t, g2=c.g2, sigma=c.sigma, coincidences=c.coincidences, counted=c.enough, **common)
     return Curve(
         t=xf.t_el,

@@ -203,7 +203,7 @@ def overlay_view(services: Services, seen: Looked, options: Options) -> View:
     return View(_draw(panels, seen, options, legend=True), colours, words, grid(len(panels))[0])
 
 
-def partial_view(services: Services, seen: Looked, options: Options) -> View:
+def partial_view(_services: Services, seen: Looked, options: Options) -> View:
     """One panel for each q-bin, one curve for each part of the run: cumulative, the whole run last.
 
     Raises

@@ -15,7 +15,8 @@ from xpcs_dash.components.graphs import message, patch
 from xpcs_dash.components.panel import facts
 from xpcs_dash.components.selection import Selection, View, href
 from xpcs_dash.components.views import look
-from xpcs_dash.figures.format import format_q
+from xpcs_dash.figures.format import engineering, format_q
+from xpcs_dash.figures.theme import css_gradient
 from xpcs_dash.figures.trends import figure_trends
 from xpcs_dash.pages.g2.qbar import qbar
 from xpcs_dash.pages.live import numbers, view
@@ -92,11 +93,11 @@ def register(app: Dash, services: Services) -> None:
     def show_detector(current: Any, _theme: Any, scale: Any) -> Any:
         need(current)
         seen = look(services, current)
-        drawing, words = view.detector_view(services, seen, scale or 1.0)
+        drawing, limits = view.detector_view(services, seen, scale or 1.0)
         source = {"id": seen.file_id, "token": seen.xf.key.token}
         if drawing is None:
             return message("This file holds no detector image."), "", source
-        return patch(drawing), words, source
+        return patch(drawing), colour_scale(limits, view.short_unit(seen.xf.intensity_unit)), source
 
     @app.callback(
         Output("live-intensity", "figure"),
@@ -133,6 +134,13 @@ def need(current: Any) -> Selection:
     if selection.empty:
         raise PreventUpdate
     return selection
+
+
+def colour_scale(limits: tuple[float, float], unit: str) -> Any:
+    """The colours of the detector image from low to high, with their values."""
+    low, high = (engineering(v, "", 2) for v in limits)
+    bar = html.Span(className="xd-scale", style={"background": css_gradient("inferno")})
+    return [f"log  {low}", bar, f"{high} {unit}"]
 
 
 def waiting(services: Services) -> Any:
@@ -174,6 +182,7 @@ def head(services: Services, selection: Selection) -> Any:
 
 def trends(rows: Sequence[Any], theme: str, scale: float) -> Any:
     """Figure, numbers, title and conditions of the panel of the last files."""
+    rows, n_all = numbers.comparable(rows), len(rows)
     found = numbers.trends_of(rows)
     if not found:
         note = message("Numbers appear when the first file is summarised.")
@@ -194,4 +203,6 @@ def trends(rows: Sequence[Any], theme: str, scale: float) -> Any:
             )
         )
     title = f"Last {len(rows)} files" if len(rows) > 1 else "This file"
+    if len(rows) < n_all:
+        at = f"{at} · {n_all - len(rows)} with another q-map left out"
     return patch(drawing), shown, title, at

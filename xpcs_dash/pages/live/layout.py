@@ -11,6 +11,8 @@ from xpcs_dash.components.controls import switch
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
 from xpcs_dash.components.states import loading
+from xpcs_dash.components.theme import current_theme
+from xpcs_dash.figures.detector import figure_detector
 from xpcs_dash.figures.theme import KIOSK_SCALE
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ COMBINE_TITLE = "neighbouring delays are combined until each point holds 10 expe
 def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: ARG001 - the page protocol
     """Head line, g2 and detector above, I(t) and the numbers of the last files below."""
     scale = KIOSK_SCALE if query.get("kiosk") == "1" else 1.0
+    empty = figure_detector(None, (512, 512), theme=current_theme()).to_plotly_json()
     g2 = panel(
         "g₂",
         graph("live-g2", filename="g2"),
@@ -37,7 +40,8 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
     detector = panel(
         "Detector",
         [
-            graph("live-detector", filename="detector", config={"scrollZoom": True}),
+            # made with its axes, because an update never turns an axis round
+            graph("live-detector", empty, filename="detector", config={"scrollZoom": True}),
             html.Div(
                 "Move over the image for x, y, I, q, φ and bin.", id="live-readout", className="xd-readout"
             ),

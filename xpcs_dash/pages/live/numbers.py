@@ -59,6 +59,17 @@ def value_of(summary: Mapping[str, Any] | None, key: str) -> tuple[float, float]
     return found, sigma
 
 
+def comparable(rows: Sequence[FileRow]) -> list[FileRow]:
+    """The files whose numbers mean the same as those of the newest: same q-map, bin, unit and kind."""
+
+    def sort_of(row: FileRow) -> tuple[Any, ...]:
+        summary = row.summary or {}
+        names = ("map_hash", "q_label", "intensity_unit", "intensity_source")
+        return (*(summary.get(name) for name in names), bool(summary.get("averaged_from")))
+
+    return [row for row in rows if sort_of(row) == sort_of(rows[-1])] if rows else []
+
+
 def trends_of(rows: Sequence[FileRow]) -> list[tuple[Quantity, Trend]]:
     """Trends of the quantities that the newest file has, oldest file first."""
     found = []

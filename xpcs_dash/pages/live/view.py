@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Opacity of the curves of earlier files, the latest of them first.
 FADING = (0.42, 0.26, 0.15)
+#: Coincidences behind each point of a curve that is drawn as a mere line: 7 % of noise at the most.
+LINE_COINCIDENCES = 200.0
 #: Blocks in which I(t) is drawn: more than a screen has pixels for is not seen.
 BLOCKS = 600
 
@@ -64,7 +66,7 @@ def g2_view(
         curve_of(services, seen.file_id, label, combine=combine, colour=colours[label], fit=fit)
         for label in labels
     ]
-    drawing = figure_live(curves, earlier_curves(services, seen, labels, colours, combine), seen.theme)
+    drawing = figure_live(curves, earlier_curves(services, seen, labels, colours), seen.theme)
     drawing.scale = scale
     return drawing, colours, g2_conditions(xf, curves, combine)
 
@@ -81,7 +83,7 @@ def g2_conditions(xf: XpcsFile, curves: Sequence[Curve], combine: bool) -> str:
 
 
 def earlier_curves(
-    services: Services, seen: Looked, labels: Sequence[int], colours: dict[int, str], combine: bool
+    services: Services, seen: Looked, labels: Sequence[int], colours: dict[int, str]
 ) -> list[Curve]:
     """Curves of the files before this one at the same q, the oldest first; other maps are left out."""
     rows = services.catalogue.files(states=("ready",), limit=len(FADING), before_id=seen.file_id)
@@ -102,7 +104,8 @@ def earlier_curves(
                         services,
                         row.id,
                         match,
-                        combine=combine,
+                        combine=True,
+                        minimum=LINE_COINCIDENCES,
                         name=name,
                         colour=colours[label],
                         opacity=opacity,
@@ -112,12 +115,14 @@ def earlier_curves(
     return found
 
 
-def detector_view(services: Services, seen: Looked, scale: float = 1.0) -> tuple[Drawing | None, str]:
-    """Figure of the detector and its conditions; no figure without an image."""
+def detector_view(
+    services: Services, seen: Looked, scale: float = 1.0
+) -> tuple[Drawing | None, tuple[float, float]]:
+    """Figure of the detector and the limits of its colours; no figure without an image."""
     xf = seen.xf
     shape = xf.detector_shape or (xf.geometry.shape if xf.geometry is not None else None)
     if xf.saxs_2d is None or shape is None:
-        return None, ""
+        return None, (0.0, 0.0)
     limits = services.kernel.derived(
         seen.file_id, "limits", ("log", 1.0, 99.7), lambda f: percentile_limits(f.saxs_2d, f.mask)
     )
@@ -127,11 +132,9 @@ def detector_view(services: Services, seen: Looked, scale: float = 1.0) -> tuple
         chosen = ",".join(map(str, choose_q(xf, seen.selection.q)))
         overlay = seen.url("map", "borders.png", q=chosen or None, theme=seen.theme)
     centre = (xf.geometry.bcx, xf.geometry.bcy) if xf.geometry is not None else None
-    drawing = figure_detector(
-        source, shape, centre, seen.theme, overlay=overlay, limits=limits, unit=short_unit(xf.intensity_unit)
-    )
+    drawing = figure_detector(source, shape, centre, seen.theme, overlay=overlay)
     drawing.scale = scale
-    return drawing, f"log · {fmt.count(shape[0])} × {fmt.count(shape[1])} px"
+    return drawing, limits
 
 
 def short_unit(unit: str) -> str:
