@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 
 PR_SET_PDEATHSIG = 1
 
@@ -45,3 +46,10 @@ def configure_logging(level: str, name: str) -> None:
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
     for noisy in ("watchdog", "distributed", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def stop_event() -> threading.Event:
+    """An event that SIGTERM sets; for the main thread of a process."""
+    event = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: event.set())
+    return event
