@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -277,7 +278,7 @@ def _intensities(
     pixels = det.table.static_pixels()
     n_static, edges = pixels.size, np.linspace(0, N_FRAMES, N_SEGMENTS + 1).astype(int)
     segments = np.empty((N_SEGMENTS, n_static))
-    for k, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for k, (a, b) in enumerate(pairwise(edges)):
         shape = np.ones(n_static)
         if run.event == "radiation damage":
             # aggregates scatter at small q, more and more

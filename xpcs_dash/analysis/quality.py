@@ -41,7 +41,7 @@ FLAG_SENTENCES: dict[str, str] = {
     "shape-change": "the shape of I(q) changed during the run: radiation damage or a changing sample",
     "scatter-high": "the scatter of g2 is far above counting statistics at every q: the data are suspect",
     "map-changed": "the q-map differs from that of the file before",
-    "intensity-jump": "the intensity differs from that of the file before by more than a factor of 2",
+    "intensity-jump": "the intensity differs by more than a factor of 2 from the same sample's file before",
     "not-a-result": "this is an HDF5 file, but not a result that can be shown",
 }
 _ALARMS = frozenset({"beam-lost", "scatter-high"})
@@ -96,7 +96,7 @@ class FileSummary:
     map_hash : of the q-map.
     averaged_from : number of files averaged, 0 for a single acquisition.
     geometry_mismatch : fields that disagree.
-    temperature_k : of the sample.
+    sample, temperature_k : name and temperature of the sample.
     flags : names out of `FLAG_SENTENCES`.
     """
 
@@ -129,6 +129,7 @@ class FileSummary:
     map_hash: str | None = None
     averaged_from: int = 0
     geometry_mismatch: tuple[str, ...] = ()
+    sample: str | None = None
     temperature_k: float | None = None
     flags: tuple[str, ...] = ()
 
@@ -273,6 +274,7 @@ def summarise(xf: XpcsFile) -> FileSummary:
         map_hash=xf.map_hash,
         averaged_from=len(xf.averaged_from),
         geometry_mismatch=tuple(xf.geometry_mismatch),
+        sample=xf.sample,
         temperature_k=xf.temperature_k,
     )
     return FileSummary(**{**found.__dict__, "flags": _own_flags(found, xf.photons, has_g2)})
@@ -323,9 +325,9 @@ def relative_flags(summary: Mapping[str, Any], previous: Mapping[str, Any] | Non
     if None not in maps and maps[0] != maps[1]:
         flags.append("map-changed")
     now, before = summary.get("intensity"), previous.get("intensity")
-    same_source = summary.get("intensity_source") == previous.get("intensity_source")
-    same_unit = summary.get("intensity_unit") == previous.get("intensity_unit")
-    if maps[0] == maps[1] and same_source and same_unit and now and before and not 0.5 <= now / before <= 2.0:
+    alike = ("map_hash", "intensity_source", "intensity_unit", "sample")
+    comparable = all(summary.get(name) == previous.get(name) for name in alike)
+    if comparable and now and before and not 0.5 <= now / before <= 2.0:
         flags.append("intensity-jump")
     return flags
 
@@ -369,6 +371,8 @@ def fit_summary(xf: XpcsFile, backend: str = "numpy") -> dict[str, Any]:
     if single.no_decay.sum() > 0.8 * max(1, int((~single.too_few_points).sum())):
         flags.append("no-decay")
     suspect = chi2.size > 0 and float(np.median(chi2)) > HIGH_CHI2
+    # a beam that comes and goes bends every curve; that is known by its own flag
+    suspect = suspect and stability.verdict(xf).state != "beam lost"
     if suspect and sigma is not None and xf.photons and _scatter_is_high(xf, backend):
         flags.append("scatter-high")
     numbers = {

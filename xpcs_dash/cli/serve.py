@@ -286,7 +286,7 @@ def check_state(state: Path) -> None:
     free = shutil.disk_usage(state).free
     if free < 50 * 2**20:
         raise UsageError(
-            f"the disk of the state directory {state} is full ({free / 2**20:.0f} MB free, 50 MB are needed); "
+            f"the disk of the state directory {state} is full ({free / 2**20:.0f} MB free, 50 MB needed); "
             "free some or choose another with --state-dir."
         )
 
