@@ -329,8 +329,9 @@ def figure_tau(
     x, y = [p.q for p in shown], [p.tau for p in shown if p.state != "nodata"] or [p.tau for p in shown]
     layout = {
         "xaxis": {
-            "type": "log", "title": {"text": f"q ({unit})"}, "exponentformat": "power", "nticks": 6,
-            "tickfont": {"size": 11}, "autorangeoptions": fixed_auto(*_log_limits(x, (1e-3, 1e-1), 1.15)),
+            "type": "log", "title": {"text": f"q ({unit})"}, "tickfont": {"size": 11}, "tickangle": 0,
+            "tickvals": (ticks := _q_ticks(x)), "ticktext": [f"{1e3 * v:g}·10⁻³" for v in ticks],
+            "autorangeoptions": fixed_auto(*_log_limits(x, (1e-3, 1e-1), 1.15)),
         },
         "yaxis": axis("τ (s)", log=True, autorangeoptions=fixed_auto(*_log_limits(y, (1e-5, 1.0), 2.0))),
         "margin": {"l": 60, "r": 14, "t": 10, "b": 46},
@@ -338,6 +339,15 @@ def figure_tau(
         "showlegend": bool(line_name and line is not None),
     }  # fmt: skip
     return Drawing(data, layout, theme)
+
+
+def _q_ticks(q: Sequence[float]) -> list[float]:
+    """Round wave vectors between the smallest and the largest, few enough to be read."""
+    if not q:
+        return []
+    rounds = [m * 10.0**k for k in range(-5, 2) for m in (1, 2, 3, 5, 7)]
+    inside = [v for v in rounds if min(q) / 1.1 <= v <= max(q) * 1.1]
+    return inside if len(inside) <= 7 else [v for v in inside if f"{v:e}"[0] in "125"]
 
 
 def _log_limits(values: Sequence[float], without: tuple[float, float], margin: float) -> tuple[float, float]:

@@ -35,6 +35,11 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
+    "nlsq": Kind(
+        run="xpcs_dash.jobs.kinds.fit:run_nlsq",
+        prepare="xpcs_dash.jobs.kinds.fit:prepare",
+        finish="xpcs_dash.jobs.kinds.fit:finish",
+    ),
     "nuts": Kind(
         run="xpcs_dash.jobs.kinds.fit:run_nuts",
         prepare="xpcs_dash.jobs.kinds.fit:prepare",

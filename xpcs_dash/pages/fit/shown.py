@@ -1,0 +1,117 @@
+"""A stored fit on the Fit page: the same panels and tables, with what was stored in place of the live fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xpcs_dash.figures.fit import FitPanel, TauPoint
+from xpcs_dash.figures.g2 import Curve
+from xpcs_dash.figures.theme import q_colours
+from xpcs_dash.fitting.models import get_model
+from xpcs_dash.jobs.fit_index import FitIndex, FitRow
+from xpcs_dash.jobs.kinds.fit_request import FitRequest, Selected, select
+from xpcs_dash.pages.fit.preview import View, bin_names, curve_delays, notes_of
+from xpcs_dash.pages.fit.tables import Line
+
+if TYPE_CHECKING:
+    from xpcs_dash.components.views import Looked
+    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.services import Services
+
+
+def stored(services: Services, shown: Any) -> FitRow | None:
+    """The stored fit that the page was asked for, or None."""
+    return FitIndex(services.catalogue.engine).get(shown) if shown else None
+
+
+def shown_fit(services: Services, looked: Looked, shown: Any) -> View | None:
+    """A stored fit as the page shows it; None where none was asked for, or it belongs to another file."""
+    row = stored(services, shown)
+    if row is None or row.file_id != looked.file_id:
+        return None
+    return view_of_row(row, looked.xf, looked.theme)
+
+
+def view_of_row(row: FitRow, xf: XpcsFile, theme: str) -> View:
+    """The view of a stored fit over the data of its file."""
+    request = FitRequest.from_params(row.request)
+    data = select(xf, request)
+    names = bin_names(data, xf.q_unit)
+    lines = [line_of(b, names[k], request) for k, b in enumerate(row.bins)]
+    warnings = notes_of(data, [line.chi2 for line in lines], request, xf)
+    if row.file_token != xf.key.token:
+        warnings.insert(
+            0, "The file has changed since this fit: the points are new, the lines and numbers are not."
+        )
+    kind = "posterior median, 90 % interval" if row.kind == "nuts" else "NLSQ, ± one standard error"
+    sigma = "file σ" if row.sigma == "file" else "σ with photon counting"
+    word = {"open": "not reviewed", "accepted": "accepted", "rejected": "rejected", "flagged": "flagged"}[
+        row.review
+    ]
+    return View(
+        panels=panels_of_row(row, data, names, theme),
+        lines=lines,
+        points=[tau_of(b) for b in row.bins],
+        model=row.model,
+        delay=request.delay,
+        interval=f"stored fit {row.id}: {kind}",
+        conditions=f"stored fit {row.id} · {len(lines)} q-bins · {sigma} · residuals in σ",
+        table_conditions=f"{row.n_good} of {row.n_q} good · {word}",
+        warnings=warnings,
+    )
+
+
+def line_of(entry: dict[str, Any], name: str, request: FitRequest) -> Line:
+    """One bin of a stored fit as a line of the table."""
+    return Line(
+        label=entry["label"],
+        name=name,
+        state=entry["state"],
+        values={key: tuple(four) for key, four in entry["values"].items()},
+        chi2=entry["chi2"],
+        reasons=tuple(entry["reasons"]),
+        held=frozenset(request.fixed),
+    )
+
+
+def panels_of_row(row: FitRow, data: Selected, names: tuple[str, ...], theme: str) -> list[FitPanel]:
+    """Panels of a stored fit: the data of the file, the stored line and its residuals."""
+    spec = get_model(row.model)
+    x = curve_delays(data.t)
+    colours = q_colours(len(row.bins), theme)
+    made = []
+    for k, entry in enumerate(row.bins):
+        values = np.array([_float(entry["values"][name][0]) for name in spec.names])
+        line, at_data = spec.evaluate(x, values), spec.evaluate(np.maximum(data.t, 1e-30), values)
+        residuals = np.where(data.used[:, k], (data.g2[:, k] - at_data) / data.sigma[:, k], np.nan)
+        curve = Curve(
+            name=names[k],
+            t=data.t,
+            g2=data.g2[:, k],
+            sigma=data.sigma[:, k],
+            coincidences=data.coincidences[:, k],
+            counted=data.used[:, k],
+            colour=colours[k],
+            fit_t=x,
+            fit_g2=line,
+        )
+        chi2 = entry["chi2"]
+        note = "not fitted" if chi2 is None else f"χ² {chi2:.3g}"
+        made.append(FitPanel(names[k], curve, data.used[:, k], residuals, note, entry["state"]))
+    return made
+
+
+def tau_of(entry: dict[str, Any]) -> TauPoint:
+    """Relaxation time of a stored bin with its interval."""
+    name = next(n for n in entry["values"] if n.startswith("tau"))
+    value, low, high, sigma = (_float(v) for v in entry["values"][name])
+    if not np.isfinite(low):
+        ratio = np.exp(min(1.645 * sigma / value, 50.0)) if value > 0 and np.isfinite(sigma) else np.nan
+        low, high = value / ratio, value * ratio
+    return TauPoint(entry["q"], value, low, high, entry["state"], "; ".join(entry["reasons"]))
+
+
+def _float(value: float | None) -> float:
+    return np.nan if value is None else float(value)
