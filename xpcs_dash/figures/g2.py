@@ -31,6 +31,7 @@ class Curve:
     counted : (n,) bool, points with enough coincidences.
     colour : ``#rrggbb``.
     fit_t, fit_g2 : a fitted curve on its own delays, or None.
+    fit_sure : False where the data do not determine the fit: it is drawn dotted.
     opacity : 1 for what is looked at, less for what stands behind it.
     line_only : drawn as a line through the points that count, without markers or bars.
     """
@@ -44,6 +45,7 @@ class Curve:
     colour: str = "#54b8ff"
     fit_t: np.ndarray | None = None
     fit_g2: np.ndarray | None = None
+    fit_sure: bool = True
     opacity: float = 1.0
     line_only: bool = False
 
@@ -88,9 +90,9 @@ def y_limits(curves: Sequence[Curve], baseline: float | None = 1.0) -> tuple[flo
     """Limits that hold what the points that count establish.
 
     A point with a long bar says little about where the curve is: it moves a limit only by the part of its
-    value that two standard errors leave. Precise points move it by all of theirs, so neither starved points
-    nor the noise of short delays decide the scale. Fitted curves are inside where they stay near the data,
-    and so is the baseline 1 where the data come near it.
+    value that two standard errors leave, and a single stray point does not move it at all. So neither starved
+    points nor the noise of short delays decide the scale. Fitted curves are inside where they stay near the
+    data, and so is the baseline 1 where the data come near it.
     """
     lows, highs, errors = [], [], []
     for curve in curves:
@@ -98,23 +100,30 @@ def y_limits(curves: Sequence[Curve], baseline: float | None = 1.0) -> tuple[flo
         if curve.line_only or not use.any():
             continue
         g2, sigma = curve.g2[use], curve.sigma[use]
-        lows.append(float((g2 + 2 * sigma).min()))
-        highs.append(float((g2 - 2 * sigma).max()))
+        lows.append(float(_middle(g2 + 2 * sigma).min()))
+        highs.append(float(_middle(g2 - 2 * sigma).max()))
         errors.append(float(np.quantile(sigma, 0.25)))
     if not lows:
         return 0.9, 1.5
     low, high = min(*lows, *highs), max(*lows, *highs)
     span = max(high - low, 2 * min(errors), 0.005)
     for curve in curves:
-        if curve.fit_g2 is None or curve.line_only or not np.isfinite(curve.fit_g2).any():
+        if curve.fit_g2 is None or not curve.fit_sure or not np.isfinite(curve.fit_g2).any():
             continue
         bottom, top = float(np.nanmin(curve.fit_g2)), float(np.nanmax(curve.fit_g2))
         low = bottom if low - 0.5 * span < bottom < low else low
         high = top if high < top < high + 0.5 * span else high
     if baseline is not None and low - 1.5 * span < baseline < high + 1.5 * span:
         low, high = min(low, baseline), max(high, baseline)
-    margin = 0.08 * max(high - low, 0.005) + 1.5 * float(np.median(errors))
+    margin = 0.14 * max(high - low, 0.005) + float(np.median(errors))
     return nice_limits(low - margin, high + margin)
+
+
+def _middle(values: np.ndarray, window: int = 5) -> np.ndarray:
+    """Running median: what one stray point says, its neighbours do not."""
+    if values.size < window:
+        return values
+    return np.median(np.lib.stride_tricks.sliding_window_view(values, window), axis=1)
 
 
 def t_limits(curves: Sequence[Curve]) -> tuple[float, float]:
@@ -197,7 +206,11 @@ def curve_traces(
                 "x": pack(curve.fit_t),
                 "y": pack(curve.fit_g2),
                 "mode": "lines",
-                "line": {"color": with_alpha(curve.colour, curve.opacity), "width": 1.5},
+                "line": {
+                    "color": with_alpha(curve.colour, curve.opacity * (1.0 if curve.fit_sure else 0.6)),
+                    "width": 1.5 if curve.fit_sure else 1.2,
+                    "dash": "solid" if curve.fit_sure else "dot",
+                },
                 "name": f"{curve.name}, fit",
                 "showlegend": False,
                 "hoverinfo": "skip",
@@ -251,8 +264,16 @@ def figure_live(curves: Sequence[Curve], behind: Sequence[Curve] = (), theme: st
     layout: dict[str, Any] = {
         "xaxis": _t_axis(True, x_limits) | {"title": {"text": "delay τ (s)"}},
         "yaxis": axis("g₂", autorangeoptions=fixed_auto(*limits)),
-        "margin": {"l": 60, "r": 14, "t": 8, "b": 46},
-        "legend": {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top", "font": {"size": 13}},
+        "margin": {"l": 60, "r": 14, "t": 30, "b": 46},
+        # above the axes: inside, it would lie on the curves of whatever sample comes next
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1,
+            "yanchor": "bottom",
+            "font": {"size": 13},
+        },
         "shapes": [_baseline("x", "y", t.faint)],
         "showlegend": len(curves) > 0,
     }
@@ -333,7 +354,6 @@ def figure_panels(
     layout["showlegend"] = legend and len(named) > 0
     if legend:
         layout["legend"] = {"orientation": "v", "x": 1.005, "xanchor": "left", "y": 1, "yanchor": "top"}
-        layout["margin"]["r"] = 190
     return Drawing(data, layout, theme)
 
 

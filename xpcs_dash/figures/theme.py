@@ -146,6 +146,7 @@ def _axis(t: Tokens, scale: float) -> dict[str, Any]:
         "tickcolor": t.line,
         "zeroline": False,
         "showline": False,
+        "ticklabelstandoff": 4,
         "ticks": "",
         "exponentformat": "power",
         "minexponent": 4,

@@ -50,13 +50,13 @@ def register(app: Dash, services: Services) -> None:
         Input("shell-current", "data"),
         Input("g2-tick", "data"),
         Input("shell-theme", "data"),
-        [Input(name, "value") for name in CONTROLS],
         State("g2-signature", "data"),
         State("g2-shown", "data"),
         State("g2-scale", "data"),
+        *[Input(name, "value") for name in CONTROLS],
     )
     def show(
-        current: Any, _tick: Any, theme: Any, values: list[Any], signature: Any, shown: Any, scale: Any
+        current: Any, _tick: Any, theme: Any, signature: Any, shown: Any, scale: Any, *values: Any
     ) -> Any:
         selection = Selection.parse(current)
         given = dict(zip(CONTROLS.values(), values, strict=True))

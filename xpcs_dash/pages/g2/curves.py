@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 FIT_POINTS = 80
 #: A fit with one of these flags is not drawn: it would look like a result.
 NOT_DRAWN = frozenset({"too_few_points", "not_converged"})
-#: A median error of g2 below which a curve is worth showing unasked.
-VISIBLE_SIGMA = 0.03
+#: An error of g2 that three quarters of the points stay below in a curve worth showing unasked.
+VISIBLE_SIGMA = 0.05
 #: How far q (relative) and φ (degrees) of two bins may be apart to be the same bin.
 SAME_Q, SAME_PHI = 0.03, 5.0
 
@@ -46,7 +47,7 @@ def usable(xf: XpcsFile) -> tuple[int, ...]:
     share = trusted.mean(axis=0)
     typical = np.full(xf.n_q, np.inf)
     for k in np.flatnonzero(share > 0):
-        typical[k] = float(np.median(xf.g2_sigma[trusted[:, k], k]))
+        typical[k] = float(np.quantile(xf.g2_sigma[trusted[:, k], k], 0.75))
     good = np.flatnonzero((share >= 0.4) & (typical <= VISIBLE_SIGMA))
     if good.size < 3:
         good = np.sort(np.argsort(typical - share, kind="stable")[: max(3, xf.n_q // 3)])
@@ -92,40 +93,36 @@ def curve_of(
     """
     xf = services.kernel.open(file_id)
     k = label - 1
-    shown = name or name_of_bin(xf, label)
-    fitted = fit_curve(fit, label, xf.t_el)
-    common = {
-        "name": shown,
-        "colour": colour,
-        "opacity": opacity,
-        "line_only": line_only,
-        "fit_t": None if fitted is None else fitted[0],
-        "fit_g2": None if fitted is None else fitted[1],
-    }
     if combine:
         c = services.kernel.combined(file_id, minimum)[k]
-        return Curve(t=c.t, g2=c.g2, sigma=c.sigma, coincidences=c.coincidences, counted=c.enough, **common)
-    return Curve(
-        t=xf.t_el,
-        g2=xf.g2[:, k],
-        sigma=xf.g2_sigma[:, k],
-        coincidences=xf.coincidences[:, k],
-        counted=xf.trusted[:, k],
-        **common,
+        curve = Curve("", c.t, c.g2, c.sigma, c.coincidences, c.enough)
+    else:
+        columns = (xf.g2, xf.g2_sigma, xf.coincidences, xf.trusted)
+        curve = Curve("", xf.t_el, *(table[:, k] for table in columns))
+    fitted = fit_curve(fit, label, curve.t[curve.counted])
+    return replace(
+        curve,
+        name=name or name_of_bin(xf, label),
+        colour=colour,
+        opacity=opacity,
+        line_only=line_only,
+        fit_t=None if fitted is None else fitted[0],
+        fit_g2=None if fitted is None else fitted[1],
+        fit_sure=fitted is None or fitted[2],
     )
 
 
 def fit_curve(
     fit: Mapping[str, Any] | None, label: int, t: np.ndarray
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Delays and values of the fitted curve of one bin, or None where it has no usable fit.
+) -> tuple[np.ndarray, np.ndarray, bool] | None:
+    """Delays and values of the fitted curve of one bin, and whether the data determine it; or None.
 
     Parameters
     ----------
     fit : the batched fit of the file as the catalogue keeps it: ``model``, ``label`` and a column for each
         parameter, over q.
     label : 1-based label of the bin.
-    t : (n_delay,) delays of the file, whose window is drawn.
+    t : delays of the points that count: a fit is drawn where it was made, and not beyond.
     """
     positive = t[t > 0]
     if not fit or not positive.size or label not in (fit.get("label") or ()):
@@ -140,7 +137,9 @@ def fit_curve(
     if len(row) < len(spec.names) or any(value is None for value in row):
         return None
     delays = np.geomspace(positive.min(), positive.max(), FIT_POINTS)
-    return delays, np.asarray(spec.evaluate(delays, np.array(row, dtype=np.float64)), dtype=np.float64)
+    values = np.asarray(spec.evaluate(delays, np.array(row, dtype=np.float64)), dtype=np.float64)
+    good = (fit.get("good") or {k: True})[k]
+    return delays, values, bool(good)
 
 
 def same_bin(here: XpcsFile, label: int, there: XpcsFile) -> int | None:

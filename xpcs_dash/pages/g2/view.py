@@ -128,7 +128,7 @@ def _words(xf: XpcsFile, curves: Sequence[Curve], options: Options, first: str) 
     elif starved:
         parts.append(f"{STARVED_NOTE}, {fmt.percent(starved)} of the points")
     if any(curve.fit_g2 is not None for curve in curves):
-        parts.append("line: single exponential")
+        parts.append("line: single exponential, dotted where the data do not determine it")
     return " · ".join(parts)
 
 
@@ -218,20 +218,25 @@ def partial_view(_services: Services, seen: Looked, options: Options) -> View:
             "the correlator writes it when it is asked for partial g2."
         )
     labels = choose_q(xf, seen.selection.q, n=MOST_PANELS)
-    frames = [int(v) for v in np.asarray(xf.partial_labels).ravel()]
-    tints = q_colours(len(frames), seen.theme)
+    # correlators that were not asked for partial g2 may leave room for it, filled with NaN
+    parts = [k for k in range(len(xf.partial_labels)) if np.isfinite(xf.partial_g2[k]).any()]
+    if not parts:
+        raise UsageError(
+            f"{xf.path.name} has room for {len(xf.partial_labels)} cumulative parts of g2, but all of them are empty."
+        )
+    tints = q_colours(len(parts), seen.theme)
     panels = [
         Panel(
             f"<b>{label}</b>  {name_of_bin(xf, label)}",
             tuple(
-                partial_curve(xf, k, label, tints[k]).shifted(k * options.offset) for k in range(len(frames))
+                partial_curve(xf, k, label, tints[n]).shifted(n * options.offset) for n, k in enumerate(parts)
             ),
         )
         for label in labels
     ]
     every = [curve for panel in panels for curve in panel.curves]
     words = _words(xf, every, replace(options, combine=False), f"{len(labels)} of {xf.n_q} q")
-    words += f" · {len(frames)} cumulative parts of the run"
+    words += f" · {len(parts)} cumulative parts of the run"
     drawing = _draw(panels, seen, options, legend=True)
     return View(drawing, dict.fromkeys(labels, tokens(seen.theme).accent), words, grid(len(panels))[0])
 

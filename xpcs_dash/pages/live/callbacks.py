@@ -136,6 +136,12 @@ def need(current: Any) -> Selection:
     return selection
 
 
+def breakable(name: str) -> list[Any]:
+    """A file name that may be broken after its underscores, and copied as it is."""
+    parts = name.split("_")
+    return [piece for part in parts[:-1] for piece in (part + "_", html.Wbr())] + parts[-1:]
+
+
 def colour_scale(limits: tuple[float, float], unit: str) -> Any:
     """The colours of the detector image from low to high, with their values."""
     low, high = (engineering(v, "", 2) for v in limits)
@@ -170,7 +176,7 @@ def head(services: Services, selection: Selection) -> Any:
     file_id = int(selection.primary or 0)
     xf = services.kernel.open(file_id)
     row = services.catalogue.get(file_id)
-    parts: list[Any] = [html.H1(row.name, title=row.path), facts(view.facts_of(xf))]
+    parts: list[Any] = [html.H1(breakable(row.name), title=row.path), facts(view.facts_of(xf))]
     warnings = list(dict.fromkeys([*row.warnings, *xf.warnings]))
     if warnings:
         link = href(services.settings.url_prefix, "/metadata", View(selection.file_ids))

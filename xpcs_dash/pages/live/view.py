@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 #: Opacity of the curves of earlier files, the latest of them first.
 FADING = (0.42, 0.26, 0.15)
-#: Coincidences behind each point of a curve that is drawn as a mere line: 7 % of noise at the most.
-LINE_COINCIDENCES = 200.0
+#: Coincidences behind each point of a curve that is drawn as a mere line: 2 % of noise at the most.
+LINE_COINCIDENCES = 2500.0
 #: Blocks in which I(t) is drawn: more than a screen has pixels for is not seen.
 BLOCKS = 600
 
@@ -47,7 +47,7 @@ def facts_of(xf: XpcsFile) -> list[tuple[str, str]]:
         found.append(("frames", text))
     if xf.geometry is not None:
         g = xf.geometry
-        found.append(("energy · distance", f"{g.energy_kev:.2f} keV · {g.distance_m:.2f} m"))
+        found.append(("energy · distance", f"{g.energy_kev:.3f} keV · {g.distance_m:.2f} m"))
     if xf.start_time is not None:
         found.append(("start", xf.start_time.strftime("%d %b %H:%M:%S")))
     return found
@@ -74,9 +74,9 @@ def g2_view(
 def g2_conditions(xf: XpcsFile, curves: Sequence[Curve], combine: bool) -> str:
     """What the curves stand for: how many q, which errors, what is faint."""
     parts = [f"{len(curves)} of {xf.n_q} q"]
-    parts.append("σ with photon counting" if xf.photons else "σ of the file: intensity is not in photons")
+    parts.append("σ with counting" if xf.photons else "σ of the file alone")
     if xf.photons:
-        parts.append("combined to ≥ 10 coincidences" if combine else STARVED_NOTE)
+        parts.append("≥ 10 coincidences" if combine else STARVED_NOTE)
     if any(curve.fit_g2 is not None for curve in curves):
         parts.append("line: fit")
     return " · ".join(parts)
