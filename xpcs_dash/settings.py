@@ -87,6 +87,11 @@ class Settings(BaseSettings):
         return f"/{value.strip('/')}/" if value.strip("/") else "/"
 
     @property
+    def averages_dir(self) -> Path:
+        """Where averaged result files are kept."""
+        return self.state_dir / "averages"
+
+    @property
     def catalogue(self) -> str:
         """SQLAlchemy URL of the catalogue."""
         return self.catalogue_url or f"sqlite:///{self.state_dir / 'catalogue.sqlite'}"

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+#: A Matplotlib figure, for modules that pass one on and must not know Matplotlib.
+type PaperFigure = Figure
+
 MM_PER_INCH = 25.4
 
 #: Widths of a single and a double column in millimetres, as most journals of the field have them.

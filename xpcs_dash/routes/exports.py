@@ -35,11 +35,6 @@ AT_ONCE = 2
 TIMEOUT_S = 60
 
 
-def averages_dir(services: Services) -> Path:
-    """Where averaged result files are kept."""
-    return services.settings.state_dir / "averages"
-
-
 def download_name(xf: XpcsFile, view: str, q: str, suffix: str) -> str:
     """File name that says file, view and q-bins: ``A001_g2_q1-4.pdf``."""
     stem = xf.path.stem.removesuffix("_results")
@@ -72,7 +67,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/averages/<name>")
     def averaged(name: str) -> Response:
-        folder = averages_dir(services).resolve()
+        folder = services.settings.averages_dir.resolve()
         path = (folder / name).resolve()
         if path.parent != folder or not path.is_file():
             raise UsageError(f"there is no file number or averaged file {name!r}.")

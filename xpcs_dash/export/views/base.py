@@ -10,11 +10,9 @@ import numpy as np
 
 from xpcs_dash.errors import IncompleteFile, UsageError
 from xpcs_dash.export.tables import Table
-from xpcs_dash.figures.publication import PageSize
+from xpcs_dash.figures.publication import PageSize, PaperFigure
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from xpcs_dash.hdf5.xpcs_file import XpcsFile
 
 
@@ -58,7 +56,7 @@ class View:
     name: str
     aspect: float
     tables: Callable[[XpcsFile, ViewOptions], list[Table]]
-    draw: Callable[[XpcsFile, ViewOptions, PageSize], Figure]
+    draw: Callable[[XpcsFile, ViewOptions, PageSize], PaperFigure]
 
 
 def need(xf: XpcsFile, value: Any, what: str) -> Any:

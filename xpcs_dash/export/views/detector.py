@@ -8,11 +8,9 @@ import numpy as np
 
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, need, title_of
-from xpcs_dash.figures.publication import PageSize, image
+from xpcs_dash.figures.publication import PageSize, PaperFigure, image
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from xpcs_dash.hdf5.xpcs_file import XpcsFile
 
 
@@ -29,7 +27,7 @@ def tables(xf: XpcsFile, options: ViewOptions) -> list[Table]:  # noqa: ARG001 -
     ]
 
 
-def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> Figure:
+def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     """The image, logarithmic, masked pixels in grey, with the beam centre."""
     values = need(xf, xf.saxs_2d, "scattering image")
     shown = values.astype(float) if xf.mask is None else np.where(xf.mask, values, np.nan)

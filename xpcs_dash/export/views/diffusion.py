@@ -11,12 +11,10 @@ from xpcs_dash.errors import UsageError
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, title_of
 from xpcs_dash.export.views.fit import fit_bins, parameter_table
-from xpcs_dash.figures.publication import AxisText, Curve, PageSize, curves
+from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
 from xpcs_dash.fitting.batch import BatchFit
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from xpcs_dash.hdf5.xpcs_file import XpcsFile
 
 
@@ -63,7 +61,7 @@ def tables(xf: XpcsFile, options: ViewOptions) -> list[Table]:
     return made
 
 
-def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> Figure:
+def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     """Good relaxation times with errors, the others faintly, and the line."""
     bins, fit, tau = _fit(xf, options)
     points = points_of(xf, bins, fit, tau)

@@ -11,12 +11,10 @@ from xpcs_dash.errors import UsageError
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views import g2
 from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, title_of
-from xpcs_dash.figures.publication import PageSize, curves
+from xpcs_dash.figures.publication import PageSize, PaperFigure, curves
 from xpcs_dash.fitting.batch import BatchFit, fit_all_q
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from xpcs_dash.hdf5.xpcs_file import XpcsFile
 
 
@@ -56,7 +54,7 @@ def tables(xf: XpcsFile, options: ViewOptions) -> list[Table]:
     return [parameter_table(xf, bins, fit), replace(points, columns=(*points.columns, fitted))]
 
 
-def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> Figure:
+def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     """Points with their fits; a flagged fit is named as such in the legend."""
     bins = chosen_bins(xf, options, at_most=6)
     fit = fit_bins(xf, bins, options)

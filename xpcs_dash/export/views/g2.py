@@ -8,11 +8,9 @@ import numpy as np
 
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, title_of
-from xpcs_dash.figures.publication import AxisText, Curve, PageSize, curves
+from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from xpcs_dash.hdf5.xpcs_file import XpcsFile
 
 DELAY = AxisText("delay τ (s)", log=True)
@@ -52,7 +50,7 @@ def curve_of(xf: XpcsFile, column: int) -> Curve:
     )
 
 
-def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> Figure:
+def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     """All chosen q-bins over one pair of axes."""
     shown = [curve_of(xf, column) for column in chosen_bins(xf, options, at_most=6)]
     return curves(shown, DELAY, G2, size, title=title_of(xf, options))

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 from xpcs_dash.analysis.intensity import decimate
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, need, title_of
-from xpcs_dash.figures.publication import AxisText, Curve, PageSize, curves
+from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from xpcs_dash.hdf5.xpcs_file import XpcsFile
 
 
@@ -21,7 +19,7 @@ def tables(xf: XpcsFile, options: ViewOptions) -> list[Table]:  # noqa: ARG001 -
     return [Table("intensity", (Column("time", "s", series[0]), Column("I", xf.intensity_unit, series[1])))]
 
 
-def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> Figure:
+def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     """Means of up to 1000 stretches."""
     series = need(xf, xf.int_t, "I(t)")
     found = decimate(series[0], series[1], 1000)

@@ -9,11 +9,9 @@ import numpy as np
 from xpcs_dash.analysis.saxs import pixel_counts
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, need, title_of
-from xpcs_dash.figures.publication import PageSize, image
+from xpcs_dash.figures.publication import PageSize, PaperFigure, image
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from xpcs_dash.hdf5.xpcs_file import XpcsFile
 
 
@@ -37,7 +35,7 @@ def tables(xf: XpcsFile, options: ViewOptions) -> list[Table]:  # noqa: ARG001 -
     return need(xf, made or None, "q-map")
 
 
-def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> Figure:
+def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     """Each pixel coloured by the q of its dynamic bin."""
     labels = need(xf, xf.dqmap, "q-map")
     bins = need(xf, xf.dynamic, "dynamic partition")

@@ -9,11 +9,9 @@ import numpy as np
 from xpcs_dash.analysis import saxs, stability
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, need, title_of
-from xpcs_dash.figures.publication import AxisText, Curve, PageSize, curves
+from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from xpcs_dash.hdf5.xpcs_file import XpcsFile
 
 
@@ -50,7 +48,7 @@ def tables(xf: XpcsFile, options: ViewOptions) -> list[Table]:  # noqa: ARG001 -
     ]
 
 
-def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> Figure:
+def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     """One line a segment, early to late."""
     segments = need(xf, xf.segments, "time segments of I(q)")
     bins = need(xf, xf.static, "static partition")

@@ -10,11 +10,9 @@ from xpcs_dash.analysis import twotime
 from xpcs_dash.errors import IncompleteFile, UsageError
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, title_of
-from xpcs_dash.figures.publication import PageSize, image
+from xpcs_dash.figures.publication import PageSize, PaperFigure, image
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from xpcs_dash.hdf5.xpcs_file import XpcsFile
 
 #: Values along each axis of the figure and of the table.
@@ -63,7 +61,7 @@ def tables(xf: XpcsFile, options: ViewOptions) -> list[Table]:
     ]
 
 
-def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> Figure:
+def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     """C2 with both axes in seconds, t1 = t2 from lower left to upper right."""
     label, data, step, unit = _matrix(xf, options)
     seen = twotime.picture(data, pixels=PIXELS)

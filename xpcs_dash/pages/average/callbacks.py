@@ -21,7 +21,6 @@ from xpcs_dash.components.theme import current_theme
 from xpcs_dash.errors import UsageError, XpcsDashError
 from xpcs_dash.figures.average import figure_baselines
 from xpcs_dash.figures.format import engineering, uncertain
-from xpcs_dash.routes.exports import averages_dir
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -206,7 +205,7 @@ def _register_job(app: Dash, services: Services) -> None:
         if len(chosen) < 2:
             raise UsageError("An average needs two files at least: choose more in the file list.")
         paths = [str(services.catalogue.path_of(file_id)) for file_id in chosen]
-        out = averages_dir(services) / output_name(name, paths[0].rsplit("/", 1)[-1])
+        out = services.settings.averages_dir / output_name(name, paths[0].rsplit("/", 1)[-1])
         job = services.jobs.submit(
             "average", {"paths": paths, "out": str(out)}, f"Average of {len(paths)} files", owner=user_name()
         )
