@@ -1,0 +1,194 @@
+"""The catalogue on SQLite, and on PostgreSQL where a server is given."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from xpcs_dash.acquisition.catalogue import SCHEMA, Catalogue, display_name, meta_table
+from xpcs_dash.acquisition.rows import Change, apply
+from xpcs_dash.acquisition.scan import Stat
+from xpcs_dash.errors import UsageError
+
+POSTGRES = os.environ.get("XPCS_DASH_TEST_POSTGRES")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def catalogue(request, tmp_path):
+    if request.param == "postgresql":
+        if POSTGRES is None:
+            pytest.skip("XPCS_DASH_TEST_POSTGRES names no server")
+        wipe = sa.create_engine(POSTGRES)
+        with wipe.begin() as db:
+            db.execute(sa.text("DROP TABLE IF EXISTS files, catalogue_meta"))
+        wipe.dispose()
+        found = Catalogue(POSTGRES, tmp_path)
+    else:
+        found = Catalogue(f"sqlite:///{tmp_path / 'state' / 'c.sqlite'}", tmp_path)
+    yield found
+    found.close()
+
+
+def ready(path: str, at: float, **columns) -> list[Change]:
+    stat = Stat(int(at * 10), int(at * 1e9), 100)
+    values = {"layout": "aps_nexus", "kinds": ["multitau"], "summary": {"a": float("nan")}, **columns}
+    new = Change("waiting", path, stat, at, {"new": True, "reason": "It has been seen."})
+    return [new, Change("ready", path, stat, at, values)]
+
+
+def test_revision_rises_with_every_change(catalogue):
+    assert catalogue.revision() == 0
+    assert catalogue.bump() == 1
+    first = apply(catalogue, ready("/d/a.hdf", 1.0))
+    second = apply(catalogue, ready("/d/b.hdf", 2.0))
+    assert (first, second, catalogue.revision()) == (2, 3, 3)
+    assert [row.path for row in catalogue.files(since_revision=first)] == ["/d/b.hdf"]
+
+
+def test_rows_come_newest_first_and_in_pages(catalogue):
+    for k in (3, 1, 2, 2):
+        path = f"/d/{k}.hdf"
+        apply(catalogue, ready(path if catalogue.by_path(path) is None else "/d/2b.hdf", float(k)))
+    rows = catalogue.files()
+    assert [row.name for row in rows] == ["3", "2b", "2", "1"]
+    assert [row.name for row in catalogue.files(limit=2)] == ["3", "2b"]
+    assert [row.name for row in catalogue.files(before_id=rows[1].id)] == ["2", "1"]
+    assert catalogue.newest().name == "3"
+    assert [row.id for row in catalogue.get_many([rows[3].id, 999, rows[0].id])] == [rows[3].id, rows[0].id]
+
+
+def test_numbers_that_are_not_finite_are_stored_as_null(catalogue):
+    apply(catalogue, ready("/d/a.hdf", 1.0))
+    assert catalogue.newest().summary == {"a": None}
+
+
+def test_gone_files_are_told_only_to_those_who_ask_for_changes(catalogue):
+    apply(catalogue, ready("/d/a.hdf", 1.0))
+    before = catalogue.revision()
+    apply(catalogue, [Change("gone", "/d/a.hdf")])
+    assert catalogue.files() == []
+    assert [row.state for row in catalogue.files(since_revision=before)] == ["gone"]
+    assert catalogue.counts() == {"waiting": 0, "ready": 0, "failed": 0, "gone": 1}
+    assert catalogue.newest() is None
+
+
+def test_a_touched_file_keeps_its_place_and_a_rewritten_one_becomes_the_newest(catalogue):
+    apply(catalogue, ready("/d/a.hdf", 1.0, content="x"))
+    apply(catalogue, ready("/d/b.hdf", 2.0, content="y"))
+    touched = ready("/d/a.hdf", 3.0, content="x")[1]
+    apply(catalogue, [touched])
+    assert catalogue.newest().name == "b"
+    assert catalogue.by_path("/d/a.hdf").mtime_ns == touched.stat.mtime_ns
+    apply(catalogue, [ready("/d/a.hdf", 4.0, content="z")[1]])
+    assert catalogue.newest().name == "a"
+
+
+def test_the_fit_is_part_of_a_single_row_and_not_of_lists(catalogue):
+    apply(catalogue, ready("/d/a.hdf", 1.0, flags=["no-decay", "map-changed"]))
+    row = catalogue.newest()
+    assert catalogue.get(row.id).summary["fit"] is None
+    values = {"fit": {"tau": [1.0]}, "summary": {"n_good": 1}, "flags": ["scatter-high"]}
+    apply(catalogue, [Change("fit", "/d/a.hdf", Stat(0, row.mtime_ns, 0), values=values)])
+    found = catalogue.get(row.id)
+    assert found.summary["fit"] == {"tau": [1.0]}
+    assert found.flags == ("map-changed", "scatter-high")
+    assert "fit" not in catalogue.newest().summary
+    assert catalogue.newest().summary["n_good"] == 1
+
+
+def test_a_fit_of_an_older_version_is_dropped(catalogue):
+    apply(catalogue, ready("/d/a.hdf", 1.0))
+    apply(catalogue, [Change("fit", "/d/a.hdf", Stat(0, 5, 0), values={"fit": {}, "summary": {"n_good": 9}})])
+    assert "n_good" not in catalogue.newest().summary
+
+
+def test_neighbours_are_compared_whatever_the_order_of_reading(catalogue):
+    def relate(summary, previous):
+        return ["map-changed"] if previous is not None and summary["m"] != previous["m"] else []
+
+    for path, at, kind in (("/d/c.hdf", 3.0, 2), ("/d/a.hdf", 1.0, 1), ("/d/b.hdf", 2.0, 2)):
+        apply(catalogue, ready(path, at, summary={"m": kind, "flags": []}), relate)
+    assert {row.name: row.flags for row in catalogue.files()} == {"a": (), "b": ("map-changed",), "c": ()}
+
+
+def test_unknown_files_and_files_outside_the_root_are_refused(catalogue, tmp_path):
+    with pytest.raises(UsageError, match="no file number 77"):
+        catalogue.get(77)
+    with pytest.raises(UsageError, match="no file number 77"):
+        catalogue.request_retry(77)
+    outside = tmp_path.parent / "outside.hdf"
+    link = tmp_path / "link.hdf"
+    link.symlink_to(outside)
+    for path in (outside, link, tmp_path / "sub" / ".." / ".." / "outside.hdf"):
+        apply(catalogue, ready(str(path), 1.0))
+        row = catalogue.by_path(str(path))
+        with pytest.raises(UsageError, match="outside the watched directory"):
+            catalogue.path_of(row.id)
+    inside = tmp_path / "in.hdf"
+    apply(catalogue, ready(str(inside), 2.0))
+    assert catalogue.path_of(catalogue.by_path(str(inside)).id) == inside
+
+
+def test_retry_requests_are_taken_once(catalogue):
+    apply(catalogue, ready("/d/a.hdf", 1.0))
+    catalogue.request_retry(catalogue.newest().id)
+    assert catalogue.take_retries() == ["/d/a.hdf"]
+    assert catalogue.take_retries() == []
+
+
+def test_status_merges_the_reports_of_all_processes(catalogue):
+    assert catalogue.status() == {}
+    catalogue.set_status("ingest", {"mode": "inotify", "root": "/d"})
+    catalogue.set_status("processes", {"web": {"state": "running"}})
+    catalogue.set_status("ingest", {"mode": "polling", "root": "/d"})
+    before = catalogue.revision()
+    assert catalogue.status() == {"mode": "polling", "root": "/d", "processes": {"web": {"state": "running"}}}
+    assert catalogue.revision() == before
+
+
+def test_many_threads_write_without_losing_a_revision(catalogue):
+    threads = [threading.Thread(target=lambda: [catalogue.bump() for _ in range(10)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert catalogue.revision() == 80
+
+
+def test_readers_are_not_held_up_by_a_running_write(catalogue):
+    apply(catalogue, ready("/d/a.hdf", 1.0))
+    other = Catalogue(catalogue.url if POSTGRES is None or "sqlite" in catalogue.url else POSTGRES)
+    with catalogue.write() as db:
+        db.execute(sa.update(meta_table).where(meta_table.c.name == "revision").values(number=99))
+        assert other.newest().name == "a"
+        assert other.revision() != 99
+    assert other.revision() == 99
+    other.close()
+
+
+def test_a_catalogue_of_an_older_schema_is_built_anew(catalogue):
+    apply(catalogue, ready("/d/a.hdf", 1.0))
+    with catalogue.write() as db:
+        db.execute(sa.update(meta_table).where(meta_table.c.name == "schema").values(number=SCHEMA - 1))
+    again = Catalogue(catalogue.url)
+    assert again.files() == []
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:////proc/none/c.sqlite", "postgresql+nodriver://u:secret@h/d", "junk"]
+)
+def test_a_catalogue_that_cannot_be_used_is_one_sentence_without_password(url):
+    with pytest.raises(UsageError) as caught:
+        Catalogue(url)
+    assert "cannot be used" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_names_are_shown_without_suffix_and_results():
+    assert display_name(Path("/d/A1_results.hdf")) == "A1"
+    assert display_name("/d/A1_results.v2.h5") == "A1_results.v2"

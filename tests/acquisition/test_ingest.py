@@ -1,0 +1,374 @@
+"""What becomes of a file, whatever is done to it; with inotify and with polling alike."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from xpcs_dash.acquisition.catalogue import Catalogue
+from xpcs_dash.acquisition.readers import InlinePool, ReaderPool
+
+MODES = ["inotify", "polling"]
+
+
+@pytest.fixture(params=MODES)
+def live(beamline, request):
+    beamline.start(watch_mode=request.param)
+    beamline.until(lambda: beamline.ingest.scans > 0)
+    return beamline
+
+
+def test_a_file_written_in_place_becomes_ready(live):
+    live.write("sub/a.hdf")
+    live.until(lambda: live.states() == {"sub/a.hdf": "ready"})
+    row = live.row("sub/a.hdf")
+    assert (row.layout, row.kinds, row.name) == ("stub", ("multitau",), "a")
+    assert row.size == 7
+    assert live.catalogue.newest() == row
+
+
+def test_a_temporary_name_is_ignored_until_the_rename(live):
+    part = live.write("a.hdf.temp")
+    live.write(".hidden.hdf")
+    live.write("notes.txt")
+    live.work(0.6)
+    assert live.states() == {}
+    part.rename(live.root / "a.hdf")
+    live.until(lambda: live.states() == {"a.hdf": "ready"})
+    assert live.reader.opened == [str(live.root / "a.hdf")]
+
+
+def test_a_file_replaced_by_one_of_the_same_size_is_read_again(live):
+    live.write("a.hdf", "one end")
+    live.until(lambda: live.states() == {"a.hdf": "ready"})
+    first = live.row("a.hdf")
+    live.write("a.hdf.temp", "two end").replace(live.root / "a.hdf")
+    live.until(lambda: len(live.reader.opened) == 2 and live.row("a.hdf").mtime_ns != first.mtime_ns)
+    second = live.row("a.hdf")
+    assert (second.id, second.size, second.state) == (first.id, first.size, "ready")
+    assert second.ready_at > first.ready_at
+
+
+def test_a_replacement_with_the_same_size_and_time_is_noticed_by_its_inode(beamline):
+    beamline.start()
+    path = beamline.write("a.hdf", "one end")
+    beamline.until(lambda: beamline.states() == {"a.hdf": "ready"})
+    stamp = path.stat()
+    other = beamline.write("b.temp", "two end")
+    os.utime(other, ns=(stamp.st_mtime_ns, stamp.st_mtime_ns))
+    other.replace(path)
+    beamline.until(lambda: len(beamline.reader.opened) == 2)
+
+
+def test_a_touched_file_is_read_again_and_keeps_its_place(live):
+    live.write("a.hdf")
+    live.until(lambda: live.states() == {"a.hdf": "ready"})
+    live.write("b.hdf", "other end")
+    live.until(lambda: live.states().get("b.hdf") == "ready")
+    before = live.row("a.hdf")
+    os.utime(live.root / "a.hdf")
+    live.until(lambda: live.row("a.hdf").mtime_ns != before.mtime_ns)
+    assert live.row("a.hdf").state == "ready"
+    assert live.catalogue.newest().name == "b"
+
+
+def test_a_deleted_file_is_gone_and_comes_back_without_being_read(live):
+    path = live.write("a.hdf")
+    live.until(lambda: live.states() == {"a.hdf": "ready"})
+    aside = live.base / "aside.hdf"
+    path.rename(aside)
+    live.until(lambda: live.states() == {"a.hdf": "gone"})
+    assert live.catalogue.files() == []
+    aside.rename(path)
+    live.until(lambda: live.states() == {"a.hdf": "ready"})
+    assert len(live.reader.opened) == 1
+
+
+def test_a_directory_moved_in_about_and_out(live):
+    outside = live.base / "outside"
+    outside.mkdir()
+    for k in range(3):
+        (outside / f"f{k}.hdf").write_text(f"{k} end")
+    outside.rename(live.root / "in")
+    live.until(lambda: set(live.states().values()) == {"ready"} and len(live.states()) == 3)
+    ids = {row.name: row.id for row in live.catalogue.files()}
+    (live.root / "in").rename(live.root / "moved")
+    live.until(lambda: live.states() == {f"moved/f{k}.hdf": "ready" for k in range(3)})
+    assert {row.name: row.id for row in live.catalogue.files()} == ids
+    assert len(live.reader.opened) == 3, "a file that only moved is not read again"
+    (live.root / "moved").rename(live.base / "out")
+    live.until(lambda: set(live.states().values()) == {"gone"})
+
+
+def test_a_truncated_file_is_retried_then_quarantined_and_delays_nobody(live):
+    live.write("bad.hdf", "half of a fi")
+    live.until(lambda: live.row("bad.hdf") is not None and "truncated" in (live.row("bad.hdf").reason or ""))
+    assert live.row("bad.hdf").state == "waiting"
+    live.write("good.hdf")
+    live.until(lambda: live.states().get("good.hdf") == "ready")
+    live.until(lambda: live.states()["bad.hdf"] == "failed")
+    tries = live.reader.opened.count(str(live.root / "bad.hdf"))
+    assert 2 <= tries <= 6, "tried again, with growing pauses"
+    assert "truncated file" in live.row("bad.hdf").reason
+    assert "given up" in live.row("bad.hdf").reason
+    live.work(0.8)
+    assert live.reader.opened.count(str(live.root / "bad.hdf")) == tries, "quarantine means rest"
+
+
+def test_a_quarantined_file_is_read_on_request_and_when_it_is_repaired(live):
+    live.write("bad.hdf", "half")
+    live.until(lambda: live.states() == {"bad.hdf": "failed"})
+    live.catalogue.request_retry(live.row("bad.hdf").id)
+    before = len(live.reader.opened)
+    live.until(lambda: len(live.reader.opened) == before + 1)
+    live.until(lambda: live.states() == {"bad.hdf": "failed"})
+    live.write("bad.hdf", "whole end")
+    live.until(lambda: live.states() == {"bad.hdf": "ready"})
+    assert live.row("bad.hdf").reason is None
+
+
+def test_a_file_of_another_kind_fails_soon_with_its_reason(live):
+    live.write("raw.hdf", "raw end")
+    live.until(lambda: live.states() == {"raw.hdf": "failed"})
+    row = live.row("raw.hdf")
+    assert row.reason == "raw.hdf: not a result file."
+    assert row.flags == ("not-a-result",)
+
+
+def test_a_file_deleted_while_it_waits_leaves_no_trace_in_the_list(live):
+    path = live.write("bad.hdf", "half")
+    live.until(lambda: live.states() == {"bad.hdf": "waiting"})
+    path.unlink()
+    live.until(lambda: live.states() == {"bad.hdf": "gone"})
+    assert len(live.ingest.schedule) == 0
+
+
+def test_a_file_that_grows_is_read_once_it_stands_still(beamline):
+    beamline.start(settle_s=0.4)
+    path = beamline.root / "slow.hdf"
+    for k in range(8):
+        with path.open("a") as f:
+            f.write(f"part {k} ")
+        beamline.work(0.12)
+    assert beamline.reader.opened == []
+    with path.open("a") as f:
+        f.write("end")
+    beamline.until(lambda: beamline.states() == {"slow.hdf": "ready"})
+    assert len(beamline.reader.opened) == 1
+
+
+def test_a_restart_reads_nothing_and_loses_nothing(beamline):
+    beamline.start()
+    for k in range(20):
+        beamline.write(f"d{k % 3}/f{k}.hdf", f"{k} end")
+    beamline.write("bad.hdf", "half")
+    beamline.until(lambda: sorted(beamline.states().values()) == ["failed"] + ["ready"] * 20)
+    opened, revision = len(beamline.reader.opened), beamline.catalogue.revision()
+    beamline.stop()
+    beamline.start()
+    beamline.until(lambda: beamline.ingest.scans > 1)
+    assert len(beamline.reader.opened) == opened
+    assert beamline.catalogue.revision() == revision
+
+
+def test_what_happened_while_nobody_watched_is_found_at_the_start(beamline):
+    beamline.start()
+    for name in ("keep", "change", "remove", "move"):
+        beamline.write(f"{name}.hdf", f"{name} end")
+    beamline.until(lambda: list(beamline.states().values()) == ["ready"] * 4)
+    moved = beamline.row("move.hdf").id
+    beamline.stop()
+    beamline.reader.opened.clear()
+    beamline.write("change.hdf", "changed end")
+    (beamline.root / "remove.hdf").unlink()
+    (beamline.root / "move.hdf").rename(beamline.root / "there.hdf")
+    beamline.write("new.hdf", "new end")
+    beamline.start()
+    want = {"keep": "ready", "change": "ready", "remove": "gone", "there": "ready", "new": "ready"}
+    beamline.until(lambda: beamline.states() == {f"{k}.hdf": v for k, v in want.items()})
+    beamline.until(lambda: len(beamline.reader.opened) == 2)
+    assert {Path(p).stem for p in beamline.reader.opened} == {"change", "new"}
+    assert beamline.row("there.hdf").id == moved
+
+
+def test_ten_thousand_files_come_newest_first(beamline):
+    now = time.time()
+    for k in range(10_000):
+        path = beamline.root / f"{k % 50}" / f"f{k:05d}.hdf"
+        if k < 50:
+            path.parent.mkdir()
+        path.write_text("hdf end")
+        os.utime(path, (now - 20_000 + k, now - 20_000 + k))
+    beamline.start(rescan_s=5.0)
+    beamline.until(lambda: len(beamline.reader.opened) >= 200, 60)
+    newest = beamline.catalogue.newest()
+    assert newest.name == "f09999", "the first page is useful at once"
+    assert newest.ready_at == pytest.approx(now - 10_001, abs=0.01), "arrival of old files is their own time"
+    assert [Path(p).stem for p in beamline.reader.opened[:3]] == ["f09999", "f09998", "f09997"]
+    counts = beamline.catalogue.counts()
+    assert counts["ready"] + counts["waiting"] == 10_000
+    live = beamline.write("live.hdf")
+    beamline.until(lambda: beamline.states_of(live) == "ready", 30)
+    assert beamline.catalogue.newest().name == "live", "a new file does not queue behind the old ones"
+    assert beamline.catalogue.counts()["waiting"] > 0
+
+
+def test_an_overflow_of_the_event_queue_leads_to_a_walk(beamline):
+    beamline.start(rescan_s=60.0)
+    beamline.until(lambda: beamline.ingest.scans == 1)
+    handler = beamline.ingest.watcher
+    handler._observer.unschedule_all()  # events are lost from here on
+    beamline.write("lost.hdf")
+    beamline.work(0.4)
+    assert beamline.states() == {}
+    logging.getLogger("watchdog.observers.inotify_c").warning(
+        "Inotify queue overflowed; filesystem events were lost"
+    )
+    beamline.until(lambda: beamline.states() == {"lost.hdf": "ready"})
+
+
+def test_a_lost_event_is_made_good_by_the_next_walk(beamline):
+    beamline.start()
+    beamline.until(lambda: beamline.ingest.scans > 0)
+    beamline.ingest.watcher._observer.unschedule_all()
+    beamline.write("lost.hdf")
+    beamline.until(lambda: beamline.states() == {"lost.hdf": "ready"})
+
+
+def test_reading_files_does_not_cause_more_work(beamline):
+    beamline.start(rescan_s=60.0)
+    path = beamline.write("a.hdf")
+    beamline.until(lambda: beamline.states() == {"a.hdf": "ready"})
+    revision = beamline.catalogue.revision()
+    for _ in range(5):
+        path.read_bytes()
+    beamline.work(0.5)
+    assert len(beamline.reader.opened) == 1
+    assert beamline.catalogue.revision() == revision
+
+
+def test_a_root_that_vanishes_keeps_its_rows_and_is_followed_when_it_is_back(beamline):
+    beamline.start()
+    beamline.write("a.hdf")
+    beamline.until(lambda: beamline.states() == {"a.hdf": "ready"})
+    aside = beamline.base / "unmounted"
+    beamline.root.rename(aside)
+    beamline.until(lambda: "root" in beamline.ingest._problems)
+    assert beamline.states() == {"a.hdf": "ready"}
+    beamline.work(0.5)
+    assert any("cannot be read" in text for text in beamline.ingest._problems.values())
+    shutil.copytree(aside, beamline.root)
+    beamline.until(lambda: not beamline.ingest._problems)
+    (beamline.root / "b.hdf").write_text("b end")
+    beamline.until(lambda: beamline.states().get("b.hdf") == "ready")
+
+
+def test_links_that_leave_the_root_are_not_read(beamline):
+    secret = beamline.base / "secret.hdf"
+    secret.write_text("secret end")
+    beamline.start()
+    (beamline.root / "link.hdf").symlink_to(secret)
+    beamline.until(lambda: beamline.states() == {"link.hdf": "failed"})
+    assert beamline.reader.opened == []
+    assert "outside the watched directory" in beamline.row("link.hdf").reason
+
+
+def test_a_catalogue_that_cannot_be_written_for_a_while_loses_nothing(beamline, tmp_path):
+    beamline.start()
+    beamline.until(lambda: beamline.ingest.scans > 0)
+    good = beamline.ingest.catalogue
+    broken = Catalogue(f"sqlite:///{tmp_path / 'other' / 'c.sqlite'}")
+    with broken.write() as db:
+        db.exec_driver_sql("DROP TABLE files")
+    beamline.ingest.catalogue = broken
+    beamline.write("a.hdf")
+    beamline.until(lambda: "catalogue" in beamline.ingest._problems)
+    beamline.ingest.catalogue = good
+    beamline.until(lambda: beamline.states() == {"a.hdf": "ready"})
+    assert "catalogue" not in beamline.ingest._problems
+    broken.close()
+
+
+def test_the_heartbeat_says_how_the_directory_is_watched(beamline):
+    beamline.start(watch_mode="polling")
+    beamline.until(lambda: "heartbeat" in beamline.catalogue.status())
+    status = beamline.catalogue.status()
+    assert (status["mode"], status["mode_reason"], status["root"]) == (
+        "polling",
+        "forced",
+        str(beamline.root),
+    )
+    assert status["heartbeat"] == pytest.approx(time.time(), abs=5)
+
+
+WRITER = """
+import sys, time, h5py, numpy
+with h5py.File(sys.argv[1], "w") as h5:
+    data = h5.create_dataset("x", (0,), maxshape=(None,), chunks=(64,))
+    print("open", flush=True)
+    for k in range(int(sys.argv[2])):
+        data.resize((64 * (k + 1),))
+        data[64 * k:] = k
+        h5.flush()
+        time.sleep(0.1)
+    print("closing", flush=True)
+with h5py.File(sys.argv[1], "a") as h5:
+    h5["done"] = 1
+print("closed", flush=True)
+"""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_writer_that_holds_and_extends_its_file_is_never_blocked_nor_read(beamline, mode):
+    pool = ReaderPool("xpcs_dash.acquisition.reading:make_reader", {}, n=1)
+    beamline.start(pool=pool, watch_mode=mode, retry_limit_s=60.0)
+    path = beamline.root / "held.hdf"
+    command = [sys.executable, "-c", WRITER, str(path), "15"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout.readline() == "open\n"
+        seen = set()
+        while writer.poll() is None:
+            beamline.ingest.step(0.05)
+            if (row := beamline.row("held.hdf")) is not None:
+                seen.add((row.state, row.reason or ""))
+        assert writer.returncode == 0, "the writer opened its file again while it was watched"
+        assert writer.stdout.read() == "closing\nclosed\n"
+    assert {state for state, _ in seen} == {"waiting"}
+    assert any("held open for writing" in reason for _, reason in seen)
+    beamline.until(lambda: beamline.states() == {"held.hdf": "failed"})
+    assert "layout" in beamline.row("held.hdf").reason
+
+
+def test_a_real_file_is_summarised_and_fitted_in_processes_of_their_own(beamline, sample):
+    from xpcs_dash.acquisition.service import build_ingest
+
+    beamline.ingest = build_ingest(beamline.settings, beamline.catalogue)
+    beamline.ingest.start()
+    shutil.copy(sample("A001_silica_multitau_results.hdf"), beamline.root / "a_results.hdf.temp")
+    (beamline.root / "a_results.hdf.temp").rename(beamline.root / "a_results.hdf")
+    beamline.until(lambda: beamline.states() == {"a_results.hdf": "ready"}, 30)
+    row = beamline.row("a_results.hdf")
+    assert (row.n_q, row.n_delay, row.n_frames, row.layout) == (12, 38, 2000, "aps_nexus")
+    assert row.summary["contrast"] == pytest.approx(0.18, abs=0.02)
+    beamline.until(lambda: beamline.ingest.idle, 60)
+    found = beamline.catalogue.get(row.id).summary
+    assert found["diffusion"] == pytest.approx(1e6, rel=0.02)
+    assert len(found["fit"]["tau"]) == 12
+
+
+def test_inline_pool_turns_errors_into_reasons(beamline):
+    def explode(path):
+        raise ValueError("odd\nthing")
+
+    pool = InlinePool(explode)
+    pool.submit("/d/a.hdf")
+    (outcome,) = pool.collect()
+    assert outcome.failure.reason == "a.hdf: it could not be read (ValueError: odd thing)."
+    assert not outcome.failure.transient
