@@ -7,6 +7,7 @@ h5py's low-level interface, which takes a third of the time.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,8 @@ import numpy as np
 from h5py import h5d, h5s
 from numpy.typing import NDArray
 
-from xpcs_dash.errors import IncompleteFile, UnreadableFile
+from xpcs_dash.errors import IncompleteFile, UnreadableFile, UsageError
+from xpcs_dash.hdf5.heap import strings_are_sound
 from xpcs_dash.hdf5.records import OpenFile, Stored
 
 __all__ = ["Reader", "decode", "parse_time"]
@@ -58,7 +60,7 @@ class Reader:
         self.h5 = source.h5
         self._root = source.h5.id
 
-    # -- existence -------------------------------------------------------------------------------------------
+    # -- existence
 
     def has(self, name: str) -> bool:
         """True where ``name`` leads to an object."""
@@ -102,7 +104,7 @@ class Reader:
             self.path, f"{name}: expected {expected}, found {found}", "process the file again"
         )
 
-    # -- reading ---------------------------------------------------------------------------------------------
+    # -- reading
 
     def _load(self, name: str, dataset: h5d.DatasetID) -> NDArray[Any]:
         shape = dataset.shape
@@ -136,7 +138,8 @@ class Reader:
         kind = dataset.dtype.kind
         if kind not in "biuf":
             raise self.wrong(name, "numbers", "text" if kind in "OSU" else f"type {dataset.dtype}")
-        return np.asarray(self._load(name, dataset), dtype=np.float64)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self._load(name, dataset), dtype=np.float64)
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """Numbers as float64; an error where the dataset is missing."""
@@ -204,6 +207,21 @@ class Reader:
         value = self.scalar(name)
         return value if value is not None and value > 0 else None
 
+    def quantity(self, name: str, default: str, convert: Callable[[float, str], float]) -> float | None:
+        """One number above 0 in the unit of ``convert``; ``default`` is its unit where none is stored."""
+        value = self.positive(name)
+        return None if value is None else self.converted(name, value, default, convert)
+
+    def converted(
+        self, name: str, value: float, default: str, convert: Callable[[float, str], float]
+    ) -> float:
+        """``value`` of ``name`` in the unit of ``convert``."""
+        unit = self.attribute(name, "units") or default
+        try:
+            return convert(value, unit)
+        except UsageError:
+            raise self.wrong(name, f"a unit like {default}", repr(unit)) from None
+
     def factor(self, name: str) -> int:
         """A stride or averaging factor: a whole number from 1; 1 where missing."""
         value = self.scalar(name)
@@ -211,19 +229,26 @@ class Reader:
 
     def text(self, name: str) -> str | None:
         """One string, or None where missing or empty."""
-        try:
-            value = self.h5[name][()]
-        except _OPEN_ERRORS:
-            return None
-        return decode(value) or None
+        value = self._strings(name)
+        return None if value is None else decode(value) or None
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Every string of a 1-D dataset; empty where missing."""
+        values = self._strings(name)
+        return () if values is None else tuple(decode(value) for value in np.asarray(values).reshape(-1))
+
+    def _strings(self, name: str) -> Any:
         try:
-            values = np.asarray(self.h5[name][()]).reshape(-1)
+            dataset = self.h5[name]
+            if not isinstance(dataset, h5py.Dataset):
+                return None
+            if strings_are_sound(self.h5, dataset.id):
+                return dataset[()]
         except _OPEN_ERRORS:
-            return ()
-        return tuple(decode(value) for value in values)
+            return None
+        raise UnreadableFile(
+            self.path, f"the text in {name} is damaged", "copy the file again", transient=True
+        )
 
     def attribute(self, name: str, attribute: str) -> str | None:
         """An attribute as text, or None."""
@@ -233,7 +258,7 @@ class Reader:
             return None
         return None if value is None else decode(value) or None
 
-    # -- big arrays ------------------------------------------------------------------------------------------
+    # -- big arrays
 
     def shape(self, name: str) -> tuple[int, ...] | None:
         """Shape of a dataset as stored, without reading it; None where missing."""

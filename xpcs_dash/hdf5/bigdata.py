@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from xpcs_dash.errors import UnreadableFile
 from xpcs_dash.hdf5.access import decode
+from xpcs_dash.hdf5.heap import strings_are_sound
 from xpcs_dash.hdf5.records import Stored, TwoTimeRecord
 from xpcs_dash.hdf5.schemas import frozen_array
 
@@ -37,7 +39,8 @@ def read_stored(h5: h5py.File, stored: Stored, path: Path) -> NDArray[Any]:
     if stored.transpose:
         array = array.T
     array = array != 0 if stored.dtype == "bool" else array
-    return frozen_array(np.ascontiguousarray(array), np.dtype(stored.dtype))
+    with np.errstate(invalid="ignore"):  # damaged bytes may be signalling NaNs
+        return frozen_array(np.ascontiguousarray(array), np.dtype(stored.dtype))
 
 
 def map_key(h5: h5py.File, map_hash: str | None, *maps: Stored | None) -> str | None:
@@ -98,6 +101,10 @@ def read_matrix(h5: h5py.File, record: TwoTimeRecord, position: int, path: Path)
     if matrix.plane is not None:
         selection = (Ellipsis, *matrix.plane) if matrix.last else (*matrix.plane, Ellipsis)
     values = _select(h5, matrix.path, selection, path)
+    if values.dtype.kind not in "biuf":
+        raise UnreadableFile(
+            path, f"{matrix.path}: expected numbers, found type {values.dtype}", "process it again"
+        )
     if values.shape != record.shape:
         raise UnreadableFile(
             path, f"{matrix.path}: expected shape {record.shape}, found {values.shape}", "process it again"
@@ -134,7 +141,10 @@ def read_plane(h5: h5py.File, name: str, index: int, path: Path) -> NDArray[np.f
 def flat_metadata(h5: h5py.File, group: str, longest: int = 4) -> dict[str, tuple[Any, str]]:
     """Scalars and short lists under ``group`` as name → (value, unit)."""
     found: dict[str, tuple[Any, str]] = {}
-    root = h5.get(group)
+    try:
+        root = h5.get(group)
+    except (OSError, RuntimeError, KeyError):
+        return found
     if not isinstance(root, h5py.Group):
         return found
 
@@ -142,13 +152,16 @@ def flat_metadata(h5: h5py.File, group: str, longest: int = 4) -> dict[str, tupl
         if not isinstance(item, h5py.Dataset) or item.shape is None or item.size > longest:
             return
         try:
+            if not strings_are_sound(h5, item.id):
+                return
             value = item[()]
             unit = decode(item.attrs.get("units", item.attrs.get("unit", "")))
-        except (OSError, RuntimeError, TypeError, ValueError):
+        except (OSError, RuntimeError, TypeError, ValueError, KeyError):
             return
         found[f"{group}/{name}"] = (_plain(value), unit)
 
-    root.visititems(visit)
+    with suppress(OSError, RuntimeError, KeyError, ValueError):  # a damaged group: keep what could be read
+        root.visititems(visit)
     return found
 
 

@@ -85,7 +85,8 @@ def ring_table(
 def ring_means(labels: NDArray[np.int32], image: NDArray[np.floating], n: int) -> NDArray[np.float64]:
     """(n,) mean of ``image`` over the pixels of each label; NaN where a label has none."""
     flat = labels.ravel()
-    weights = np.asarray(image, dtype=np.float64).ravel()
+    with np.errstate(invalid="ignore"):  # damaged bytes may be signalling NaNs
+        weights = np.asarray(image, dtype=np.float64).ravel()
     pixels = np.bincount(flat, minlength=n + 1)[1 : n + 1]
     total = np.bincount(flat, weights, minlength=n + 1)[1 : n + 1]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -116,7 +117,8 @@ def coincidence_rate(table: RingTable, intensity: ArrayLike) -> NDArray[np.float
     intensity : (n_static,) photons per pixel and frame.
     """
     ring = np.asarray(intensity, dtype=np.float64)[table.static - 1]
-    weight = np.where(np.isfinite(ring) & (ring > 0), table.pixels * ring**2, 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        weight = np.where(np.isfinite(ring) & (ring > 0), table.pixels * ring**2, 0.0)
     return np.bincount(table.dynamic - 1, weight, minlength=table.n_dynamic)
 
 
@@ -151,10 +153,9 @@ def g2_sigma(g2_err: ArrayLike, coincidences: ArrayLike) -> NDArray[np.float64]:
     Infinite where no coincidence is expected; a missing (NaN) file error counts as 0.
     """
     err = np.nan_to_num(np.asarray(g2_err, dtype=np.float64), nan=0.0)
-    with np.errstate(divide="ignore"):
-        return np.asarray(
-            np.sqrt(err**2 + 1.0 / np.asarray(coincidences, dtype=np.float64)), dtype=np.float64
-        )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        counting = 1.0 / np.sqrt(np.asarray(coincidences, dtype=np.float64))
+    return np.asarray(np.hypot(err, counting), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ def _bend_scores(
     """Second differences of g2 along the delay over their expected error, where counts are not few."""
     if g2.shape[0] < 3:
         return np.empty(0)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         bend = g2[1:-1] - 0.5 * (g2[:-2] + g2[2:])
         score = np.abs(bend) / np.sqrt(variance[1:-1] + 0.25 * (variance[:-2] + variance[2:]))
     few = np.minimum(np.minimum(coincidences[1:-1], coincidences[:-2]), coincidences[2:]) < 10
@@ -240,5 +241,7 @@ def _is_computed(g2: NDArray[np.float64], g2_err: NDArray[np.float64] | None) ->
     """True for a model without noise: the flattest tenth of a measured g2 bends by a tenth of its errors."""
     if g2_err is None:
         return False
-    scores = _bend_scores(g2, np.full(g2.shape, np.inf), g2_err**2)
+    with np.errstate(over="ignore"):
+        variance = g2_err**2
+    scores = _bend_scores(g2, np.full(g2.shape, np.inf), variance)
     return scores.size >= 20 and float(np.quantile(scores, 0.1)) < 0.01

@@ -38,7 +38,6 @@ class ResultHeader:
         return f"<XpcsFile {self.path.name}: {self.layout}, {', '.join(self.kinds) or 'no correlation'}>"
 
     # -- identity
-    # ----------------------------------------------------------------------------------------------
 
     @property
     def key(self) -> FileKey:
@@ -70,7 +69,6 @@ class ResultHeader:
         return 40_000 + 3 * sum(int(a.nbytes) for a in (*arrays, *extra) if a is not None)
 
     # -- partition
-    # ---------------------------------------------------------------------------------------------
 
     @property
     def dynamic(self) -> BinTable | None:
@@ -128,7 +126,6 @@ class ResultHeader:
         return self._raw.map_hash
 
     # -- multi-tau
-    # ---------------------------------------------------------------------------------------------
 
     @property
     def delay_frames(self) -> NDArray[np.float64]:
@@ -187,7 +184,6 @@ class ResultHeader:
         return self._raw.partial_labels
 
     # -- intensity
-    # ---------------------------------------------------------------------------------------------
 
     @property
     def saxs_1d(self) -> NDArray[np.float64] | None:
@@ -205,7 +201,6 @@ class ResultHeader:
         return self._raw.intensity_unit
 
     # -- time and provenance
-    # -----------------------------------------------------------------------------------
 
     @property
     def frame_time_s(self) -> float | None:
@@ -284,7 +279,6 @@ class ResultHeader:
         return self._raw.raw_path
 
     # -- two-time
-    # ----------------------------------------------------------------------------------------------
 
     @property
     def twotime_bins(self) -> tuple[int, ...]:

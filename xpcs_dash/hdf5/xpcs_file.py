@@ -112,7 +112,6 @@ class XpcsFile(ResultHeader):
         self._put("min_coincidences", float(min_coincidences))
 
     # -- big arrays
-    # --------------------------------------------------------------------------------------------
 
     def _image(self, stored: Stored | None) -> Any:
         if stored is None:
@@ -164,7 +163,6 @@ class XpcsFile(ResultHeader):
         return self._load(stored.path, read)
 
     # -- counting statistics
-    # -----------------------------------------------------------------------------------
 
     @cached_property
     def ring_table(self) -> counting.RingTable | None:
@@ -267,7 +265,6 @@ class XpcsFile(ResultHeader):
         return int(np.count_nonzero(self.coincidences < self.min_coincidences)) if self.photons else None
 
     # -- texts
-    # -------------------------------------------------------------------------------------------------
 
     @cached_property
     def metadata(self) -> Mapping[str, tuple[Any, str]]:
@@ -300,7 +297,6 @@ class XpcsFile(ResultHeader):
         return tuple(_sentence(text) for text in texts)
 
     # -- two-time and per-pixel
-    # --------------------------------------------------------------------------------
 
     def _position(self, label: int) -> int:
         if label not in self.twotime_bins:

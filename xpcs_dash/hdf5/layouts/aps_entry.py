@@ -80,18 +80,12 @@ def _temperature(reader: Reader) -> float | None:
         path = f"/entry/sample/{name}"
         value = reader.scalar(path)
         if value is not None:
-            return to_kelvin(value, reader.attribute(path, "units") or unit)
+            return reader.converted(path, value, unit, to_kelvin)
     return None
 
 
 def _with_unit(reader: Reader, name: str, default: str) -> float | None:
-    value = reader.positive(name)
-    if value is None:
-        return None
-    unit = reader.attribute(name, "units") or default
-    if default == "keV":
-        return to_kev(value, unit)
-    return to_seconds(value, unit) if default == "s" else to_metres(value, unit)
+    return reader.quantity(name, default, {"keV": to_kev, "s": to_seconds, "m": to_metres}[default])
 
 
 #: field: (path in the q-map, path in /entry, unit of both)
