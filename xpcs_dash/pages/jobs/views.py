@@ -109,11 +109,11 @@ def table(rows: Sequence[JobRow], prefix: str, *, may_write: bool) -> Component:
         return states.empty(
             "No jobs in this list.", "Fits, samplings and averages that you start appear here."
         )
-    head = ["job", "state", "progress", "what it says", "worker", "priority", "asked", "took", ""]
+    head = ["job", "state", "progress", "what it says", "worker", "prio", "asked", "took", ""]
     body = [
         html.Tr(
             [
-                html.Td([html.B(f"{row.id} "), _title(row, prefix)]),
+                html.Td([html.B(f"{row.id} "), _title(row, prefix)], className="jobs-title"),
                 html.Td(mark(row)),
                 html.Td([html.Div(bar(row.progress), className="jobs-bar"), f"{100 * row.progress:.0f} %"]),
                 html.Td(_said(row), className="jobs-message"),
