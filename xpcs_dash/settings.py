@@ -116,7 +116,7 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
 
     class Configured(Settings):
         @classmethod
-        def settings_customise_sources(
+        def settings_customise_sources(  # type: ignore[override]  # the keywords are enough
             cls, settings_cls: Any, init_settings: Any, env_settings: Any, **_: Any
         ) -> Any:
             toml = () if config is None else (TomlConfigSettingsSource(settings_cls, config),)

@@ -151,8 +151,7 @@ class RunningAverage:
         self._sources: list[str] = []
         self._means: dict[str, Array] = {}
         self._counts: dict[str, NDArray[np.int64]] = {}
-        self._variance: Array | None = None
-        self._coincidences: Array | None = None
+        self._sums: dict[str, Array] = {}
 
     @property
     def first(self) -> XpcsFile:
@@ -172,15 +171,13 @@ class RunningAverage:
             raise UsageError(f"{xf.path.name}: has no multi-tau g2 to average.")
         if self._first is None:
             self._first = xf
-            self._variance = np.zeros_like(xf.g2)
-            self._coincidences = np.zeros_like(xf.g2)
         self._check(xf)
         for name in ("g2", "saxs_1d", "saxs_2d", "segments", "int_t"):
             values = getattr(xf, name)
             if values is not None:
                 self._update(name, np.asarray(values, dtype=np.float64))
-        self._variance += np.square(np.where(np.isfinite(xf.g2_err), xf.g2_err, 0.0))
-        self._coincidences += np.nan_to_num(xf.coincidences) if xf.coincidences is not None else 0.0
+        self._add("variance", np.square(xf.g2_err))
+        self._add("coincidences", xf.coincidences)
         self._paths.append(xf.path)
         self._sources += xf.averaged_from or (xf.path.name,)
 
@@ -197,6 +194,10 @@ class RunningAverage:
             raise UsageError(
                 f"{xf.path.name}: made with another q-map than {first.path.name}; average them apart."
             )
+
+    def _add(self, name: str, values: Array) -> None:
+        finite = np.nan_to_num(np.asarray(values, dtype=np.float64))
+        self._sums[name] = self._sums[name] + finite if name in self._sums else finite
 
     def _update(self, name: str, values: Array) -> None:
         if name not in self._means:
@@ -217,14 +218,12 @@ class RunningAverage:
         number = len(self._paths)
         first = self.first
         means = {name: np.where(self._counts[name] > 0, mean, np.nan) for name, mean in self._means.items()}
-        assert self._variance is not None
-        assert self._coincidences is not None
         shape = first.geometry.shape if first.geometry is not None else (0, 0)
         return Averaged(
             paths=tuple(self._paths),
             g2=means["g2"],
-            g2_err=np.sqrt(self._variance) / number,
-            coincidences=self._coincidences,
+            g2_err=np.sqrt(self._sums["variance"]) / number,
+            coincidences=self._sums["coincidences"],
             saxs_1d=means.get("saxs_1d", np.empty(0)),
             saxs_2d=means.get("saxs_2d", np.zeros(shape)),
             segments=means.get("segments"),

@@ -71,7 +71,7 @@ class AxisText:
     log: bool = False
 
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.labelsize": 8,
