@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from numpy.typing import NDArray
+
+from xpcs_dash.analysis.applied import Applied, AppliedStore, intensity_with
 from xpcs_dash.analysis.g2 import Combined, combine_delays
 from xpcs_dash.hdf5.cache import DataCache
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool
@@ -50,6 +53,7 @@ class ViewerKernel:
         self.store = store
         self.pool = HDF5ConnectionPool()
         self.cache = DataCache(settings.data_cache_mb * 1_000_000)
+        self._applied = AppliedStore(settings.state_dir / "applied")
 
     def open(self, file_id: int) -> XpcsFile:
         """The result behind a file number, as it is on disk now.
@@ -130,3 +134,32 @@ class ViewerKernel:
             )
 
         return self.derived(file_id, "g2.combined", (minimum,), compute)
+
+    def apply_mask(self, mask: NDArray[Any], scope: str = "") -> None:
+        """Take a mask, (H, W) int32, 0 masked and 1 valid, into the views of one browser (``scope``)."""
+        self._applied.put_mask(mask, scope)
+
+    def apply_qmap_result(self, result: Mapping[str, Any], scope: str = "") -> None:
+        """Take a partition (partition_map, num_pts, val_list, num_list) into the views of ``scope``."""
+        self._applied.put_partition(result, scope)
+
+    def applied(self, scope: str = "") -> Applied | None:
+        """The mask and partition in use in ``scope``, or None."""
+        return self._applied.get(scope)
+
+    def forget_applied(self, scope: str = "") -> None:
+        """Use no mask of one's own any more."""
+        self._applied.clear(scope)
+
+    def intensity_with(self, file_id: int, applied: Applied) -> tuple[NDArray[Any], NDArray[Any], str]:
+        """I(q) of a file with an applied mask: position and intensity of each static bin, and the kind of bins.
+
+        Without a partition of its own the mask is laid over the file's static bins. Bins without pixels are
+        left out.
+
+        Raises
+        ------
+        UsageError
+            Where the file has no image or map, or its detector has another shape.
+        """
+        return self.derived(file_id, "applied.iq", (applied.token,), lambda xf: intensity_with(xf, applied))

@@ -16,6 +16,7 @@ MODULES: tuple[str, ...] = (
     "xpcs_dash.pages.stability",
     "xpcs_dash.pages.twotime",
     "xpcs_dash.pages.diffusion",
+    "xpcs_dash.pages.mask",
     "xpcs_dash.pages.fit",
     "xpcs_dash.pages.fits",
     "xpcs_dash.pages.average",

@@ -77,20 +77,20 @@ class SimpleMaskKernel:
         self._geometry()
         return generate_partition(self.maps, self.mask(), axis0, axis1)
 
-    def export_mask(self, scope: str = "") -> NDArray[np.int32]:
+    def export_mask(self, scope: str = "", sender: Any = None) -> NDArray[np.int32]:
         """Send ``mask_exported`` and return what was sent."""
         mask = self.mask()
-        mask_exported.send(self, mask=mask, scope=scope)
+        mask_exported.send(self if sender is None else sender, mask=mask, scope=scope)
         return mask
 
-    def export_qmap(self, partition: Partition, scope: str = "") -> dict[str, Any]:
+    def export_qmap(self, partition: Partition, scope: str = "", sender: Any = None) -> dict[str, Any]:
         """Send ``qmap_exported`` and return what was sent, without the static map."""
         payload = partition.payload()
         extra = {
             "static_map": partition.static.roi_map,
             "static_list": list(partition.static_schema().val_list),
         }
-        qmap_exported.send(self, result={**payload, **extra}, scope=scope)
+        qmap_exported.send(self if sender is None else sender, result={**payload, **extra}, scope=scope)
         return payload
 
     def _geometry(self) -> GeometryMetadata:

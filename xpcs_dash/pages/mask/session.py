@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from flask import after_this_request, has_request_context, request
 
+from xpcs_dash.components.scope import COOKIE, browser_scope
 from xpcs_dash.errors import SchemaError, UsageError
 from xpcs_dash.hdf5.records import file_key
 from xpcs_dash.hdf5.schemas import GeometryMetadata
@@ -23,9 +24,8 @@ from xpcs_dash.simplemask.files import DetectorImage, from_result, read_image
 from xpcs_dash.simplemask.geometry import Setting
 from xpcs_dash.simplemask.kernel import SimpleMaskKernel
 from xpcs_dash.simplemask.partition import Axis, Partition, generate_partition
-from xpcs_dash.simplemask.store import Draft, DraftStore, is_key, new_key
+from xpcs_dash.simplemask.store import Draft, DraftStore, new_key
 
-COOKIE = "xd-mask"
 NUMBERS = ("energy_kev", "distance_m", "pixel_m", "bcx", "bcy")
 
 
@@ -188,8 +188,8 @@ def current_session() -> str:
     """Key of the browser's session; a new one is set as a cookie with this answer."""
     if not has_request_context():
         return new_key()
-    given = request.cookies.get(COOKIE, "")
-    if is_key(given):
+    given = browser_scope()
+    if given:
         return given
     key = new_key()
 
@@ -201,11 +201,6 @@ def current_session() -> str:
         return answer
 
     return key
-
-
-def open_result_draft(bench: Workbench, session: str, draft: Draft, file_id: int) -> Draft:
-    """The draft with a result file as its picture: the file's geometry and mask, and nothing else masked."""
-    return start(bench, session, draft, {"kind": "result", "file": file_id})
 
 
 def start(bench: Workbench, session: str, draft: Draft, source: Mapping[str, Any]) -> Draft:

@@ -1,0 +1,259 @@
+"""Layout of the mask page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dash_bootstrap_components as dbc
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from xpcs_dash.components.controls import button, number, segmented, text, toolbar
+from xpcs_dash.components.graphs import graph
+from xpcs_dash.components.panel import panel
+from xpcs_dash.components.states import empty, failed
+from xpcs_dash.components.theme import current_theme
+from xpcs_dash.errors import XpcsDashError
+from xpcs_dash.figures.mask import DRAW_BUTTONS, figure_mask
+from xpcs_dash.pages.mask import forms
+from xpcs_dash.pages.mask.session import Workbench, current_session, start
+from xpcs_dash.pages.mask.show import centre_of, limits_of, overlay_url, picture_url, shapes_of, state_of
+from xpcs_dash.simplemask.store import Draft
+
+HINT = "Move over the image for x, y, I, q, φ and bins."
+KEYS = "V zoom · R rectangle · E ellipse · P polygon · F freehand · L line · X erase the active shape · Ctrl-Z undo"
+
+
+def page_layout(bench: Workbench, query: Mapping[str, str]) -> Component:
+    """The image with its tools on the left; steps, geometry, partition and versions on the right."""
+    session = current_session()
+    problem: str | None = None
+    draft = bench.store.load(session)
+    try:
+        if query.get("copy"):
+            draft = bench.store.adopt(session, query["copy"])
+        if not draft.source:
+            draft = first_picture(bench, session, draft, query)
+    except XpcsDashError as err:
+        problem = str(err)
+    return html.Div(
+        [
+            tools(),
+            html.Div(
+                [
+                    panel(
+                        "Mask",
+                        [
+                            html.Div(
+                                stage(bench, session, draft, problem),
+                                id="mask-stage",
+                                className="xd-mask-stage",
+                            ),
+                            html.Div(HINT, id="mask-readout", className="xd-readout"),
+                        ],
+                        conditions=html.Span(id="mask-conditions"),
+                        class_name="xd-mask-main",
+                    ),
+                    side(bench, draft),
+                ],
+                className="xd-mask-grid",
+            ),
+            dcc.Store(id="mask-action"),
+            dcc.Store(id="mask-state", data=state_of(bench, session, draft)),
+            dcc.Store(id="mask-settled"),
+            dcc.Store(id="mask-attached"),
+            dcc.Download(id="mask-download"),
+        ],
+        className="xd-views xd-mask",
+    )
+
+
+def first_picture(bench: Workbench, session: str, draft: Draft, query: Mapping[str, str]) -> Draft:
+    """The file that the address names, or the newest one, as the first picture."""
+    wanted = query.get("file", "").split(",")[0]
+    catalogue = bench.services.catalogue
+    newest = catalogue.newest()
+    file_id = int(wanted) if wanted.isdecimal() else newest.id if newest is not None else None
+    if file_id is None or bench.services.settings.read_only:
+        return draft
+    draft = start(bench, session, draft, {"kind": "result", "file": file_id})
+    bench.store.save(session, draft)
+    return draft
+
+
+def stage(bench: Workbench, session: str, draft: Draft, problem: str | None = None) -> Any:
+    """The graph, or a sentence on why there is none."""
+    if not draft.source:
+        return failed(problem) if problem else empty("No detector image is open.", "Open one under Files.")
+    theme = current_theme()
+    try:
+        image = bench.image(session, draft)
+        limits = limits_of(image, draft)
+        fig = figure_mask(
+            picture_url(bench, session, draft, limits),
+            overlay_url(bench, session, draft, theme),
+            image.shape,
+            centre_of(draft),
+            shapes_of(draft, theme),
+            theme,
+            limits=limits,
+            scale=str(draft.view.get("scale", "log")),
+        )
+    except XpcsDashError as err:
+        return failed(err, "Open another image under Files.")
+    return graph(
+        "mask-graph",
+        fig.to_plotly_json(),
+        filename="mask",
+        config={"modeBarButtonsToAdd": list(DRAW_BUTTONS), "scrollZoom": True},
+    )
+
+
+def tools() -> Component:
+    """Tools above the image."""
+    return toolbar(
+        segmented("mask-mode", "Draw to", {"out": "Mask", "keep": "Keep only", "back": "Give back"}, "out"),
+        number(
+            "mask-width",
+            "Line",
+            3,
+            unit="px",
+            minimum=0.5,
+            width="4.5em",
+            title="width of lines in detector pixels",
+        ),
+        button(
+            "mask-polygon",
+            "Polygon",
+            icon="bi-bounding-box-circles",
+            title="click corners, Enter or double click closes (P)",
+        ),
+        button("mask-undo", "Undo", icon="bi-arrow-counterclockwise", title="Ctrl-Z"),
+        button("mask-redo", "Redo", icon="bi-arrow-clockwise", title="Ctrl-Y"),
+        button("mask-clear", "Clear", icon="bi-x-lg", title="take all steps away; can be undone"),
+        html.Span(id="mask-count", className="xd-mask-count", role="status"),
+        segmented("mask-show", "Show", {"image": "Image", "bins": "Bins"}, "image"),
+        segmented("mask-scale", "Scale", {"log": "log", "linear": "linear"}, "log"),
+        number("mask-low", "from", 1, unit="%", minimum=0, maximum=100, width="4.2em"),
+        number("mask-high", "to", 99.7, unit="%", minimum=0, maximum=100, width="4.8em"),
+        button("mask-keys", "", icon="bi-keyboard", title=KEYS),
+    )
+
+
+def side(bench: Workbench, draft: Draft) -> Component:
+    """Everything beside the image."""
+    steps = [
+        html.Div(id="mask-ops", className="xd-mask-ops"),
+        html.Div(
+            [
+                *forms.additions(),
+                forms.upload("mask-import", "Mask or pixel list: TIFF, NPY, HDF5, EDF, CBF, txt, csv, json"),
+            ],
+            className="xd-mask-add",
+        ),
+    ]
+    geometry = [
+        html.Div(forms.geometry_form(draft), id="mask-geometry", className="xd-mask-form"),
+        html.Div(
+            [
+                button("mask-centre-symmetry", "Centre by symmetry", icon="bi-crosshair"),
+                button("mask-centre-rings", "Centre by rings", icon="bi-bullseye"),
+                button("mask-calibrate", "Calibrate on silver behenate", icon="bi-rulers"),
+            ],
+            className="xd-mask-fields",
+        ),
+        html.Div(id="mask-found", className="xd-mask-hint"),
+    ]
+    partition = [
+        html.Div(forms.partition_form(draft), id="mask-partition", className="xd-mask-form"),
+        html.Div(id="mask-checks", className="xd-mask-checks"),
+        html.Div(graph("mask-bins-graph", filename="mask-bins"), className="xd-mask-plot"),
+        html.Div(graph("mask-intensity-graph", filename="mask-intensity"), className="xd-mask-plot"),
+    ]
+    tabs = dbc.Tabs(
+        [
+            dbc.Tab(html.Div(steps, className="xd-mask-tab"), label="Steps", tab_id="steps"),
+            dbc.Tab(html.Div(geometry, className="xd-mask-tab"), label="Geometry", tab_id="geometry"),
+            dbc.Tab(html.Div(partition, className="xd-mask-tab"), label="Partition", tab_id="partition"),
+            dbc.Tab(html.Div(files(bench), className="xd-mask-tab"), label="Files", tab_id="files"),
+        ],
+        id="mask-tabs",
+        active_tab="steps",
+    )
+    return panel("Make", tabs, controls=saving(), class_name="xd-mask-side")
+
+
+def saving() -> Component:
+    """What to do with the result."""
+    return html.Div(
+        [
+            button(
+                "mask-use",
+                "Use in viewer",
+                icon="bi-eye",
+                title="I(q) of every file is shown with this mask too",
+            ),
+            button(
+                "mask-save", "Save", icon="bi-save", primary=True, title="keep a named version on the server"
+            ),
+        ],
+        className="xd-mask-fields",
+    )
+
+
+def files(bench: Workbench) -> list[Any]:
+    """Open, download, versions."""
+    kinds = {"mean": "mean", "max": "max"}
+    have_root = bench.services.settings.root is not None
+    return [
+        html.H3("Open", className="xd-mask-head"),
+        html.Div(
+            [
+                button(
+                    "mask-open-current",
+                    "File shown above",
+                    icon="bi-file-earmark",
+                    title="the file chosen in the file panel",
+                ),
+                forms.upload("mask-upload", "Drop an image: TIFF, EDF, CBF, NPY"),
+            ],
+            className="xd-mask-fields",
+        ),
+        html.Div(
+            [
+                text(
+                    "mask-path",
+                    "In the watched directory",
+                    placeholder="raw/scan_0001.h5",
+                    disabled=not have_root,
+                ),
+                segmented("mask-how", "frames", kinds, "mean"),
+                number("mask-frames", "of the first", None, unit="frames", minimum=1, width="6em"),
+                button("mask-open-path", "Open", icon="bi-folder2-open"),
+            ],
+            className="xd-mask-fields",
+        ),
+        html.H3("Take away", className="xd-mask-head"),
+        html.Div(
+            [
+                button(
+                    "mask-get-partition",
+                    "Partition file",
+                    icon="bi-download",
+                    title="for boost_corr and pySimpleMask",
+                ),
+                button("mask-get-hdf", "Mask HDF5", icon="bi-download"),
+                button("mask-get-tif", "Mask TIFF", icon="bi-download"),
+                button("mask-get-npy", "Mask NPY", icon="bi-download"),
+                button("mask-link", "Link to a copy", icon="bi-link-45deg"),
+            ],
+            className="xd-mask-fields",
+        ),
+        html.Div(id="mask-linked", className="xd-mask-hint"),
+        html.H3("Versions", className="xd-mask-head"),
+        text("mask-name", "Name", placeholder="name of the version"),
+        html.Div(
+            forms.versions(bench.store.versions(), bench.services.settings.url_prefix), id="mask-versions"
+        ),
+    ]
