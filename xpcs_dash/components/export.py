@@ -17,12 +17,12 @@ ENTRIES = {
 }
 
 
-def export_menu(view: str, graph_id: str) -> dbc.DropdownMenu:
+def export_menu(view: str | None, graph_id: str) -> dbc.DropdownMenu:
     """Menu that exports ``view`` of the selected file and q-bins, or the graph as it stands.
 
     Parameters
     ----------
-    view : a name of `xpcs_dash.export.views.VIEWS`.
+    view : a name of `xpcs_dash.export.views.VIEWS`; None offers the picture as shown alone.
     graph_id : the graph whose picture "as shown" is meant.
     """
     entries = [
@@ -30,15 +30,16 @@ def export_menu(view: str, graph_id: str) -> dbc.DropdownMenu:
             text,
             type="button",
             className="dropdown-item xd-export-entry",
-            **{"data-kind": kind, "data-format": form, "data-view": view, "data-graph": graph_id},
+            **{"data-kind": kind, "data-format": form, "data-view": view or graph_id, "data-graph": graph_id},
         )
         for (kind, form), text in ENTRIES.items()
+        if view is not None or kind == "shown"
     ]
     return dbc.DropdownMenu(
         entries,
-        label=html.Span([html.I(className="bi bi-download", **{"aria-hidden": "true"}), " export"]),
+        label=html.I(className="bi bi-download", title="Export", **{"aria-label": "Export"}),
         size="sm",
         align_end=True,
         class_name="xd-export xd-not-kiosk",
-        toggle_class_name="xd-btn",
+        toggle_class_name="xd-plain",
     )

@@ -6,6 +6,8 @@ from typing import Any
 
 from dash import html
 
+from xpcs_dash.components.export import export_menu
+
 
 def panel(
     title: Any,
@@ -14,6 +16,7 @@ def panel(
     conditions: Any = None,
     id: Any = None,  # noqa: A002 - Dash's own name
     controls: Any = None,
+    export: tuple[str | None, str] | None = None,
     class_name: str = "",
     **style: Any,
 ) -> html.Section:
@@ -27,6 +30,7 @@ def panel(
         a component with an id where a callback fills it.
     id : id of the panel; the body gets no id.
     controls : controls of this view, between title and conditions; hidden in kiosk mode.
+    export : view of the export menu (None: only the picture as shown) and id of the graph.
     class_name : further CSS classes.
     **style : CSS of the panel, such as ``gridArea="g2"``.
     """
@@ -34,6 +38,8 @@ def panel(
     if controls is not None:
         line.append(html.Div(controls, className="xd-panel-controls xd-not-kiosk"))
     line.append(html.Div(conditions, className="xd-panel-conditions"))
+    if export is not None:
+        line.append(export_menu(*export))
     body = children if isinstance(children, list) else [children]
     given = {} if id is None else {"id": id}
     return html.Section(

@@ -47,6 +47,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
                         "τ(q)",
                         graph("diffusion-graph", filename="tau-q"),
                         conditions=html.Span(id="diffusion-conditions"),
+                        export=("diffusion", "diffusion-graph"),
                     ),
                     panel("Contrast", graph("diffusion-contrast", filename="contrast-q")),
                     panel(

@@ -56,6 +56,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
         html.Div(graph("g2-graph", filename="g2"), id="g2-room", className="xd-g2-room"),
         controls=html.Div(id="g2-qbar", className="xd-qbar"),
         conditions=html.Span(id="g2-conditions"),
+        export=("g2", "g2-graph"),
         class_name="xd-fill",
     )
     scale = KIOSK_SCALE if query.get("kiosk") == "1" else 1.0

@@ -35,6 +35,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
             switch("live-combine", "combine", query.get("combine", "1") != "0", title=COMBINE_TITLE),
         ],
         conditions=html.Span(id="live-g2-conditions"),
+        export=("g2", "live-g2"),
         class_name="xd-live-g2",
     )
     detector = panel(
@@ -47,12 +48,14 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
             ),
         ],
         conditions=html.Span(id="live-detector-conditions"),
+        export=("detector", "live-detector"),
         class_name="xd-live-detector",
     )
     intensity = panel(
         "I(t)",
         graph("live-intensity", filename="intensity"),
         conditions=html.Span(id="live-intensity-conditions"),
+        export=("intensity", "live-intensity"),
         class_name="xd-live-intensity",
     )
     trends = panel(

@@ -49,6 +49,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:
                             html.Div("Move over the image.", id="saxs-readout", className="xd-readout"),
                         ],
                         conditions=html.Span(id="saxs-conditions"),
+                        export=("detector", "saxs-graph"),
                         controls=[
                             segmented("saxs-draw", "Draw", DRAW, "none"),
                             text(
@@ -65,11 +66,13 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:
                         "I(q)",
                         graph("saxs-profile", filename="saxs-1d"),
                         conditions=html.Span(id="saxs-profile-conditions"),
+                        export=("saxs", "saxs-profile"),
                     ),
                     panel(
                         "I(φ)",
                         graph("saxs-ring", filename="saxs-phi"),
                         conditions=html.Span(id="saxs-ring-conditions"),
+                        export=(None, "saxs-ring"),
                     ),
                 ],
                 className="xd-views-grid xd-views-saxs",

@@ -81,22 +81,26 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
                         "C₂(t₁, t₂)",
                         detector_graph("twotime-graph", "two-time", upwards=True),
                         conditions=html.Span(id="twotime-conditions"),
+                        export=("twotime", "twotime-graph"),
                         class_name="xd-views-main",
                     ),
                     panel(
                         "g₂ by age",
                         graph("twotime-slices-graph", filename="g2-by-age"),
                         conditions=html.Span(id="twotime-slices-conditions"),
+                        export=(None, "twotime-slices-graph"),
                     ),
                     panel(
                         "τ against age",
                         graph("twotime-tau", filename="tau-age"),
                         conditions=html.Span(id="twotime-tau-conditions"),
+                        export=(None, "twotime-tau"),
                     ),
                     panel(
                         "g₂ of the diagonals",
                         graph("twotime-diagonals", filename="g2-diagonals"),
                         conditions=html.Span(id="twotime-diagonals-conditions"),
+                        export=("twotime", "twotime-diagonals"),
                     ),
                     panel(
                         "q-bin",
