@@ -84,6 +84,7 @@ class Shapes:
     noise : (n_seg,) RMS that noise alone gives: the larger of counting statistics (where the counts are
         known) and the median change between neighbouring segments, to which a slow change hardly adds.
     chi2 : (n_seg,) reduced χ² against the first segment from counting statistics, or NaN.
+    n_eff : number of bins that the weights amount to, for the scatter of ``rms`` itself.
     chi2_why : why χ² is missing, or "".
     """
 
@@ -92,12 +93,18 @@ class Shapes:
     rms: Floats
     noise: Floats
     chi2: Floats
+    n_eff: float
     chi2_why: str = ""
 
     @property
     def excess(self) -> Floats:
-        """(n_seg,) change of shape beyond noise: √(rms² − noise²), at least 0."""
-        return np.asarray(np.sqrt(np.maximum(self.rms**2 - np.nan_to_num(self.noise) ** 2, 0.0)))
+        """(n_seg,) change of shape beyond noise: √(rms² − noise²), 0 where rms² is within 4 σ of noise².
+
+        A sum of n squares of noise scatters by √(2/n) of itself.
+        """
+        noise2 = np.nan_to_num(self.noise) ** 2
+        clear = self.rms**2 > noise2 * (1.0 + 4.0 * np.sqrt(2.0 / max(self.n_eff, 1.0)))
+        return np.asarray(np.where(clear, np.sqrt(np.maximum(self.rms**2 - noise2, 0.0)), 0.0))
 
 
 @dataclass(frozen=True)
@@ -224,7 +231,9 @@ def shapes(
     if neighbours is not None:
         noise = np.fmax(noise, neighbours)
         noise[0] = 0.0
-    return Shapes(curves, total, rms, noise, chi2, why)
+    used = np.where(np.isfinite(weight_of) & (weight_of > 0), weight_of, 0.0)
+    n_eff = float(used.sum() ** 2 / max((used**2).sum(), 1e-300))
+    return Shapes(curves, total, rms, noise, chi2, n_eff, why)
 
 
 def _neighbour_rms(curves: Floats, weight_of: Floats) -> float | None:

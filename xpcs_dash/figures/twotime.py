@@ -64,17 +64,7 @@ def figure_twotime(
     t = tokens(theme)
     end = (n - 0.5) * dt_s
     low = -0.5 * dt_s
-    lines = [
-        {
-            "type": "line",
-            "x0": max(low, 2 * age - end),
-            "y0": min(end, 2 * age - low),
-            "x1": min(end, 2 * age - low),
-            "y1": max(low, 2 * age - end),
-            "line": {"color": t.accent, "width": 1.5, "dash": "dot"},
-        }
-        for age in ages_s
-    ]
+    lines = [_age_line(2 * age, low, end, t.accent) for age in ages_s]
     # also what the automatic range goes by: there is no trace with points
     square = {
         "type": "rect",
@@ -105,6 +95,24 @@ def figure_twotime(
         "dragmode": "zoom",
     }
     return Drawing([colour_bar(limits, "linear", colours, "C₂")], layout, theme)
+
+
+def _age_line(total: float, low: float, end: float, colour: str) -> dict[str, Any]:
+    """The line t1 + t2 = ``total`` inside the matrix.
+
+    It ends a little inside: half a line width beyond the limits of the axes would shrink the square picture.
+    """
+    first, last = max(low, total - end), min(end, total - low)
+    room = 0.01 * (last - first)
+    first, last = first + room, last - room
+    return {
+        "type": "line",
+        "x0": first,
+        "y0": total - first,
+        "x1": last,
+        "y1": total - last,
+        "line": {"color": colour, "width": 1.5, "dash": "dot"},
+    }
 
 
 def _slice_trace(

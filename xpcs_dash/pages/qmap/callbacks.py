@@ -165,13 +165,26 @@ def map_facts(services: Services, seen: Looked) -> Any:
         if len(ids) > 1
         else []
     )
-    warnings = [warning_line(text) for xf in files for text in xf.warnings if "/entry" in text]
+    warnings = [
+        warning_line(text)
+        for i, xf in zip(ids, files, strict=True)
+        for text in disagreements(services, i, xf)
+    ]
     if files[0].geometry is None:
         warnings.append(warning_line("The file holds no geometry: q and φ of a pixel are not known."))
     return [
         html.Div(warnings, className="xd-views-warnings"),
         html.Table([*head, html.Tbody(rows)], className="xd-table"),
     ]
+
+
+def disagreements(services: Services, file_id: int, xf: Any) -> list[str]:
+    """What the q-map and ``/entry`` say differently, in one sentence per file."""
+    texts = [text.removesuffix("; the q-map's is used.") for text in xf.warnings if "/entry" in text]
+    if not texts:
+        return []
+    head = f"{name_of(services, file_id)}: " if len(texts) > 1 else ""
+    return [f"{head}{'; '.join(texts)}. The q-map's geometry is used."]
 
 
 def _facts_of(xf: Any) -> dict[str, Any]:

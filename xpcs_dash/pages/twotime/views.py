@@ -176,9 +176,7 @@ def tau_figure(services: Services, seen: Looked, n: Any, baseline: Any) -> tuple
     if len(good) >= 2:
         words.append(f"τ × {good[-1].tau_s / good[0].tau_s:.2g} over the run")
     if found.score is not None:
-        words.append(
-            f"stationarity {found.score.score:.2f} (g₂ differs by {found.score.change:.0%} of the contrast)"
-        )
+        words.append(f"stationarity {found.score.score:.2f}")
     return figures.figure_tau_age(found.fits, seen.theme, unit=t.unit), " · ".join(words)
 
 
