@@ -42,6 +42,8 @@
 
   document.addEventListener("click", (event) => {
     const entry = event.target.closest(".xd-export-entry");
-    if (entry) (entry.dataset.kind === "shown" ? asShown : forPaper)(entry, selected());
+    if (!entry) return;
+    (entry.dataset.kind === "shown" ? asShown : forPaper)(entry, selected());
+    setTimeout(() => document.body.click());          // closes the menu
   });
 })();
