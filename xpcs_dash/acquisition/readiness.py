@@ -59,7 +59,7 @@ class Pending:
 
 def pause(attempts: int) -> float:
     """Seconds until the next try after ``attempts`` failures: doubling, with an upper limit."""
-    return min(FIRST_PAUSE_S * 2.0 ** max(attempts - 1, 0), LONGEST_PAUSE_S)
+    return float(min(FIRST_PAUSE_S * 2.0 ** min(max(attempts - 1, 0), 30), LONGEST_PAUSE_S))
 
 
 def verdict(transient: bool, still_s: float, retry_limit_s: float) -> Verdict:

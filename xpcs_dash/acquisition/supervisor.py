@@ -75,7 +75,7 @@ class Child:
 
 def backoff(failures: int) -> float:
     """Seconds before the next start after so many deaths in a row."""
-    return min(FIRST_PAUSE_S * 2.0 ** max(failures - 1, 0), LONGEST_PAUSE_S)
+    return float(min(FIRST_PAUSE_S * 2.0 ** min(max(failures - 1, 0), 30), LONGEST_PAUSE_S))
 
 
 class Supervisor:
