@@ -138,7 +138,7 @@ class Reader:
         kind = dataset.dtype.kind
         if kind not in "biuf":
             raise self.wrong(name, "numbers", "text" if kind in "OSU" else f"type {dataset.dtype}")
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             return np.asarray(self._load(name, dataset), dtype=np.float64)
 
     def numbers(self, name: str) -> NDArray[np.float64]:

@@ -85,7 +85,7 @@ def ring_table(
 def ring_means(labels: NDArray[np.int32], image: NDArray[np.floating], n: int) -> NDArray[np.float64]:
     """(n,) mean of ``image`` over the pixels of each label; NaN where a label has none."""
     flat = labels.ravel()
-    with np.errstate(invalid="ignore"):  # damaged bytes may be signalling NaNs
+    with np.errstate(invalid="ignore", over="ignore"):  # damaged bytes make any number
         weights = np.asarray(image, dtype=np.float64).ravel()
     pixels = np.bincount(flat, minlength=n + 1)[1 : n + 1]
     total = np.bincount(flat, weights, minlength=n + 1)[1 : n + 1]
