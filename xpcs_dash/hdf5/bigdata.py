@@ -38,7 +38,8 @@ def read_stored(h5: h5py.File, stored: Stored, path: Path) -> NDArray[Any]:
     array = dataset.reshape(stored.shape[::-1] if stored.transpose else stored.shape)
     if stored.transpose:
         array = array.T
-    array = array != 0 if stored.dtype == "bool" else array
+    if stored.dtype.endswith("bool"):
+        return frozen_array(np.ascontiguousarray((array != 0) == (stored.dtype == "bool")), np.bool_)
     with np.errstate(invalid="ignore", over="ignore"):  # damaged bytes make any number
         return frozen_array(np.ascontiguousarray(array), np.dtype(stored.dtype))
 
@@ -86,9 +87,12 @@ def _upper(block: NDArray[Any], record: TwoTimeRecord) -> NDArray[np.float32]:
     values = np.asarray(block, dtype=np.float32)
     if record.flipped:
         values = values[::-1]
-    if record.populated == "lower":
-        values = values.T
-    values = np.triu(values)
+    upper = np.triu(values)
+    if record.populated != "upper" or record.flipped:
+        # which half is filled depends on where the origin is: take whatever there is
+        lower = np.tril(values).T
+        upper = np.where(upper != 0, upper, lower)
+    values = upper
     if record.baseline == 0.0:
         values[np.triu_indices(values.shape[0])] += np.float32(1.0)
     return values
@@ -120,7 +124,7 @@ def read_block(
     r0, r1, _ = slice(rows.start, rows.stop).indices(n)
     c0, c1, _ = slice(cols.start, cols.stop).indices(n)
     matrix = record.matrices[position]
-    if matrix.plane is not None or record.flipped or record.populated == "lower" or record.baseline == 0.0:
+    if matrix.plane is not None or record.flipped or record.populated != "upper" or record.baseline == 0.0:
         upper = read_matrix(h5, record, position, path)
         above = upper[r0:r1, c0:c1]
         below = upper[c0:c1, r0:r1].T

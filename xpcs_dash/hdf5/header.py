@@ -111,6 +111,16 @@ class ResultHeader:
         return self._raw.geometry
 
     @property
+    def energy_kev(self) -> float | None:
+        """Photon energy, known also where the geometry is not complete."""
+        return self._raw.energy_kev if self.geometry is None else self.geometry.energy_kev
+
+    @property
+    def distance_m(self) -> float | None:
+        """Sample to detector, known also where the geometry is not complete."""
+        return self._raw.distance_m if self.geometry is None else self.geometry.distance_m
+
+    @property
     def geometry_mismatch(self) -> tuple[str, ...]:
         """Fields in which the q-map and the nominal geometry differ by more than 0.5 %."""
         return self._raw.geometry_mismatch

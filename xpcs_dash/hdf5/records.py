@@ -184,7 +184,7 @@ class Stored:
     ----------
     path : dataset inside the file.
     shape : of the array as handed out, without leading axes of length 1 and after transposing.
-    dtype : type as handed out; bool means "not zero".
+    dtype : type as handed out; "bool" means "not zero", "not bool" means "zero".
     transpose : rows and columns are exchanged in the file.
     """
 
@@ -274,6 +274,8 @@ class RawResult:
     dynamic: BinTable | None = None
     static: BinTable | None = None
     geometry: GeometryMetadata | None = None
+    energy_kev: float | None = None  # where there is no geometry
+    distance_m: float | None = None
     detector_shape: tuple[int, int] | None = None
     map_hash: str | None = None
 

@@ -10,8 +10,17 @@ from typing import Protocol
 
 import h5py
 
-from xpcs_dash.errors import UnknownLayout
-from xpcs_dash.hdf5.layouts import aps_nexus, seed_xpcs
+from xpcs_dash.hdf5.layouts import (
+    aps_2023,
+    aps_2025,
+    aps_legacy,
+    aps_nexus,
+    bes_pilot,
+    nxxpcs,
+    refusals,
+    seed_xpcs,
+    simplemask,
+)
 from xpcs_dash.hdf5.records import OpenFile, RawResult
 
 __all__ = ["LAYOUTS", "Layout", "find_layout"]
@@ -30,7 +39,16 @@ class Layout(Protocol):
     def read(self, source: OpenFile) -> RawResult: ...  # noqa: D102
 
 
-LAYOUTS: tuple[Layout, ...] = (aps_nexus, seed_xpcs)
+LAYOUTS: tuple[Layout, ...] = (
+    aps_nexus,
+    seed_xpcs,
+    simplemask,
+    nxxpcs,
+    bes_pilot,
+    aps_2025,
+    aps_2023,
+    aps_legacy,
+)
 
 
 def find_layout(source: OpenFile) -> Layout:
@@ -44,4 +62,4 @@ def find_layout(source: OpenFile) -> Layout:
     for layout in LAYOUTS:
         if layout.recognise(source.h5):
             return layout
-    raise UnknownLayout(source.path, "none of the layouts that we read", "give an XPCS result file")
+    raise refusals.explain(source)
