@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+
+from xpcs_dash.errors import UsageError
+from xpcs_dash.figures.diffusion import figure_parameter
+from xpcs_dash.pages.diffusion import views
+
+
+def test_tau_of_the_sample_follows_minus_two(viewed):
+    made = views.series(viewed, viewed.look(1), "single", "tau")
+    assert made[0].law.b == pytest.approx(-2, abs=0.05)
+    text = str(views.law_table(made))
+    assert "Å²/s" in text
+    assert "A001" in text
+
+
+def test_several_files_in_one_figure(viewed):
+    made = views.series(viewed, viewed.look(1, 3), "single", "tau")
+    fig = figure_parameter(made).to_figure()
+    assert {t.name for t in fig.data if t.mode == "markers"} >= {
+        "A001_silica_multitau",
+        "A003_silica_diluted",
+    }
+    assert fig.layout.yaxis.type == "log"
+
+
+def test_points_that_do_not_count_are_open_or_crosses_and_have_no_bars(viewed):
+    (one,) = views.series(viewed, viewed.look(5), "single", "tau")
+    statuses = set(one.points.status)
+    assert "bound" in statuses
+    fig = figure_parameter([one]).to_figure()
+    for trace in fig.data:
+        if trace.marker.symbol == "circle-open":
+            assert trace.error_y.array is None
+            break
+    else:
+        pytest.fail("no open points")
+    assert "at a bound" in views.summary([one])
+    good = one.points.good
+    drawn = next(t for t in fig.data if t.marker.symbol == "circle")
+    assert viewed.numbers(drawn.x).size == good.sum()
+
+
+def test_failed_bins_are_marked_and_not_drawn_as_values(viewed):
+    from xpcs_dash.analysis.diffusion import Points
+    from xpcs_dash.figures.diffusion import Series
+
+    q = np.array([1e-3, 2e-3, 3e-3])
+    points = Points(
+        np.arange(1, 4),
+        q,
+        np.array([1.0, np.nan, 0.2]),
+        np.array([0.1, np.nan, 0.02]),
+        ("ok", "failed", "ok"),
+    )
+    fig = figure_parameter([Series("f", points, None, "#54b8ff")]).to_figure()
+    crosses = [t for t in fig.data if t.marker.symbol == "x-thin"]
+    assert len(crosses) == 1
+    assert viewed.numbers(crosses[0].x).tolist() == [2e-3]
+
+
+def test_the_table_says_why_a_bin_does_not_count(viewed):
+    text = str(views.value_table(viewed, viewed.look(5), "single"))
+    assert "no decay in the window" in text
+    assert "● good" in text
+
+
+def test_the_range_of_the_power_law(viewed):
+    full = views.series(viewed, viewed.look(1), "single", "tau")[0].law
+    part = views.series(viewed, viewed.look(1), "single", "tau", views.limits(0.004, None))[0].law
+    assert part.n < full.n
+    with pytest.raises(UsageError, match="rise"):
+        views.limits(0.2, 0.1)
+
+
+def test_the_stretched_model_gives_gamma(viewed):
+    (one,) = views.series(viewed, viewed.look(1), "stretched", "gamma")
+    good = np.array(one.points.status) == "ok"
+    assert np.median(one.points.value[good]) == pytest.approx(1.0, abs=0.1)
+    figure_parameter([one], parameter="gamma").to_figure()
