@@ -83,7 +83,8 @@ def figure_detector(
     height, width = shape
     images = [layout_image(source, shape)] if source else []
     if overlay:
-        images.append(layout_image(overlay, shape))
+        # Plotly tells images apart by their place alone: at exactly the same one, the second is not drawn
+        images.append(layout_image(overlay, shape) | {"x": -0.5 + 1e-6})
     data: list[dict[str, Any]] = [
         {
             "type": "scatter", "mode": "markers", "hoverinfo": "skip", "showlegend": False,
@@ -100,7 +101,9 @@ def figure_detector(
     }  # fmt: skip
     layout = {
         # limits rather than ranges: a zoom survives the next file, a first look shows the whole detector
-        "xaxis": axis("x (px)", showgrid=False, constrain="domain", exponentformat="none")
+        "xaxis": axis(
+            "x (px)", showgrid=False, constrain="domain", exponentformat="none", nticks=6, tickangle=0
+        )
         | {"autorangeoptions": fixed_auto(-0.5, width - 0.5)},
         "yaxis": axis("y (px)", showgrid=False, scaleanchor="x", constrain="domain", exponentformat="none")
         | {"autorange": "reversed", "autorangeoptions": fixed_auto(-0.5, height - 0.5)},

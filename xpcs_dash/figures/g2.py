@@ -24,7 +24,7 @@ class Curve:
 
     Attributes
     ----------
-    name : text of the legend and of the hover, such as ``q = 3.76·10⁻³ Å⁻¹``.
+    name : text of the hover, such as ``q = 3.76·10⁻³ Å⁻¹``, and of the legend where there is no ``short``.
     t : (n,) delays in seconds.
     g2, sigma : (n,) value and standard deviation.
     coincidences : (n,) expected coincidences behind each point; NaN where intensity is not in photons.
@@ -34,6 +34,7 @@ class Curve:
     fit_sure : False where the data do not determine the fit: it is drawn dotted.
     opacity : 1 for what is looked at, less for what stands behind it.
     line_only : drawn as a line through the points that count, without markers or bars.
+    short : text of the legend where its title says the rest.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Curve:
     fit_sure: bool = True
     opacity: float = 1.0
     line_only: bool = False
+    short: str = ""
 
     def shifted(self, offset: float) -> Curve:
         """The same curve, moved up by ``offset``."""
@@ -194,7 +196,7 @@ def curve_traces(
             "thickness": 1,
             "width": 0,
         },
-        "name": curve.name,
+        "name": curve.short or curve.name,
         "showlegend": legend,
         "hovertemplate": _hover("%{customdata[1]:,.3~g} coincidences"),
     }
@@ -245,7 +247,9 @@ def _baseline(xref: str, yref: str, colour: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def figure_live(curves: Sequence[Curve], behind: Sequence[Curve] = (), theme: str = "dark") -> Drawing:
+def figure_live(
+    curves: Sequence[Curve], behind: Sequence[Curve] = (), theme: str = "dark", legend_title: str = ""
+) -> Drawing:
     """The newest file's g2 at the chosen q, with earlier files fading behind.
 
     Parameters
@@ -253,6 +257,7 @@ def figure_live(curves: Sequence[Curve], behind: Sequence[Curve] = (), theme: st
     curves : curves of the newest file, from low to high q.
     behind : curves of earlier files, the oldest first; drawn as faint lines and left out of the legend.
     theme : "dark" or "light".
+    legend_title : what the entries of the legend are, such as ``q (Å⁻¹)``.
     """
     t = tokens(theme)
     data: list[dict[str, Any]] = []
@@ -273,6 +278,7 @@ def figure_live(curves: Sequence[Curve], behind: Sequence[Curve] = (), theme: st
             "y": 1,
             "yanchor": "bottom",
             "font": {"size": 13},
+            "title": {"text": legend_title, "side": "left", "font": {"size": 13}},
         },
         "shapes": [_baseline("x", "y", t.faint)],
         "showlegend": len(curves) > 0,

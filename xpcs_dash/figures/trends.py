@@ -82,7 +82,7 @@ def figure_trends(trends: Sequence[Trend], theme: str = "dark") -> Drawing:
             "autorangeoptions": fixed_auto(-max(count - 1, 1) - 0.5, 0.5),
         }  # fmt: skip
         layout[f"yaxis{tail}"] = {
-            "domain": [middle - inner / 2, middle + inner / 2], "anchor": f"x{tail}", "nticks": 3,
+            "domain": [middle - inner / 2, middle + inner / 2], "anchor": f"x{tail}", "nticks": 2,
             "fixedrange": True, "autorangeoptions": fixed_auto(low, high), "tickformat": ".4~g",
         }  # fmt: skip
         values, sigmas = trend.values * trend.scale, np.nan_to_num(trend.sigmas * trend.scale)

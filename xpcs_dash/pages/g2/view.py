@@ -222,7 +222,7 @@ def partial_view(_services: Services, seen: Looked, options: Options) -> View:
     parts = [k for k in range(len(xf.partial_labels)) if np.isfinite(xf.partial_g2[k]).any()]
     if not parts:
         raise UsageError(
-            f"{xf.path.name} has room for {len(xf.partial_labels)} cumulative parts of g2, but all of them are empty."
+            f"{xf.path.name} has room for {len(xf.partial_labels)} cumulative parts of g2, but all are empty."
         )
     tints = q_colours(len(parts), seen.theme)
     panels = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from xpcs_dash.analysis.intensity import Decimated, decimate
@@ -31,11 +32,9 @@ BLOCKS = 600
 
 def facts_of(xf: XpcsFile) -> list[tuple[str, str]]:
     """Sample, temperature, frames, energy and distance: what a file has of them, as label and value."""
-    found: list[tuple[str, str]] = []
+    found: list[tuple[str, str]] = []  # the most important first: a narrow screen drops the last
     if xf.sample:
         found.append(("sample", xf.sample))
-    if xf.scan:
-        found.append(("scan", str(xf.scan)))
     if xf.temperature_k is not None:
         found.append(("temperature", fmt.temperature(xf.temperature_k)))
     if xf.n_frames:
@@ -50,6 +49,8 @@ def facts_of(xf: XpcsFile) -> list[tuple[str, str]]:
         found.append(("energy · distance", f"{g.energy_kev:.3f} keV · {g.distance_m:.2f} m"))
     if xf.start_time is not None:
         found.append(("start", xf.start_time.strftime("%d %b %H:%M:%S")))
+    if xf.scan:
+        found.append(("scan", str(xf.scan)))
     return found
 
 
@@ -66,9 +67,18 @@ def g2_view(
         curve_of(services, seen.file_id, label, combine=combine, colour=colours[label], fit=fit)
         for label in labels
     ]
-    drawing = figure_live(curves, earlier_curves(services, seen, labels, colours), seen.theme)
+    title = ""
+    if xf.dynamic is not None and xf.dynamic.names[0] == "q":
+        title = f"q ({xf.q_unit})"
+        curves = [replace(curve, short=short_name(curve.name, xf.q_unit)) for curve in curves]
+    drawing = figure_live(curves, earlier_curves(services, seen, labels, colours), seen.theme, title)
     drawing.scale = scale
     return drawing, colours, g2_conditions(xf, curves, combine)
+
+
+def short_name(name: str, unit: str) -> str:
+    """``q = 3.76·10⁻³ Å⁻¹`` under a title that says the rest: ``3.76·10⁻³``."""
+    return name.removeprefix("q = ").replace(f"{fmt.NBSP}{unit}", "")
 
 
 def g2_conditions(xf: XpcsFile, curves: Sequence[Curve], combine: bool) -> str:
@@ -139,7 +149,7 @@ def detector_view(
 
 def short_unit(unit: str) -> str:
     """Unit of an intensity as axes name it."""
-    return unit.replace("/pixel", "/px")
+    return unit.replace("/pixel", "/px").replace("photons", "ph")
 
 
 def intensity_view(services: Services, seen: Looked, scale: float = 1.0) -> tuple[Drawing | None, str]:
