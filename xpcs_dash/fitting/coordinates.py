@@ -1,7 +1,9 @@
-"""Unconstrained coordinates of one g2 posterior, in NumPy: start, mode, curvature, and the way back to parameters.
+"""Unconstrained coordinates of one g2 posterior, in NumPy: start, mode, curvature, and the way back to
+parameters.
 
-NumPyro maps a bounded site to the real line by ``s = lo + (hi - lo)·sigmoid(u)``. The same map is written here once more
-so that start values, whitening and the conversion of draws need no compiled program; a test holds both together.
+NumPyro maps a bounded site to the real line by ``s = lo + (hi - lo)·sigmoid(u)``. The same map is written
+here once more so that start values, whitening and the conversion of draws need no compiled program; a test
+holds both together.
 """
 
 from __future__ import annotations
@@ -61,7 +63,10 @@ class Coordinates:
         """Bounds of the site of parameter ``k``, on its own axis."""
         lo, hi = numbers.lower[..., k], numbers.upper[..., k]
         if self.spec.ordered and self.spec.names[k] == self.spec.ordered[0]:
-            second = values.get(self.spec.index(self.spec.ordered[1]), numbers.lower[..., self.spec.index(self.spec.ordered[1])])
+            second = values.get(
+                self.spec.index(self.spec.ordered[1]),
+                numbers.lower[..., self.spec.index(self.spec.ordered[1])],
+            )
             hi = np.where(np.real(second) < hi, second, hi)
         if self.structure.kinds[k] == "halfnormal":
             lo = np.maximum(lo, 0.0)
@@ -193,4 +198,6 @@ def _normal_mass(a: Any, b: Any) -> Any:
 
     mass = ndtr(np.real(b)) - ndtr(np.real(a))
     slope = np.exp(-0.5 * np.real(b) ** 2) / np.sqrt(2.0 * np.pi)
-    return np.maximum(mass, 1e-300) + 1j * slope * np.imag(b) if np.iscomplexobj(b) else np.maximum(mass, 1e-300)
+    return (
+        np.maximum(mass, 1e-300) + 1j * slope * np.imag(b) if np.iscomplexobj(b) else np.maximum(mass, 1e-300)
+    )

@@ -1,9 +1,10 @@
 """Compiled NUTS: independent chains of many problems at once, in chunks.
 
-Each chain belongs to one problem (a curve, say) and has a step size and a mass matrix of its own, so a divergence
-or a bad BFMI belongs to a bin, and a hopeless bin costs the others of its block time but not quality. The chains move
-in coordinates whitened by the curvature of the posterior at its mode: nearly all posteriors are then close to a unit
-sphere, trees are short, and chains that advance in lockstep wait little for each other.
+Each chain belongs to one problem (a curve, say) and has a step size and a mass matrix of its own, so a
+divergence or a bad BFMI belongs to a bin, and a hopeless bin costs the others of its block time but not
+quality. The chains move in coordinates whitened by the curvature of the posterior at its mode: nearly all
+posteriors are then close to a unit sphere, trees are short, and chains that advance in lockstep wait little
+for each other.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def make_sampler(
 ) -> Sampler:
     """Compile-ready NUTS for ``potential(u, data)``, u being one problem's unconstrained vector.
 
-    ``whitening`` is (mode (problem, dim), root (problem, dim, dim)); ``data`` any tree with a leading problem axis.
+    ``whitening`` is (mode (problem, dim), root (problem, dim, dim)); ``data`` any tree with a leading problem
+    axis.
     """
     jax = require_x64()
     import jax.numpy as jnp
@@ -92,9 +94,7 @@ def make_sampler(
 
 
 @lru_cache(maxsize=32)
-def g2_sampler(
-    structure: Structure, num_warmup: int, target_accept: float, max_tree_depth: int
-) -> Sampler:
+def g2_sampler(structure: Structure, num_warmup: int, target_accept: float, max_tree_depth: int) -> Sampler:
     """The sampler of g2 curves with this structure; ``data`` is ``(CurveData, PriorNumbers)``."""
     require_x64()
     from numpyro.infer.util import potential_energy

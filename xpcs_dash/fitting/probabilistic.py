@@ -61,8 +61,9 @@ class PriorNumbers(NamedTuple):
 def g2_model(spec: ModelSpec, structure: Structure) -> Callable[[CurveData, PriorNumbers], None]:
     """NumPyro model of one curve.
 
-    Sites are named as the parameters; ``log_<name>`` is what is sampled for a log-normal prior. Of the two times of the
-    double model the second is drawn first and bounds the first, so that the two decays cannot change places.
+    Sites are named as the parameters; ``log_<name>`` is what is sampled for a log-normal prior. Of the two
+    times of the double model the second is drawn first and bounds the first, so that the two decays cannot
+    change places.
     """
     import jax.numpy as jnp
     import numpyro
@@ -114,8 +115,8 @@ def resolve_priors(
 ) -> list[dict[str, PriorSpec]]:
     """The priors of every bin with their data-scaled centres filled in, to be shown and recorded.
 
-    A log-normal prior without a centre is put about the fitted value; about the middle of the window on a log axis
-    where the bin shows no usable decay.
+    A log-normal prior without a centre is put about the fitted value; about the middle of the window on a log
+    axis where the bin shows no usable decay.
 
     Raises
     ------
@@ -150,7 +151,11 @@ def prior_numbers(spec: ModelSpec, fit: BatchFit, k: int, priors: Mapping[str, P
             lower[j] = 1e-12 * max(fit.upper[k, j], 1e-300)
     noise = float(np.nan_to_num(fit.scale[k], nan=1.0)) or 1.0
     return PriorNumbers(
-        lower, fit.upper[k].copy(), np.array(loc), np.array([priors[n].scale for n in spec.names]), np.array(noise)
+        lower,
+        fit.upper[k].copy(),
+        np.array(loc),
+        np.array([priors[n].scale for n in spec.names]),
+        np.array(noise),
     )
 
 

@@ -1,0 +1,293 @@
+"""Convergence and misfit, computed in NumPy and allowed to say no.
+
+R-hat and effective sample sizes after Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), Bayesian
+Analysis 16, 667: rank-normalised, split chains. BFMI after Betancourt (2016), arXiv:1604.00695. What cannot
+be computed is NaN, and NaN fails the gate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xpcs_dash.fitting.models import ModelSpec
+
+__all__ = [
+    "THRESHOLDS",
+    "FitDiagnostics",
+    "Thresholds",
+    "bfmi",
+    "diagnose",
+    "ess_bulk",
+    "ess_tail",
+    "hdi",
+    "posterior_predictive_p",
+    "r_hat",
+]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The gate. ``bfmi`` is the minimum over chains; ``misfit`` the smallest posterior predictive p-value."""
+
+    r_hat: float = 1.01
+    ess: float = 400.0
+    divergences: int = 0
+    bfmi: float = 0.2
+    misfit: float = 0.005
+
+
+THRESHOLDS = Thresholds()
+
+
+@dataclass(frozen=True)
+class FitDiagnostics:
+    """Verdict on the chains of one bin.
+
+    Attributes
+    ----------
+    r_hat, ess_bulk, ess_tail : by parameter name.
+    divergences : number of divergent transitions after warm-up.
+    bfmi : smallest over the chains.
+    deep_trees : transitions that ended at the largest tree depth, ``tree_depth`` the largest seen.
+    predictive_p : posterior predictive p-value of χ² (or of the residuals' correlation where sigma is
+        unknown).
+    converged : all thresholds of convergence hold.
+    misfit : the converged model does not describe the data.
+    passed : converged, no misfit, and a decay to speak of.
+    reasons : why not, as sentences; empty when passed.
+    """
+
+    r_hat: dict[str, float]
+    ess_bulk: dict[str, float]
+    ess_tail: dict[str, float]
+    divergences: int
+    bfmi: float
+    deep_trees: int
+    tree_depth: int
+    predictive_p: float
+    converged: bool
+    misfit: bool
+    passed: bool
+    reasons: tuple[str, ...]
+
+
+def split_chains(x: FloatArray) -> FloatArray:
+    """(2·chain, draw // 2) halves of the chains (chain, draw)."""
+    half = x.shape[1] // 2
+    return np.concatenate([x[:, :half], x[:, x.shape[1] - half :]])
+
+
+def _rank_normal(x: FloatArray) -> FloatArray:
+    from scipy.special import ndtri
+    from scipy.stats import rankdata
+
+    rank = rankdata(x.ravel(), method="average").reshape(x.shape)
+    return np.asarray(ndtri((rank - 0.375) / (x.size + 0.25)))
+
+
+def _plain_r_hat(x: FloatArray) -> float:
+    n = x.shape[1]
+    within = float(np.mean(np.var(x, axis=1, ddof=1)))
+    between = n * float(np.var(np.mean(x, axis=1), ddof=1))
+    if not within > 0:
+        return math.nan
+    return math.sqrt((between / within + n - 1) / n)
+
+
+def r_hat(x: ArrayLike) -> float:
+    """Rank-normalised split R-hat of draws (chain, draw): the larger of bulk and folded. NaN if not computable."""
+    a = np.asarray(x, dtype=float)
+    if a.ndim != 2 or a.shape[1] < 4 or not np.isfinite(a).all():
+        return math.nan
+    halves = split_chains(a)
+    folded = np.abs(halves - np.median(halves))
+    return float(np.maximum(_plain_r_hat(_rank_normal(halves)), _plain_r_hat(_rank_normal(folded))))
+
+
+def _ess(x: FloatArray) -> float:
+    """Effective size of chains (chain, draw) that are split already (Geyer's initial monotone sequence)."""
+    m, n = x.shape
+    if n < 4 or not np.isfinite(x).all() or np.ptp(x) == 0:
+        return math.nan
+    centred = x - x.mean(axis=1, keepdims=True)
+    size = 1 << (2 * n - 1).bit_length()
+    spectrum = np.fft.rfft(centred, size, axis=1)
+    covariance = np.fft.irfft(spectrum * np.conj(spectrum), size, axis=1)[:, :n] / n
+    mean_cov = covariance.mean(axis=0)
+    within = mean_cov[0] * n / (n - 1.0)
+    total = mean_cov[0] + (float(np.var(x.mean(axis=1), ddof=1)) if m > 1 else 0.0)
+    rho = 1.0 - (within - mean_cov) / total
+    rho[0] = 1.0
+    # sums of neighbouring pairs: positive, and made monotone
+    pairs = rho[: n - n % 2].reshape(-1, 2).sum(axis=1)
+    limit = max((n - 2) // 2, 1)
+    negative = np.flatnonzero(pairs[:limit] < 0)
+    end = int(negative[0]) if negative.size else limit
+    monotone = np.minimum.accumulate(pairs[:end]) if end else np.zeros(0)
+    tail = float(rho[2 * end]) if 2 * end < n and rho[2 * end] > 0 else 0.0
+    tau = max(-1.0 + 2.0 * float(monotone.sum()) + tail, 1.0 / math.log10(m * n))
+    return m * n / tau
+
+
+def ess_bulk(x: ArrayLike) -> float:
+    """Effective sample size for the bulk, of draws (chain, draw)."""
+    a = np.asarray(x, dtype=float)
+    return _ess(_rank_normal(split_chains(a))) if np.isfinite(a).all() and np.ptp(a) > 0 else math.nan
+
+
+def ess_tail(x: ArrayLike) -> float:
+    """The smaller effective sample size of the 5 % and 95 % quantiles, of draws (chain, draw)."""
+    a = np.asarray(x, dtype=float)
+    if not np.isfinite(a).all():
+        return math.nan
+    sizes = [_ess(split_chains((a <= np.quantile(a, p)).astype(float))) for p in (0.05, 0.95)]
+    return float(np.min(sizes))
+
+
+def bfmi(energy: ArrayLike) -> FloatArray:
+    """(chain,) energy Bayesian fraction of missing information, Σ(E_i - E_{i-1})² / Σ(E_i - Ē)².
+
+    Parameters
+    ----------
+    energy : (chain, draw). NaN where a chain's energy does not vary or is not finite.
+    """
+    e = np.asarray(energy, dtype=float)
+    spread = np.sum((e - e.mean(axis=1, keepdims=True)) ** 2, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        out = np.sum(np.diff(e, axis=1) ** 2, axis=1) / spread
+    return np.where(np.isfinite(out) & (spread > 0), out, np.nan)
+
+
+def hdi(x: ArrayLike, prob: float = 0.94) -> tuple[float, float]:
+    """Highest density interval of draws of any shape: the shortest that holds ``prob`` of them."""
+    a = np.sort(np.asarray(x, dtype=float).ravel())
+    if a.size < 2 or not np.isfinite(a).all():
+        return math.nan, math.nan
+    keep = max(int(math.floor(prob * a.size)), 1)
+    width = a[keep:] - a[: a.size - keep]
+    k = int(np.argmin(width))
+    return float(a[k]), float(a[k + keep])
+
+
+def posterior_predictive_p(
+    spec: ModelSpec,
+    params: FloatArray,
+    t: FloatArray,
+    y: FloatArray,
+    sigma: FloatArray,
+    noise: FloatArray | None,
+    seed: int = 0,
+    draws: int = 500,
+) -> float:
+    """Chance that the model produces data as far off as these.
+
+    With known errors the measure is χ², whose distribution given the parameters is exact. With a sampled
+    noise scale χ² says nothing; the measure is then the correlation of neighbouring residuals, against
+    simulated ones.
+
+    Parameters
+    ----------
+    params : (n_draw, n_par) posterior draws; ``noise`` (n_draw,) or None.
+    t, y, sigma : (n,) points used.
+    """
+    from scipy.special import chdtrc
+
+    if t.size < 3 or not np.isfinite(params).all():
+        return math.nan
+    take = np.linspace(0, len(params) - 1, min(draws, len(params))).astype(int)
+    rest = (y - np.asarray(spec.evaluate(t, params[take]))) / sigma
+    if noise is None:
+        return float(np.mean(chdtrc(t.size, np.sum(rest * rest, axis=1))))
+    scaled = rest / noise[take, None]
+    fake = np.random.default_rng(seed).standard_normal(scaled.shape)
+
+    def neighbours(r: FloatArray) -> FloatArray:
+        return np.asarray(np.sum(r[:, 1:] * r[:, :-1], axis=1) / np.sum(r * r, axis=1))
+
+    return float((np.sum(neighbours(fake) >= neighbours(scaled)) + 0.5) / (len(take) + 1))
+
+
+def diagnose(
+    samples: Mapping[str, FloatArray],
+    diverging: ArrayLike,
+    energy: ArrayLike,
+    n_steps: ArrayLike,
+    predictive_p: float,
+    max_tree_depth: int,
+    flags: tuple[str, ...] = (),
+    sigma_known: bool = True,
+    thresholds: Thresholds = THRESHOLDS,
+) -> FitDiagnostics:
+    """Judge the chains of one bin.
+
+    Parameters
+    ----------
+    samples : sampled parameter -> (chain, draw).
+    diverging, energy, n_steps : (chain, draw).
+    predictive_p : from `posterior_predictive_p`; NaN fails.
+    flags : flags of the least-squares fit of the same bin (`BatchFit.flags`).
+    """
+    rhat = {n: r_hat(x) for n, x in samples.items()}
+    bulk = {n: ess_bulk(x) for n, x in samples.items()}
+    tail = {n: ess_tail(x) for n, x in samples.items()}
+    count = int(np.sum(np.asarray(diverging)))
+    fraction = bfmi(energy)
+    lowest = float(np.min(fraction)) if fraction.size else math.nan
+    depth = np.floor(np.log2(np.maximum(np.asarray(n_steps), 1))).astype(int) + 1
+    deep = int(np.sum(np.asarray(n_steps) >= 2**max_tree_depth - 1))
+
+    reasons = []
+    for what, values, good in (
+        ("R-hat", rhat, lambda v: v < thresholds.r_hat),
+        ("bulk effective sample size", bulk, lambda v: v > thresholds.ess),
+        ("tail effective sample size", tail, lambda v: v > thresholds.ess),
+    ):
+        bad = {n: v for n, v in values.items() if not good(v)}
+        if bad or not values:
+            limit = f"below {thresholds.r_hat}" if what == "R-hat" else f"above {thresholds.ess:g}"
+            found = ", ".join(f"{n} {_number(v)}" for n, v in bad.items()) or "nothing sampled"
+            reasons.append(f"{what} must be {limit}: {found}")
+    if count > thresholds.divergences:
+        reasons.append(f"{count} divergent transitions: parts of the posterior were not explored")
+    if not lowest >= thresholds.bfmi:
+        reasons.append(f"BFMI must be at least {thresholds.bfmi}: {_number(lowest)}")
+    converged = not reasons
+    misfit = not predictive_p >= thresholds.misfit
+    if misfit:
+        reasons.append(_misfit_sentence(predictive_p, sigma_known))
+    if "no_decay" in flags:
+        reasons.append("no decay in the window: a constant describes the data as well")
+    if "too_few_points" in flags:
+        reasons.append("too few trustworthy points for this model")
+    return FitDiagnostics(
+        r_hat=rhat,
+        ess_bulk=bulk,
+        ess_tail=tail,
+        divergences=count,
+        bfmi=lowest,
+        deep_trees=deep,
+        tree_depth=int(depth.max()) if depth.size else 0,
+        predictive_p=predictive_p,
+        converged=converged,
+        misfit=misfit,
+        passed=not reasons,
+        reasons=tuple(reasons),
+    )
+
+
+def _misfit_sentence(p: float, sigma_known: bool) -> str:
+    if math.isnan(p):
+        return "misfit could not be tested"
+    what = "χ² is larger" if sigma_known else "neighbouring residuals are more alike"
+    return f"misfit: {what} than this model can explain (posterior predictive p = {p:.2g})"
+
+
+def _number(value: float) -> str:
+    return "could not be computed" if math.isnan(value) else f"{value:.4g}"

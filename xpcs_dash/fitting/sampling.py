@@ -1,0 +1,379 @@
+"""NUTS of all selected bins in compiled chunks, with progress, early stop and cancel; and the least-squares
+stage alone.
+
+    result = sample_g2(data, FitConfig(model="stretched", seed=1), progress=print)
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from os import cpu_count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpcs_dash.errors import UsageError, XpcsDashError
+from xpcs_dash.fitting.batch import BatchFit, fit_all_q
+from xpcs_dash.fitting.coordinates import Coordinates
+from xpcs_dash.fitting.data import FitData
+from xpcs_dash.fitting.diagnostics import (
+    THRESHOLDS,
+    bfmi,
+    diagnose,
+    ess_bulk,
+    ess_tail,
+    posterior_predictive_p,
+    r_hat,
+)
+from xpcs_dash.fitting.models import get_model
+from xpcs_dash.fitting.probabilistic import (
+    NOISE,
+    CurveData,
+    PriorNumbers,
+    prior_numbers,
+    resolve_priors,
+    structure_of,
+)
+from xpcs_dash.fitting.results import FitConfig, FitResult, Source
+from xpcs_dash.fitting.runtime import pad_size, require_x64
+from xpcs_dash.fitting.solvers import DELAYS
+
+__all__ = ["BinProgress", "FitCancelled", "NutsProgress", "fit_g2", "sample_g2", "used_points"]
+
+FloatArray = NDArray[np.float64]
+
+#: Seconds between reports of R-hat and effective sample sizes.
+REPORT_S = 0.7
+#: Early stop asks for this many times the required effective sample size, and half the draws.
+EARLY_MARGIN = 2.0
+
+
+class FitCancelled(XpcsDashError):
+    """Somebody asked the fit to stop."""
+
+
+@dataclass(frozen=True)
+class BinProgress:
+    """State of one bin while sampling: worst R-hat and smallest effective sample size over its parameters."""
+
+    label: int
+    r_hat: float
+    ess: float
+    divergences: int
+
+
+@dataclass(frozen=True)
+class NutsProgress:
+    """A report: ``phase`` is compiling, warm-up or sampling; ``fraction`` 0 to 1; ``draws`` per chain so far."""
+
+    phase: str
+    fraction: float
+    draws: int
+    bins: tuple[BinProgress, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {
+            "phase": self.phase,
+            "fraction": self.fraction,
+            "draws": self.draws,
+            "bins": [
+                {"label": b.label, "r_hat": b.r_hat, "ess": b.ess, "divergences": b.divergences}
+                for b in self.bins
+            ],
+        }
+
+
+Progress = Callable[[NutsProgress], None]
+
+
+def used_points(data: FitData) -> NDArray[np.bool_]:
+    """(n_delay, n_q) True where a point enters the fit."""
+    use = data.trusted & np.isfinite(data.g2) & (data.t > 0)[:, None]
+    if data.sigma is not None:
+        use = use & np.isfinite(data.sigma) & (data.sigma > 0)
+    return np.asarray(use)
+
+
+def _least_squares(data: FitData, config: FitConfig, backend: str) -> BatchFit:
+    return fit_all_q(
+        data.t,
+        data.g2,
+        data.sigma,
+        data.trusted,
+        config.model,
+        config.fixed,
+        config.bounds,
+        config.start,
+        backend,
+    )
+
+
+def fit_g2(
+    data: FitData, config: FitConfig, source: Source | None = None, backend: str = "auto"
+) -> FitResult:
+    """The least-squares stage alone, as a `FitResult` without samples."""
+    begun = time.perf_counter()
+    fit = _least_squares(data, config, backend)
+    return FitResult(
+        data=data,
+        config=config,
+        warm_start=fit,
+        seconds=time.perf_counter() - begun,
+        source=source or Source(),
+    )
+
+
+def sample_g2(
+    data: FitData,
+    config: FitConfig,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    source: Source | None = None,
+) -> FitResult:
+    """Least squares, then NUTS started from it, then diagnostics.
+
+    Parameters
+    ----------
+    progress : called with `NutsProgress` at once, after the first chunk and then about every 0.7 s.
+    cancelled : asked between chunks, so that a stop takes less than a second.
+
+    Raises
+    ------
+    FitCancelled
+        Where ``cancelled`` answered True.
+    UsageError
+        Unknown names, impossible bounds or priors, too few draws, nothing left to fit.
+    """
+    begun = time.perf_counter()
+    spec = get_model(config.model)
+    if config.chains < 2 or config.samples < 50 or config.warmup < 50:
+        raise UsageError("sampling needs at least 2 chains, 50 draws and 50 warm-up steps.")
+    report = progress or (lambda _: None)
+    report(NutsProgress("compiling", 0.0, 0))
+    fit = _least_squares(data, config, "jax")
+    if fit.too_few_points.all():
+        raise UsageError("no bin has enough trustworthy points for this model; choose other bins or delays.")
+    if fit.fixed.all():
+        raise UsageError("every parameter is fixed; leave one free to sample it.")
+    seed = secrets.randbits(31) if config.seed is None else int(config.seed)
+    priors = resolve_priors(spec, fit, data.window, config.priors)
+    run = _Run(data, replace(config, seed=seed), fit, priors)
+    draws, stopped = run.go(report, cancelled or (lambda: False))
+    samples = run.parameters(draws["eps"])
+    use = used_points(data)
+    diagnostics = []
+    for k in range(data.n_q):
+        params = _full(samples, fit, k)
+        sigma = np.ones(int(use[:, k].sum())) if data.sigma is None else data.sigma[use[:, k], k]
+        noise = samples[NOISE][k].ravel() if NOISE in samples else None
+        p = posterior_predictive_p(spec, params, data.t[use[:, k]], data.g2[use[:, k], k], sigma, noise, seed)
+        diagnostics.append(
+            diagnose(
+                {n: x[k] for n, x in samples.items()},
+                draws["diverging"][k],
+                draws["energy"][k],
+                draws["steps"][k],
+                p,
+                config.max_tree_depth,
+                fit.flags(k),
+                fit.sigma_known,
+            )
+        )
+    report(NutsProgress("done", 1.0, draws["eps"].shape[2]))
+    return FitResult(
+        data=data,
+        config=config,
+        warm_start=fit,
+        samples=samples,
+        stats={
+            "diverging": draws["diverging"],
+            "energy": draws["energy"],
+            "n_steps": draws["steps"],
+            "acceptance_rate": draws["accept"],
+            "lp": -draws["potential"],
+        },
+        diagnostics=tuple(diagnostics),
+        priors=tuple(priors),
+        seed=seed,
+        stopped_early=stopped,
+        seconds=time.perf_counter() - begun,
+        source=source or Source(),
+    )
+
+
+def _full(samples: dict[str, FloatArray], fit: BatchFit, k: int) -> FloatArray:
+    size = next(iter(samples.values()))[k].size
+    return np.stack(
+        [
+            samples[n][k].ravel() if n in samples else np.full(size, fit.values[k, j])
+            for j, n in enumerate(fit.names)
+        ],
+        axis=-1,
+    )
+
+
+class _Block:
+    """Some bins that advance together in one compiled program."""
+
+    def __init__(self, columns: NDArray[np.intp], keys: Any, data: Any, whitening: Any) -> None:
+        self.columns, self.keys, self.data, self.whitening = columns, keys, data, whitening
+        self.state: Any = None
+        self.kept: list[Any] = []
+
+
+class _Run:
+    """One sampling run: padded data in blocks, advanced in chunks."""
+
+    def __init__(self, data: FitData, config: FitConfig, fit: BatchFit, priors: list[dict[str, Any]]) -> None:
+        self.data, self.config, self.fit = data, config, fit
+        self.spec = get_model(config.model)
+        structure = structure_of(self.spec, fit, priors[0])
+        self.coordinates = Coordinates(self.spec, structure)
+        self.curves, self.numbers = self._arrays(priors)
+        self.whitening = self.coordinates.whitening(fit.values, self.curves, self.numbers)
+        from xpcs_dash.fitting.engine import CHUNK, g2_sampler
+
+        self.chunk = CHUNK
+        self.warm_chunks = -(-config.warmup // CHUNK)
+        self.chunks = -(-config.samples // CHUNK)
+        self.sampler = g2_sampler(
+            structure, self.warm_chunks * CHUNK, config.target_accept, config.max_tree_depth
+        )
+        self.blocks = self._blocks()
+
+    def _arrays(self, priors: list[dict[str, Any]]) -> tuple[CurveData, PriorNumbers]:
+        data, n_q = self.data, self.data.n_q
+        use = used_points(data).T
+        width = pad_size(data.t.size, DELAYS)
+
+        def padded(values: Any, fill: float) -> FloatArray:
+            out = np.full((n_q, width), fill)
+            out[:, : data.t.size] = np.where(use, values, fill)
+            return out
+
+        sigma = np.ones_like(data.g2) if data.sigma is None else data.sigma
+        t = np.full((n_q, width), 1.0)
+        t[:, : data.t.size] = np.where(data.t > 0, data.t, 1.0)
+        curves = CurveData(t, padded(data.g2.T, 1.0), padded(sigma.T, 1.0), padded(1.0, 0.0) > 0)
+        numbers = [prior_numbers(self.spec, self.fit, k, priors[k]) for k in range(n_q)]
+        return curves, PriorNumbers(*(np.stack(c) for c in zip(*numbers, strict=True)))
+
+    def _blocks(self) -> list[_Block]:
+        jax = require_x64()
+        n_q = self.data.n_q
+        size = 1 if n_q == 1 else 4 if n_q <= 8 else 8
+        root = jax.random.key(self.config.seed)
+        blocks = []
+        for first in range(0, n_q, size):
+            # the last block is filled up with its own last bin, whose twin is dropped
+            columns = np.minimum(np.arange(first, first + size), n_q - 1)
+            # a chain's randomness depends on the seed, its bin and its number, not on what else is sampled
+            keys = jax.vmap(
+                lambda label: jax.random.split(jax.random.fold_in(root, label), self.config.chains)
+            )(self.data.labels[columns])
+            curves = CurveData(*(a[columns] for a in self.curves))
+            numbers = PriorNumbers(*(a[columns] for a in self.numbers))
+            whitening = tuple(a[columns] for a in self.whitening)
+            blocks.append(_Block(columns, keys, (curves, numbers), whitening))
+        return blocks
+
+    def go(self, report: Progress, cancelled: Callable[[], bool]) -> tuple[dict[str, Any], bool]:
+        """All draws, by name (n_q, chain, draw, ...), and whether it stopped early."""
+        jax = require_x64()
+
+        def advance(block: _Block) -> None:
+            if cancelled():
+                raise FitCancelled("the fit was cancelled.")
+            if block.state is None:
+                block.state = self.sampler.begin(block.keys, block.data, block.whitening)
+            block.state, draws = self.sampler.advance(block.state, block.data, block.whitening)
+            block.kept.append(jax.tree.map(np.asarray, draws))
+
+        total = self.warm_chunks + self.chunks
+        last, stopped = 0.0, False
+        advance(self.blocks[0])  # compiles before the threads start
+        with ThreadPoolExecutor(min(len(self.blocks), cpu_count() or 1)) as pool:
+            for done in range(1, total + 1):
+                waiting = [
+                    b
+                    for b in self.blocks
+                    if len(b.kept) < max(done - self.warm_chunks, 0) or done <= self.warm_chunks
+                ]
+                if done == 1:
+                    waiting = self.blocks[1:]
+                list(pool.map(advance, waiting))
+                if done == self.warm_chunks:
+                    for block in self.blocks:
+                        block.kept.clear()
+                drawn = max(done - self.warm_chunks, 0) * self.chunk
+                now = time.monotonic()
+                if now - last >= REPORT_S or done in (1, self.warm_chunks):
+                    last = now
+                    bins = self._state() if drawn >= 100 else ()
+                    report(NutsProgress("sampling" if drawn else "warm-up", done / total, drawn, bins))
+                    if self._enough(bins, drawn):
+                        stopped = done < total
+                        break
+        return self._gather(), stopped
+
+    def _enough(self, bins: tuple[BinProgress, ...], drawn: int) -> bool:
+        return (
+            self.config.early_stop
+            and len(bins) == self.data.n_q
+            and drawn >= self.config.samples / 2
+            and all(
+                b.r_hat < THRESHOLDS.r_hat and b.ess > EARLY_MARGIN * THRESHOLDS.ess and b.divergences == 0
+                for b in bins
+            )
+        )
+
+    def _gather(self) -> dict[str, Any]:
+        names = ("eps", "diverging", "energy", "potential", "steps", "accept")
+        n_q = self.data.n_q
+        out = {}
+        for name in names:
+            parts = [np.concatenate([getattr(d, name) for d in b.kept], axis=2) for b in self.blocks]
+            out[name] = np.concatenate(parts)[:n_q, :, : self.config.samples]
+        return out
+
+    def _state(self) -> tuple[BinProgress, ...]:
+        draws = self._gather()
+        samples = self.parameters(draws["eps"])
+        out = []
+        for k, label in enumerate(self.data.labels):
+            worst = [r_hat(x[k]) for x in samples.values()]
+            sizes = [min(ess_bulk(x[k]), ess_tail(x[k])) for x in samples.values()]
+            out.append(
+                BinProgress(
+                    int(label), float(np.max(worst)), float(np.min(sizes)), int(draws["diverging"][k].sum())
+                )
+            )
+        return tuple(out)
+
+    def parameters(self, eps: FloatArray) -> dict[str, FloatArray]:
+        """Sampled parameters (n_q, chain, draw) of whitened draws (n_q, chain, draw, dim)."""
+        mode, root = self.whitening
+        u = mode[:, None, None] + np.einsum("qij,qcdj->qcdi", root, eps)
+        numbers = PriorNumbers(
+            *(a[:, None, None] for a in self.numbers[:-1]), self.numbers.noise[:, None, None]
+        )
+        params, noise, _ = self.coordinates.values(u, numbers)
+        out = {
+            name: np.ascontiguousarray(params[..., k])
+            for k, name in enumerate(self.spec.names)
+            if not self.fit.fixed[k]
+        }
+        if self.coordinates.structure.noise:
+            out[NOISE] = np.asarray(noise)
+        return out
+
+
+def chain_bfmi(result: FitResult) -> FloatArray:
+    """(n_q, chain) BFMI of every chain."""
+    return np.stack([bfmi(e) for e in result.stats["energy"]])
