@@ -9,7 +9,7 @@
   const onPage = () => document.querySelector(".xd-mask");
   const graph = () => document.querySelector("#mask-graph .js-plotly-plot");
   const base = () => (window.xd && window.xd.prefix ? window.xd.prefix() : "") + "/mask-data/";
-  const send = (action) => cs.set_props("mask-action", { data: { ...action, n: ++counter } });
+  const send = (action) => window.dash_clientside.set_props("mask-action", { data: { ...action, n: ++counter } });
   const modeOf = () => (document.querySelector("#mask-mode input:checked") || { value: "out" }).value;
   const widthOf = () => Number((document.getElementById("mask-width") || {}).value) || 3;
 
@@ -285,8 +285,8 @@
       wait();
       clearTimeout(settle);
       const rev = state && state.rev;
-      settle = setTimeout(() => cs.set_props("mask-settled", { data: { rev, n: ++counter } }), 350);
-      return cs.no_update;
+      settle = setTimeout(() => window.dash_clientside.set_props("mask-settled", { data: { rev, n: ++counter } }), 350);
+      return window.dash_clientside.no_update;
     },
   };
 })();

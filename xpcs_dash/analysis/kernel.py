@@ -152,7 +152,7 @@ class ViewerKernel:
         self._applied.clear(scope)
 
     def intensity_with(self, file_id: int, applied: Applied) -> tuple[NDArray[Any], NDArray[Any], str]:
-        """I(q) of a file with an applied mask: position and intensity of each static bin, and the kind of bins.
+        """I(q) of a file with an applied mask: position and intensity of each bin, and the kind of bins.
 
         Without a partition of its own the mask is laid over the file's static bins. Bins without pixels are
         left out.

@@ -94,6 +94,9 @@ def figure_mask(
     drawn.layout["newshape"] = look(mode, theme)
     drawn.layout["activeshape"] = {"fillcolor": look(mode, theme)["fillcolor"], "opacity": 1}
     drawn.layout["dragmode"] = "zoom"
+    drawn.layout["xaxis"] |= {"range": [-0.5, shape[1] - 0.5], "autorange": False}
+    drawn.layout["yaxis"] |= {"range": [shape[0] - 0.5, -0.5], "autorange": False}
+    drawn.layout["margin"] |= {"t": 34}
     return drawn
 
 

@@ -25,7 +25,7 @@ def field(
 ) -> html.Label:
     """A named number or text."""
     kind = given.pop("type", "number")
-    step = {"step": "any"} if kind == "number" else {}
+    step = {"step": given.pop("step", "any")} if kind == "number" else {}
     shown = f"{value:.7g}" if isinstance(value, float) else value
     control = dbc.Input(
         name=name,
