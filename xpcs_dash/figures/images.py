@@ -150,28 +150,34 @@ def label_png(labels: np.ndarray, colours: str = "turbo", selected: Sequence[int
 
 
 def outline_png(labels: np.ndarray, colour: str, selected: Sequence[int] = ()) -> bytes:
-    """The borders of a partition's bins as a transparent overlay, one pixel wide.
+    """The borders of a partition's bins as a transparent overlay.
 
     Parameters
     ----------
     labels : (H, W) int, 0 masked.
     colour : ``#rrggbb``.
-    selected : labels whose borders are drawn strongly (the rest faintly); empty draws all alike.
+    selected : labels whose borders are drawn, as thick as a reduced picture needs to keep them whole; empty
+        draws those of all bins, one pixel wide.
     """
-    edge = np.zeros(labels.shape, dtype=bool)
-    edge[:, 1:] |= (labels[:, 1:] != labels[:, :-1]) & (labels[:, 1:] > 0) & (labels[:, :-1] > 0)
-    edge[1:, :] |= (labels[1:, :] != labels[:-1, :]) & (labels[1:, :] > 0) & (labels[:-1, :] > 0)
-    index = edge.astype(np.uint8)
-    if len(selected):
-        chosen = np.isin(labels, selected)
-        border = np.zeros(labels.shape, dtype=bool)
-        border[:, 1:] |= chosen[:, 1:] ^ chosen[:, :-1]
-        border[1:, :] |= chosen[1:, :] ^ chosen[:-1, :]
-        index[border] = 2
     rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], dtype=np.uint8)
-    return palette_png(
-        index, np.stack([rgb * 0, rgb, rgb]), (0, 60 if len(selected) else 110, 255), flat=True
-    )
+    table = np.stack([rgb * 0, rgb, rgb])
+    edge = np.zeros(labels.shape, dtype=bool)
+    if not len(selected):
+        edge[:, 1:] |= (labels[:, 1:] != labels[:, :-1]) & (labels[:, 1:] > 0) & (labels[:, :-1] > 0)
+        edge[1:, :] |= (labels[1:, :] != labels[:-1, :]) & (labels[1:, :] > 0) & (labels[:-1, :] > 0)
+        return palette_png(edge.astype(np.uint8), table, alpha=(0, 110, 255), flat=True)
+    chosen = np.zeros(int(labels.max(initial=0)) + 1, dtype=np.uint8)
+    chosen[[label for label in selected if 0 < label < chosen.size]] = 1
+    inside = chosen[labels]
+    own = np.where(inside > 0, labels, 0)  # neighbouring bins that are both chosen keep the line between them
+    edge[:, 1:] |= own[:, 1:] != own[:, :-1]
+    edge[1:, :] |= own[1:, :] != own[:-1, :]
+    for _ in range(max(labels.shape) // 512):
+        thick = edge.copy()
+        thick[:, 1:] |= edge[:, :-1]
+        thick[1:, :] |= edge[:-1, :]
+        edge = thick
+    return palette_png(edge.astype(np.uint8) * 2, table, alpha=(0, 110, 255), flat=True)
 
 
 def layout_image(

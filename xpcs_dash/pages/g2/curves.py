@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from xpcs_dash.figures.format import format_bin
 from xpcs_dash.figures.g2 import Curve
 
 if TYPE_CHECKING:
+    from xpcs_dash.analysis.g2 import Combined
     from xpcs_dash.hdf5.xpcs_file import XpcsFile
     from xpcs_dash.services import Services
 
@@ -65,41 +66,70 @@ def choose_q(xf: XpcsFile, wanted: Sequence[int] | None, n: int = 5) -> tuple[in
     return tuple(good[int(i)] for i in places)
 
 
-def curve_of(
+@dataclass(frozen=True)
+class Source:
+    """One file, open, with what its curves need: asked for once, not once for each q.
+
+    Attributes
+    ----------
+    xf : the file.
+    combined : curves with neighbouring delays combined, by bin; None for the points as they are.
+    fit : the file's batched fit as the catalogue keeps it, or None.
+    """
+
+    xf: XpcsFile
+    combined: tuple[Combined, ...] | None = None
+    fit: Mapping[str, Any] | None = None
+
+
+def source_of(
     services: Services,
     file_id: int,
-    label: int,
     *,
     combine: bool = False,
-    name: str | None = None,
-    colour: str = "#54b8ff",
-    fit: Mapping[str, Any] | None = None,
-    opacity: float = 1.0,
-    line_only: bool = False,
     minimum: float | None = None,
-) -> Curve:
-    """One q-bin of one file as a curve.
+    fit: Mapping[str, Any] | None = None,
+) -> Source:
+    """Open a file for its curves.
 
     Parameters
     ----------
     services : for the kernel.
     file_id : number of the file.
-    label : 1-based label of the bin.
     combine : neighbouring delays combined until each point holds enough coincidences.
     minimum : how many are enough; by default what the settings say.
-    name : text of the legend; by default the bin's.
-    colour, opacity, line_only : see `Curve`.
-    fit : the file's batched fit as the catalogue keeps it, or None.
+    fit : see `Source`.
     """
     xf = services.kernel.open(file_id)
-    k = label - 1
-    if combine:
-        c = services.kernel.combined(file_id, minimum)[k]
+    return Source(xf, services.kernel.combined(file_id, minimum) if combine else None, fit)
+
+
+def curve_of(
+    source: Source,
+    label: int,
+    *,
+    name: str | None = None,
+    colour: str = "#54b8ff",
+    opacity: float = 1.0,
+    line_only: bool = False,
+) -> Curve:
+    """One q-bin of one file as a curve.
+
+    Parameters
+    ----------
+    source : the file.
+    label : 1-based label of the bin.
+    name : text of the legend; by default the bin's.
+    colour, opacity, line_only : see `Curve`.
+    """
+    xf, k = source.xf, label - 1
+    if source.combined is not None:
+        c = source.combined[k]
         curve = Curve("", c.t, c.g2, c.sigma, c.coincidences, c.enough)
     else:
         columns = (xf.g2, xf.g2_sigma, xf.coincidences, xf.trusted)
         curve = Curve("", xf.t_el, *(table[:, k] for table in columns))
-    fitted = fit_curve(fit, label, curve.t[curve.counted])
+    fitted = fit_curve(source.fit, label, curve.t[curve.counted])
     return replace(
         curve,
         name=name or name_of_bin(xf, label),

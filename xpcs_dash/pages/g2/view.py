@@ -15,7 +15,7 @@ from xpcs_dash.figures import format as fmt
 from xpcs_dash.figures.drawing import Drawing
 from xpcs_dash.figures.g2 import STARVED_NOTE, Curve, Panel, figure_map, figure_panels, grid
 from xpcs_dash.figures.theme import q_colours, tokens
-from xpcs_dash.pages.g2.curves import choose_q, curve_of, name_of_bin, same_bin, share_starved
+from xpcs_dash.pages.g2.curves import choose_q, curve_of, name_of_bin, same_bin, share_starved, source_of
 
 if TYPE_CHECKING:
     from xpcs_dash.hdf5.xpcs_file import XpcsFile
@@ -143,22 +143,19 @@ def panels_view(services: Services, seen: Looked, options: Options) -> View:
     by_file = dict(zip(ids, q_colours(len(ids), seen.theme), strict=True))
     names = {row.id: row.name for row in services.catalogue.get_many(ids)} if several else {}
     fits = _fits(services, ids, options)
-    opened = {file_id: services.kernel.open(file_id) for file_id in ids}
+    sources = {i: source_of(services, i, combine=options.combine, fit=fits.get(i)) for i in ids}
     panels, every = [], []
     for label in labels:
         curves = []
         for m, file_id in enumerate(ids):
-            match = label if file_id == seen.file_id else same_bin(xf, label, opened[file_id])
+            match = label if file_id == seen.file_id else same_bin(xf, label, sources[file_id].xf)
             if match is None:
                 continue
             curve = curve_of(
-                services,
-                file_id,
+                sources[file_id],
                 match,
-                combine=options.combine,
                 name=names.get(file_id) if several else None,
                 colour=by_file[file_id] if several else by_q[label],
-                fit=fits.get(file_id),
             )
             curves.append(curve.shifted(m * options.offset))
         every += curves
@@ -177,25 +174,17 @@ def overlay_view(services: Services, seen: Looked, options: Options) -> View:
     rows = {row.id: row for row in services.catalogue.get_many(ids)}
     panels, every = [], []
     for file_id in ids:
-        other = services.kernel.open(file_id)
         fit = (rows[file_id].summary or {}).get("fit") if options.fit and file_id in rows else None
+        source = source_of(services, file_id, combine=options.combine, fit=fit)
         curves = []
         for m, label in enumerate(labels):
-            match = label if file_id == seen.file_id else same_bin(xf, label, other)
+            match = label if file_id == seen.file_id else same_bin(xf, label, source.xf)
             if match is None:
                 continue
-            curve = curve_of(
-                services,
-                file_id,
-                match,
-                combine=options.combine,
-                name=name_of_bin(xf, label),
-                colour=colours[label],
-                fit=fit,
-            )
+            curve = curve_of(source, match, name=name_of_bin(xf, label), colour=colours[label])
             curves.append(curve.shifted(m * options.offset))
         every += curves
-        title = rows[file_id].name if file_id in rows else other.path.stem
+        title = rows[file_id].name if file_id in rows else source.xf.path.stem
         panels.append(Panel(title if len(ids) > 1 else "", tuple(curves)))
     words = _words(xf, every, options, f"{len(labels)} of {xf.n_q} q")
     if options.offset:

@@ -15,7 +15,7 @@ from xpcs_dash.figures.g2 import STARVED_NOTE, Curve, figure_live
 from xpcs_dash.figures.images import percentile_limits
 from xpcs_dash.figures.intensity import figure_intensity
 from xpcs_dash.figures.theme import q_colours
-from xpcs_dash.pages.g2.curves import choose_q, curve_of, name_of_bin, same_bin
+from xpcs_dash.pages.g2.curves import choose_q, curve_of, name_of_bin, same_bin, source_of
 
 if TYPE_CHECKING:
     from xpcs_dash.acquisition.catalogue import FileRow
@@ -63,10 +63,8 @@ def g2_view(
     if not labels:
         return None, {}, ""
     colours = dict(zip(labels, q_colours(len(labels), seen.theme), strict=True))
-    curves = [
-        curve_of(services, seen.file_id, label, combine=combine, colour=colours[label], fit=fit)
-        for label in labels
-    ]
+    source = source_of(services, seen.file_id, combine=combine, fit=fit)
+    curves = [curve_of(source, label, colour=colours[label]) for label in labels]
     title = ""
     if xf.dynamic is not None and xf.dynamic.names[0] == "q":
         title = f"q ({xf.q_unit})"
@@ -102,25 +100,15 @@ def earlier_curves(
         if not row.n_q or not row.n_delay:
             continue
         try:
-            xf = services.kernel.open(row.id)
+            source = source_of(services, row.id, combine=True, minimum=LINE_COINCIDENCES)
         except Exception:  # noqa: S112 - an earlier file that is gone is simply not behind
             continue
         for label in labels:
-            match = same_bin(seen.xf, label, xf)
+            match = same_bin(seen.xf, label, source.xf)
             if match is not None:
-                name = f"{row.name}, {name_of_bin(xf, match)}"
+                name = f"{row.name}, {name_of_bin(source.xf, match)}"
                 found.append(
-                    curve_of(
-                        services,
-                        row.id,
-                        match,
-                        combine=True,
-                        minimum=LINE_COINCIDENCES,
-                        name=name,
-                        colour=colours[label],
-                        opacity=opacity,
-                        line_only=True,
-                    )
+                    curve_of(source, match, name=name, colour=colours[label], opacity=opacity, line_only=True)
                 )
     return found
 
