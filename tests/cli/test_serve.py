@@ -106,7 +106,8 @@ def test_a_directory_is_served_and_its_processes_survive_each_others_death(tmp_p
 def test_a_demo_serves_simulated_files_and_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()
-    with running("demo", "--port", "0", "--files", "3", "--interval", "0.5", base=tmp_path) as (_, url):
+    arguments = ["demo", "--port", "0", "--files", "3", "--interval", "0.5", "--only", "ingest,web"]
+    with running(*arguments, base=tmp_path) as (_, url):
         until(lambda: get(f"{url}api/revision")[1]["counts"]["ready"] > 4)
     assert [p for p in (tmp_path / "scratch").iterdir() if p.name.startswith("xpcs-dash")] == []
 
@@ -116,7 +117,8 @@ def test_a_replay_shows_what_a_directory_holds(tmp_path, sample):
     source.mkdir()
     for name in ("A001_silica_multitau_results.hdf", "A003_silica_diluted_results.hdf"):
         shutil.copy(sample(name), source / name)
-    with running("replay", str(source), "--speed", "1e9", "--port", "0", base=tmp_path) as (_, url):
+    arguments = ["replay", str(source), "--speed", "1e9", "--port", "0", "--only", "ingest,web"]
+    with running(*arguments, base=tmp_path) as (_, url):
         until(lambda: get(f"{url}api/revision")[1]["counts"]["ready"] == 2)
 
 

@@ -31,6 +31,7 @@ State = Annotated[Path | None, typer.Option(help="where catalogue, fits, masks a
 Config = Annotated[Path | None, typer.Option(help="TOML file with settings")]
 Workers = Annotated[int | None, typer.Option(help="web worker processes")]
 Mode = Annotated[str | None, typer.Option(help="auto, inotify or polling")]
+Only = Annotated[str | None, typer.Option(help="run only these of ingest,web,jobs, comma separated")]
 ReadOnly = Annotated[bool | None, typer.Option("--read-only", help="nobody may write through the web")]
 
 
@@ -54,9 +55,7 @@ def serve(
     workers: Workers = None,
     watch_mode: Mode = None,
     read_only: ReadOnly = None,
-    only: Annotated[
-        str | None, typer.Option(help="run only these of ingest,web,jobs, comma separated")
-    ] = None,
+    only: Only = None,
 ) -> None:
     """Run the dashboard until Ctrl-C or SIGTERM."""
     from xpcs_dash.settings import load_settings
@@ -88,6 +87,7 @@ def demo(
     url_prefix: Prefix = None,
     state_dir: State = None,
     config: Config = None,
+    only: Only = None,
 ) -> None:
     """Simulate a beamline in a directory and serve it."""
     from xpcs_dash.acquisition.supervisor import Spec
@@ -98,7 +98,7 @@ def demo(
         settings = _settings(config, root, state_dir or scratch.path / "state", host, port, url_prefix)
         arguments = {"interval_s": interval, "seed": seed, "backlog": files, "limit": limit}
         writer = Spec("simulator", "xpcs_dash.acquisition.simulator:run", arguments, once=True)
-        run_dashboard(settings, [writer], fall_back_port=port is None)
+        run_dashboard(settings, [writer], _parts(only), fall_back_port=port is None)
 
 
 def replay(
@@ -114,6 +114,7 @@ def replay(
     url_prefix: Prefix = None,
     state_dir: State = None,
     config: Config = None,
+    only: Only = None,
 ) -> None:
     """Feed existing files into a watched directory and serve it."""
     from xpcs_dash.acquisition.replay import plan
@@ -128,7 +129,7 @@ def replay(
         plan(source, settings.file_suffixes)
         arguments = {"source": str(source.resolve()), "speed": speed, "longest_s": longest, "loop": loop}
         feeder = Spec("replay", "xpcs_dash.acquisition.replay:run", arguments, once=True)
-        run_dashboard(settings, [feeder], fall_back_port=port is None)
+        run_dashboard(settings, [feeder], _parts(only), fall_back_port=port is None)
 
 
 def index(
