@@ -73,7 +73,7 @@ class Coordinates:
         return (np.log(lo), np.log(hi)) if self.on_log(k) else (lo, hi)
 
     def values(self, u: NDArray[Any], numbers: PriorNumbers) -> tuple[NDArray[Any], Any, Any]:
-        """Parameters (..., n_par), noise scale (...) and log prior (...) with the volume of the map, at ``u``."""
+        """Parameters (..., n_par), noise scale and log prior (...), with the volume of the map, at ``u``."""
         found: dict[int, Any] = {}
         log_prior: Any = np.zeros(u.shape[:-1], dtype=u.dtype)
         for i, k in enumerate(self.free):
@@ -110,7 +110,7 @@ class Coordinates:
         return out
 
     def potential(self, u: NDArray[Any], data: CurveData, numbers: PriorNumbers) -> Any:
-        """(n_c,) minus log posterior of every curve at ``u`` (n_c, dim), up to a constant; real or complex."""
+        """(n_c,) minus log posterior at ``u`` (n_c, dim), up to a constant; real or complex."""
         params, noise, log_prior = self.values(u, numbers)
         weight = np.where(data.mask, 1.0 / data.sigma, 0.0)
         rest = (data.y - self.spec.evaluate(data.t, params)) * weight / noise[..., None]
@@ -140,7 +140,7 @@ class Coordinates:
         return np.asarray(0.5 * (out + out.transpose(0, 2, 1)))
 
     def start(self, params: FloatArray, numbers: PriorNumbers) -> FloatArray:
-        """(n_c, dim) coordinates of parameters (n_c, n_par), kept a hundredth of the range from the bounds."""
+        """(n_c, dim) coordinates of parameters (n_c, n_par), kept a hundredth of the range inside."""
         out = np.empty((len(params), self.dim))
         found: dict[int, Any] = {}
         for i, k in enumerate(self.free):
@@ -173,7 +173,7 @@ class Coordinates:
         cost = np.asarray(self.potential(u, data, numbers))
         damping, live = np.zeros(len(u)), np.arange(len(u))
         for _ in range(_MODE_STEPS):
-            d, p = (type(a)(*(x[live] for x in a)) for a in (data, numbers))
+            d, p = CurveData(*(x[live] for x in data)), PriorNumbers(*(x[live] for x in numbers))
             g, h = self.gradient(u[live], d, p), self.hessian(u[live], d, p)
             usable = np.isfinite(g).all(axis=1) & np.isfinite(h).all(axis=(1, 2))
             h = np.where(usable[:, None, None], h, np.eye(u.shape[1]))
@@ -193,7 +193,7 @@ class Coordinates:
 
 
 def _normal_mass(a: Any, b: Any) -> Any:
-    """Probability of a unit normal between ``a`` (real) and ``b`` (real or complex with a tiny imaginary part)."""
+    """Probability of a unit normal between ``a`` (real) and ``b`` (real, or on a complex step)."""
     from scipy.special import ndtr
 
     mass = ndtr(np.real(b)) - ndtr(np.real(a))

@@ -47,7 +47,7 @@ class FitData:
     @property
     def n_q(self) -> int:
         """Number of bins."""
-        return self.g2.shape[1]
+        return int(self.g2.shape[1])
 
     @property
     def window(self) -> Window:

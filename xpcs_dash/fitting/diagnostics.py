@@ -102,7 +102,7 @@ def _plain_r_hat(x: FloatArray) -> float:
 
 
 def r_hat(x: ArrayLike) -> float:
-    """Rank-normalised split R-hat of draws (chain, draw): the larger of bulk and folded. NaN if not computable."""
+    """Rank-normalised split R-hat of draws (chain, draw): the larger of bulk and folded, or NaN."""
     a = np.asarray(x, dtype=float)
     if a.ndim != 2 or a.shape[1] < 4 or not np.isfinite(a).all():
         return math.nan
@@ -133,7 +133,7 @@ def _ess(x: FloatArray) -> float:
     monotone = np.minimum.accumulate(pairs[:end]) if end else np.zeros(0)
     tail = float(rho[2 * end]) if 2 * end < n and rho[2 * end] > 0 else 0.0
     tau = max(-1.0 + 2.0 * float(monotone.sum()) + tail, 1.0 / math.log10(m * n))
-    return m * n / tau
+    return float(m * n / tau)
 
 
 def ess_bulk(x: ArrayLike) -> float:
@@ -170,7 +170,7 @@ def hdi(x: ArrayLike, prob: float = 0.94) -> tuple[float, float]:
     a = np.sort(np.asarray(x, dtype=float).ravel())
     if a.size < 2 or not np.isfinite(a).all():
         return math.nan, math.nan
-    keep = max(int(math.floor(prob * a.size)), 1)
+    keep = max(math.floor(prob * a.size), 1)
     width = a[keep:] - a[: a.size - keep]
     k = int(np.argmin(width))
     return float(a[k]), float(a[k + keep])
@@ -244,14 +244,19 @@ def diagnose(
     deep = int(np.sum(np.asarray(n_steps) >= 2**max_tree_depth - 1))
 
     reasons = []
-    for what, values, good in (
-        ("R-hat", rhat, lambda v: v < thresholds.r_hat),
-        ("bulk effective sample size", bulk, lambda v: v > thresholds.ess),
-        ("tail effective sample size", tail, lambda v: v > thresholds.ess),
-    ):
-        bad = {n: v for n, v in values.items() if not good(v)}
+    limits = (
+        ("R-hat", rhat, f"below {thresholds.r_hat}"),
+        ("bulk effective sample size", bulk, f"above {thresholds.ess:g}"),
+        ("tail effective sample size", tail, f"above {thresholds.ess:g}"),
+    )
+    for what, values, limit in limits:
+        # written so that NaN is bad
+        bad = {
+            n: v
+            for n, v in values.items()
+            if not (v < thresholds.r_hat if what == "R-hat" else v > thresholds.ess)
+        }
         if bad or not values:
-            limit = f"below {thresholds.r_hat}" if what == "R-hat" else f"above {thresholds.ess:g}"
             found = ", ".join(f"{n} {_number(v)}" for n, v in bad.items()) or "nothing sampled"
             reasons.append(f"{what} must be {limit}: {found}")
     if count > thresholds.divergences:

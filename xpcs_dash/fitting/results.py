@@ -180,7 +180,7 @@ class FitResult:
         return low, middle, high
 
     def rows(self) -> list[dict[str, Any]]:
-        """One JSON-able dictionary per bin, as ``xpcs-dash fit --json`` prints; undetermined numbers are None."""
+        """One JSON-able dictionary per bin, as ``xpcs-dash fit --json`` prints; None for undetermined."""
         return [self._row(k) for k in range(self.data.n_q)]
 
     def _row(self, k: int) -> dict[str, Any]:
@@ -263,7 +263,7 @@ class FitResult:
         return tree
 
     def log_likelihood(self, k: int) -> tuple[FloatArray, NDArray[np.intp]]:
-        """(chain, draw, n) pointwise log likelihood of bin ``k``, and the delays (indices) of the n points."""
+        """(chain, draw, n) pointwise log likelihood of bin ``k``, and the indices of the n delays."""
         from xpcs_dash.fitting.sampling import used_points
 
         use = np.flatnonzero(used_points(self.data)[:, k])

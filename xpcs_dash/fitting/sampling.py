@@ -69,7 +69,7 @@ class BinProgress:
 
 @dataclass(frozen=True)
 class NutsProgress:
-    """A report: ``phase`` is compiling, warm-up or sampling; ``fraction`` 0 to 1; ``draws`` per chain so far."""
+    """A report: phase (compiling, warm-up, sampling, done), fraction 0 to 1, draws per chain so far."""
 
     phase: str
     fraction: float
@@ -300,13 +300,7 @@ class _Run:
         advance(self.blocks[0])  # compiles before the threads start
         with ThreadPoolExecutor(min(len(self.blocks), cpu_count() or 1)) as pool:
             for done in range(1, total + 1):
-                waiting = [
-                    b
-                    for b in self.blocks
-                    if len(b.kept) < max(done - self.warm_chunks, 0) or done <= self.warm_chunks
-                ]
-                if done == 1:
-                    waiting = self.blocks[1:]
+                waiting = self.blocks[1:] if done == 1 else self.blocks
                 list(pool.map(advance, waiting))
                 if done == self.warm_chunks:
                     for block in self.blocks:
@@ -360,9 +354,7 @@ class _Run:
         """Sampled parameters (n_q, chain, draw) of whitened draws (n_q, chain, draw, dim)."""
         mode, root = self.whitening
         u = mode[:, None, None] + np.einsum("qij,qcdj->qcdi", root, eps)
-        numbers = PriorNumbers(
-            *(a[:, None, None] for a in self.numbers[:-1]), self.numbers.noise[:, None, None]
-        )
+        numbers = PriorNumbers(*(a[:, None, None] for a in self.numbers))
         params, noise, _ = self.coordinates.values(u, numbers)
         out = {
             name: np.ascontiguousarray(params[..., k])
