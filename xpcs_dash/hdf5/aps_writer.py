@@ -53,7 +53,7 @@ class ApsResult:
     Parameters
     ----------
     dynamic, static : partitions; column k of an array over bins belongs to label k + 1.
-    geometry : of the q-map; also written as the nominal one.
+    geometry : of the q-map; also written as the nominal one. None where it is not known.
     dqmap, sqmap : (H, W) labels, 0 masked.
     mask : (H, W) bool; None takes ``dqmap > 0``.
     frame_time_s, exposure_s : seconds from frame to frame, and of exposure.
@@ -71,14 +71,14 @@ class ApsResult:
     """
 
     dynamic: BinTable
-    geometry: GeometryMetadata
+    geometry: GeometryMetadata | None
     dqmap: NDArray[np.integer]
     frame_time_s: float
     static: BinTable | None = None
     sqmap: NDArray[np.integer] | None = None
     mask: NDArray[np.bool_] | None = None
     exposure_s: float | None = None
-    delay_frames: NDArray[np.integer] | None = None
+    delay_frames: NDArray[np.integer] | NDArray[np.floating] | None = None
     g2: NDArray[np.floating] | None = None
     g2_err: NDArray[np.floating] | None = None
     partial_g2: NDArray[np.floating] | None = None
@@ -104,7 +104,8 @@ class ApsResult:
     config: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        n_q, shape = self.dynamic.n, tuple(self.geometry.shape)
+        n_q = self.dynamic.n
+        shape = np.shape(self.dqmap) if self.geometry is None else tuple(self.geometry.shape)
         n_static = None if self.static is None else self.static.n
         n_delay = None if self.delay_frames is None else int(np.size(self.delay_frames))
         table = (n_delay, n_q)
@@ -145,8 +146,7 @@ class ApsResult:
 def map_hash(result: ApsResult) -> str:
     """SHA-256 over the partition: 64 hexadecimal digits that files with the same q-map share."""
     digest = hashlib.sha256()
-    g = result.geometry
-    digest.update(repr((g.bcx, g.bcy, g.det_dist, g.lambda_, g.pix_dim, g.shape)).encode())
+    digest.update(repr(result.geometry).encode())
     for labels in (result.dqmap, result.sqmap):
         if labels is not None:
             digest.update(np.ascontiguousarray(labels, dtype=np.int32).tobytes())
@@ -157,7 +157,12 @@ def map_hash(result: ApsResult) -> str:
 
 
 def write_aps(
-    path: str | Path, result: ApsResult, *, overwrite: bool = True, temp_suffix: str = ".temp"
+    path: str | Path,
+    result: ApsResult,
+    *,
+    overwrite: bool = True,
+    temp_suffix: str = ".temp",
+    in_memory: bool = True,
 ) -> Path:
     """Write one result file: first ``<name>.temp``, then renamed, as the correlator of the beamline does.
 
@@ -167,6 +172,7 @@ def write_aps(
     result : the arrays.
     overwrite : False refuses to replace an existing file.
     temp_suffix : what the name carries until the file is complete.
+    in_memory : False streams to the disk, for files that do not fit into memory.
 
     Returns
     -------
@@ -178,7 +184,8 @@ def write_aps(
         Where the file cannot be written; nothing is left behind.
     """
     path = Path(path)
-    with atomic_hdf5(path, overwrite=overwrite, temporary=path.with_name(path.name + temp_suffix)) as h5:
+    temporary = path.with_name(path.name + temp_suffix)
+    with atomic_hdf5(path, overwrite=overwrite, temporary=temporary, in_memory=in_memory) as h5:
         h5.attrs["default"] = "entry"
         _write_entry(h5, result)
         _write_qmap(h5, result)
@@ -208,14 +215,15 @@ def _write_entry(h5: h5py.File, result: ApsResult) -> None:
     geometry, detector = result.geometry, "/entry/instrument/detector_1"
     put(h5, f"{detector}/frame_time", float(result.frame_time_s), unit="s")
     put(h5, f"{detector}/count_time", float(result.exposure_s or result.frame_time_s), unit="s")
-    put(h5, f"{detector}/distance", geometry.distance_m, unit="m")
-    put(h5, f"{detector}/x_pixel_size", geometry.pixel_m, unit="m")
-    put(h5, f"{detector}/y_pixel_size", geometry.pixel_m, unit="m")
-    put(h5, f"{detector}/beam_center_x", geometry.bcx, unit="pixel")
-    put(h5, f"{detector}/beam_center_y", geometry.bcy, unit="pixel")
-    for name in ("position_x", "position_y", "beam_center_position_x", "beam_center_position_y"):
-        put(h5, f"{detector}/{name}", 0.0, unit="m")
-    put(h5, "/entry/instrument/incident_beam/incident_energy", geometry.energy_kev, unit="keV")
+    if geometry is not None:
+        put(h5, f"{detector}/distance", geometry.distance_m, unit="m")
+        put(h5, f"{detector}/x_pixel_size", geometry.pixel_m, unit="m")
+        put(h5, f"{detector}/y_pixel_size", geometry.pixel_m, unit="m")
+        put(h5, f"{detector}/beam_center_x", geometry.bcx, unit="pixel")
+        put(h5, f"{detector}/beam_center_y", geometry.bcy, unit="pixel")
+        for name in ("position_x", "position_y", "beam_center_position_x", "beam_center_position_y"):
+            put(h5, f"{detector}/{name}", 0.0, unit="m")
+        put(h5, "/entry/instrument/incident_beam/incident_energy", geometry.energy_kev, unit="keV")
     if result.sample is not None:
         put(h5, "/entry/sample/name", result.sample)
     if result.temperature_c is not None:
@@ -253,11 +261,12 @@ def _write_qmap(h5: h5py.File, result: ApsResult) -> None:
         put(group, f"{which}_index_mapping", _smallest(table.index_mapping))
     put(group, "map_names", list(result.dynamic.names))
     put(group, "map_units", list(result.dynamic.units))
-    put(group, "beam_center_x", geometry.bcx)
-    put(group, "beam_center_y", geometry.bcy)
-    put(group, "detector_distance", geometry.distance_m)
-    put(group, "pixel_size", geometry.pixel_m)
-    put(group, "energy", geometry.energy_kev)
+    if geometry is not None:
+        put(group, "beam_center_x", geometry.bcx)
+        put(group, "beam_center_y", geometry.bcy)
+        put(group, "detector_distance", geometry.distance_m)
+        put(group, "pixel_size", geometry.pixel_m)
+        put(group, "energy", geometry.energy_kev)
     put(group, "source_file", result.raw_path or "unknown")
     group.attrs["hash"] = result.map_hash or map_hash(result)
     group.attrs["version"] = "xpcs-dash"

@@ -181,6 +181,7 @@ def write_own(
     extra: Mapping[str, tuple[Any, str]] | None = None,
     provenance: Mapping[str, str] | None = None,
     overwrite: bool = True,
+    in_memory: bool = True,
 ) -> Path:
     """Write the product's own layout.
 
@@ -191,9 +192,11 @@ def write_own(
     qmap : to ``/xpcs/qmap/{sqmap,dqmap,phis,mask,partition_map}``.
     geometry : to the attributes of ``/xpcs/metadata``.
     mask, partition : to ``/simplemask/mask`` and ``/simplemask/partition``.
-    extra : further datasets, path → (value, unit).
+    extra : further datasets, path → (value, unit); a value that is a function is called when its turn comes,
+        so that big arrays need not all be held at once.
     provenance : texts that become attributes of ``/xpcs/metadata``.
     overwrite : False refuses to replace an existing file.
+    in_memory : False streams to the disk, for files that do not fit into memory.
 
     Returns
     -------
@@ -208,7 +211,7 @@ def write_own(
     """
     if g2 is None and qmap is None and mask is None and partition is None:
         raise UsageError(f"{Path(path).name}: there is nothing to write: neither g2 nor a map nor a mask.")
-    with atomic_hdf5(path, overwrite=overwrite) as h5:
+    with atomic_hdf5(path, overwrite=overwrite, in_memory=in_memory) as h5:
         h5.attrs["creator"] = "xpcs-dash"
         h5.attrs["layout"] = "seed_xpcs"
         h5.attrs["layout_version"] = OWN_LAYOUT_VERSION
@@ -240,5 +243,5 @@ def write_own(
         for name, text in (provenance or {}).items():
             metadata.attrs[name] = text
         for name, (value, unit) in (extra or {}).items():
-            put(h5, name, value, unit=unit)
+            put(h5, name, value() if callable(value) else value, unit=unit)
     return Path(path)

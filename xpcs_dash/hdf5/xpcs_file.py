@@ -320,14 +320,22 @@ class XpcsFile(ResultHeader):
         def read(h5: h5py.File) -> NDArray[np.float32]:
             return bigdata.read_matrix(h5, record, position, self.path)
 
-        return TwoTime(
-            label=label,
-            c2_upper=self._load(f"c2:{position}", read),
-            dt_s=record.dt_s,
-            g2=None if record.g2 is None else frozen_array(record.g2[:, position], np.float64),
-            g2_segments=None
-            if record.g2_segments is None
-            else frozen_array(record.g2_segments[:, :, position], np.float64),
+        g2, segments = self.twotime_curves(label)
+        return TwoTime(label, self._load(f"c2:{position}", read), record.dt_s, g2, segments)
+
+    def twotime_curves(self, label: int) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+        """What is stored beside the matrix of one q-bin, without reading that.
+
+        Returns
+        -------
+        (N,) mean of each diagonal and (M, n_segments) the same in equal blocks; None where absent.
+        """
+        position, record = self._position(label), self._raw.twotime
+        assert record is not None  # _position has found a bin
+        g2, segments = record.g2, record.g2_segments
+        return (
+            None if g2 is None else frozen_array(g2[:, position], np.float64),
+            None if segments is None else frozen_array(segments[:, :, position], np.float64),
         )
 
     def twotime_block(self, label: int, rows: slice, cols: slice) -> NDArray[np.float32]:

@@ -1,0 +1,36 @@
+"""``xpcs-dash convert``: a file of any layout, written in another."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Target(StrEnum):
+    """Layouts that we write."""
+
+    own = "own"
+    aps = "aps"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("convert", help="Write a result file in our own layout or in the present APS layout.")(
+        convert
+    )
+
+
+def convert(
+    file: Annotated[Path, typer.Argument(help="result file of any layout that we read")],
+    to: Annotated[Target, typer.Option(help="layout to write")],
+    out: Annotated[Path, typer.Option(help="file to make")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file if it exists")] = False,
+) -> None:
+    """Convert one file."""
+    from xpcs_dash import open_result
+    from xpcs_dash.hdf5.convert import convert as write
+
+    print(write(open_result(file), to.value, out, overwrite=overwrite))

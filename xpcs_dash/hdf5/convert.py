@@ -1,0 +1,273 @@
+"""Conversion of any layout that we read into the present APS layout or our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpcs_dash.errors import UsageError
+from xpcs_dash.hdf5.aps_writer import ApsResult, ApsTwoTime, write_aps
+from xpcs_dash.hdf5.records import BinTable
+from xpcs_dash.hdf5.schemas import G2Data, MaskSchema, PartitionSchema, QMapSchema
+from xpcs_dash.hdf5.writer import write_own
+from xpcs_dash.hdf5.xpcs_file import XpcsFile
+
+__all__ = ["aps_result", "convert", "to_aps", "to_own"]
+
+#: Two-time matrices of more bytes are streamed to the disk one by one.
+STREAM_ABOVE = 128 * 2**20
+#: What the APS writer itself takes from the file; the rest of ``/entry`` is carried along as it is.
+_WRITTEN = ("/entry/start_time", "/entry/end_time", "/entry/schema_version", "/entry/sample/name",
+    "/entry/sample/temperature",
+            "/entry/sample/qnw1_temperature", "/entry/instrument/detector_1/frame_time",
+            "/entry/instrument/detector_1/count_time", "/entry/instrument/bluesky/scan_id")  # fmt: skip
+
+
+def convert(file: XpcsFile, to: str, out: str | Path, *, overwrite: bool = False) -> Path:
+    """Write ``file`` in another layout.
+
+    Parameters
+    ----------
+    to : ``"own"`` or ``"aps"``.
+    out : file to make, atomically.
+    overwrite : False refuses to replace an existing file.
+
+    Raises
+    ------
+    UsageError
+        For another layout, or where the file lacks what the layout cannot do without.
+    WriteError
+        Where the file cannot be written.
+    """
+    if to not in ("own", "aps"):
+        raise UsageError(f"there is no layout {to!r} to convert to: choose own or aps.")
+    if Path(out).exists() and Path(out).resolve() == file.path.resolve():
+        raise UsageError(f"{file.path.name}: choose another name; a file is not converted in place.")
+    return (to_own if to == "own" else to_aps)(file, out, overwrite=overwrite)
+
+
+class _Matrices(Sequence[NDArray[np.float32]]):
+    """The two-time matrices of a file, each read when its turn comes."""
+
+    def __init__(self, file: XpcsFile) -> None:
+        self._file = file
+
+    def __len__(self) -> int:
+        return len(self._file.twotime_bins)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[np.float32]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[NDArray[np.float32]]: ...
+    def __getitem__(self, index: int | slice) -> NDArray[np.float32] | list[NDArray[np.float32]]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return self._file.twotime(self._file.twotime_bins[index]).c2_upper
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        return (self[i] for i in range(len(self)))
+
+
+def _is_big(file: XpcsFile) -> bool:
+    shape = file.twotime_shape
+    return shape is not None and 4 * shape[0] * shape[1] * len(file.twotime_bins) > STREAM_ABOVE
+
+
+def _whole_delays(file: XpcsFile) -> NDArray[np.float64] | None:
+    """Delays in frames, from seconds where the file holds only those."""
+    if file.n_delay == 0:
+        return None
+    if file.delay_frames.size:
+        frames = file.delay_frames
+    elif file.g2_frame_time_s is not None:
+        frames = file.t_el / file.g2_frame_time_s
+    else:
+        raise UsageError(f"{file.path.name}: without a frame time its delays cannot be written in frames.")
+    whole = np.rint(frames)
+    if not np.allclose(whole, frames, rtol=1e-3) or np.any(np.diff(whole) <= 0):
+        raise UsageError(f"{file.path.name}: its delays are not whole frames, as the APS layout needs them.")
+    return whole
+
+
+def aps_result(file: XpcsFile) -> ApsResult:
+    """Everything of ``file`` that the APS layout can hold.
+
+    Raises
+    ------
+    UsageError
+        Where it lacks a correlation, a label map, or a frame time.
+    """
+    name = file.path.name
+    if not file.kinds:
+        raise UsageError(f"{name}: it holds no correlation, so there is no result to write.")
+    dynamic, dqmap = file.dynamic, file.dqmap
+    if dynamic is None or dqmap is None:
+        raise UsageError(
+            f"{name}: without its map of q-bins it cannot be written in the APS layout; try own."
+        )
+    if file.frame_time_s is None:
+        raise UsageError(f"{name}: without a frame time it cannot be written in the APS layout; try own.")
+    two = None
+    if file.twotime_bins:
+        curves = [file.twotime_curves(label) for label in file.twotime_bins]
+        g2 = [curve for curve, _ in curves if curve is not None]
+        segments = [part for _, part in curves if part is not None]
+        complete = len(g2) == len(curves)
+        two = ApsTwoTime(
+            bins=file.twotime_bins,
+            matrices=_Matrices(file),
+            g2=np.stack(g2, axis=1) if complete else None,
+            g2_segments=np.stack(segments, axis=2) if len(segments) == len(curves) else None,
+            stride_frame=max(1, round((file.c2_frame_time_s or file.frame_time_s) / file.frame_time_s)),
+        )
+    has_g2 = file.n_delay > 0
+    carried = {
+        path: (value, unit)
+        for path, (value, unit) in file.metadata.items()
+        if path.startswith("/entry/") and path not in _WRITTEN
+    }
+    return ApsResult(
+        dynamic=dynamic,
+        static=file.static,
+        geometry=file.geometry,
+        dqmap=dqmap,
+        sqmap=file.sqmap,
+        mask=file.mask,
+        frame_time_s=file.frame_time_s,
+        exposure_s=file.exposure_s,
+        delay_frames=_whole_delays(file),
+        g2=file.g2 if has_g2 else None,
+        g2_err=file.g2_err if has_g2 else None,
+        partial_g2=file.partial_g2,
+        partial_g2_err=file.partial_g2_err,
+        partial_labels=file.partial_labels,
+        stride_frame=file.stride,
+        avg_frame=file.avg,
+        saxs_2d=file.saxs_2d,
+        saxs_1d=file.saxs_1d,
+        segments=file.segments,
+        int_t=None if file.int_t is None else file.int_t[1],
+        twotime=two,
+        start_time=file.start_time,
+        end_time=file.end_time,
+        sample=file.sample,
+        scan=file.scan,
+        temperature_c=None if file.temperature_k is None else file.temperature_k - 273.15,
+        raw_path=file.raw_path,
+        averaged_from=file.averaged_from,
+        map_hash=file.map_hash,
+        extra=carried,
+    )
+
+
+def to_aps(file: XpcsFile, out: str | Path, *, overwrite: bool = False) -> Path:
+    """Write ``file`` in the present APS layout; see `convert`."""
+    return write_aps(out, aps_result(file), overwrite=overwrite, in_memory=not _is_big(file))
+
+
+def to_own(file: XpcsFile, out: str | Path, *, overwrite: bool = False) -> Path:
+    """Write ``file`` in our own layout; see `convert`."""
+    g2 = None
+    if file.n_delay:
+        g2 = G2Data(_finite(file.g2), np.abs(_finite(file.g2_err)), file.t_el, file.q)
+    qmap, mask, partition = _maps(file)
+    texts = {
+        "start_time": None if file.start_time is None else file.start_time.isoformat(),
+        "end_time": None if file.end_time is None else file.end_time.isoformat(),
+        "sample": file.sample,
+        "scan": file.scan,
+        "raw_path": file.raw_path,
+        "map_hash": file.map_hash,
+        "source_layout": file.layout,
+        "source_file": file.path.name,
+    }
+    return write_own(
+        out,
+        g2=g2,
+        qmap=qmap,
+        geometry=file.geometry,
+        mask=mask,
+        partition=partition,
+        extra=dict(_extra(file)),
+        provenance={name: text for name, text in texts.items() if text is not None},
+        overwrite=overwrite,
+        in_memory=not _is_big(file),
+    )
+
+
+def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.isinf(values), np.nan, values)
+
+
+def _maps(file: XpcsFile) -> tuple[QMapSchema | None, MaskSchema | None, PartitionSchema | None]:
+    """The q-map where the geometry is known; else mask and partition without q of each pixel."""
+    labels, mask = file.dqmap, file.mask
+    if labels is not None and file.geometry is not None:
+        rows, columns = np.ogrid[: labels.shape[0], : labels.shape[1]]
+        q = file.geometry.q_at(columns, rows)
+        used = labels > 0 if mask is None else mask
+        return (
+            QMapSchema(q, q, file.geometry.phi_at(columns, rows), used.astype(np.int32), labels),
+            None,
+            None,
+        )
+    partition = None
+    if labels is not None and file.dynamic is not None:
+        n = file.dynamic.n
+        pixels = np.bincount(labels.ravel(), minlength=n + 1)[1 : n + 1]
+        partition = PartitionSchema(np.where(labels <= n, labels, 0), n, tuple(file.q), tuple(pixels))
+    return None, None if mask is None else MaskSchema(mask.astype(np.int32)), partition
+
+
+def _bins(which: str, table: BinTable) -> Iterator[tuple[str, tuple[Any, str]]]:
+    group = f"/xpcs/bins/{which}"
+    yield f"{group}/axis0", (table.axis0, "")
+    yield f"{group}/axis1", (table.axis1, "")
+    yield f"{group}/index_mapping", (table.index_mapping, "")
+    yield f"{group}/names", (list(table.names), "")
+    yield f"{group}/units", (list(table.units), "")
+
+
+def _extra(file: XpcsFile) -> Iterator[tuple[str, tuple[Any, str]]]:
+    """What our layout keeps beyond its core."""
+    for which, table in (("dynamic", file.dynamic), ("static", file.static)):
+        if table is not None:
+            yield from _bins(which, table)
+    arrays: dict[str, tuple[Any, str]] = {
+        "/xpcs/g2/delay_frames": (file.delay_frames if file.delay_frames.size else None, "frames"),
+        "/xpcs/g2/coincidences": (file.coincidences if file.n_delay and file.photons else None, ""),
+        "/xpcs/g2/partial_g2": (file.partial_g2, ""),
+        "/xpcs/g2/partial_g2_err": (file.partial_g2_err, ""),
+        "/xpcs/g2/partial_labels": (file.partial_labels, "frames"),
+        "/xpcs/qmap/static_partition_map": (file.sqmap, ""),
+        "/xpcs/saxs/saxs_1d": (file.saxs_1d, file.intensity_unit),
+        "/xpcs/saxs/saxs_2d": (file.saxs_2d, file.intensity_unit),
+        "/xpcs/saxs/segments": (file.segments, ""),
+        "/xpcs/saxs/int_t": (file.int_t, ""),
+        "/xpcs/acquisition/frame_time_s": (file.frame_time_s, "s"),
+        "/xpcs/acquisition/exposure_s": (file.exposure_s, "s"),
+        "/xpcs/acquisition/temperature_k": (file.temperature_k, "K"),
+        "/xpcs/acquisition/averaged_from": (list(file.averaged_from) or None, ""),
+    }
+    yield from ((name, item) for name, item in arrays.items() if item[0] is not None)
+    if not file.twotime_bins:
+        return
+    yield "/xpcs/two_time/bins", (np.asarray(file.twotime_bins, dtype=np.int32), "")
+    if file.c2_frame_time_s is not None:
+        yield "/xpcs/two_time/dt_s", (file.c2_frame_time_s, "s")
+    curves = [file.twotime_curves(label) for label in file.twotime_bins]
+    if all(curve is not None for curve, _ in curves):
+        yield "/xpcs/two_time/g2", (np.stack([curve for curve, _ in curves if curve is not None], axis=1), "")
+    if all(part is not None for _, part in curves):
+        yield "/xpcs/two_time/g2_segments", (np.stack([p for _, p in curves if p is not None], axis=2), "")
+    for label in file.twotime_bins:
+        yield f"/xpcs/two_time/c2_{label:05d}", (partial(_upper, file, label), "")
+
+
+def _upper(file: XpcsFile, label: int) -> NDArray[np.float32]:
+    return file.twotime(label).c2_upper
