@@ -210,5 +210,5 @@ def trends(rows: Sequence[Any], theme: str, scale: float) -> Any:
         )
     title = f"Last {len(rows)} files" if len(rows) > 1 else "This file"
     if len(rows) < n_all:
-        at = f"{at} · {n_all - len(rows)} with another q-map left out"
+        at = f"{at} · {n_all - len(rows)} at another q left out"
     return patch(drawing), shown, title, at

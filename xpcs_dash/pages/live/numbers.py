@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 N_FILES = 30
 #: A number that moved by more than this, and by more than three of its errors, is called drifting.
 DRIFT = 0.25
+#: How far, relatively, q of two files may be apart for their numbers to be compared.
+SAME_Q = 0.02
 #: Files at each end that a drift is judged by.
 ENDS = 3
 
@@ -60,14 +62,22 @@ def value_of(summary: Mapping[str, Any] | None, key: str) -> tuple[float, float]
 
 
 def comparable(rows: Sequence[FileRow]) -> list[FileRow]:
-    """The files whose numbers mean the same as those of the newest: same q-map, bin, unit and kind."""
+    """The files whose numbers mean the same as those of the newest: same q, same unit, same kind of file."""
+    if not rows:
+        return []
+    last = rows[-1].summary or {}
 
-    def sort_of(row: FileRow) -> tuple[Any, ...]:
+    def alike(row: FileRow) -> bool:
         summary = row.summary or {}
-        names = ("map_hash", "q_label", "intensity_unit", "intensity_source")
-        return (*(summary.get(name) for name in names), bool(summary.get("averaged_from")))
+        names = ("q_unit", "intensity_unit", "intensity_source")
+        if any(summary.get(name) != last.get(name) for name in names):
+            return False
+        if bool(summary.get("averaged_from")) != bool(last.get("averaged_from")):
+            return False
+        q, reference = summary.get("q"), last.get("q")
+        return q == reference or bool(q and reference and abs(q / reference - 1) <= SAME_Q)
 
-    return [row for row in rows if sort_of(row) == sort_of(rows[-1])] if rows else []
+    return [row for row in rows if alike(row)]
 
 
 def trends_of(rows: Sequence[FileRow]) -> list[tuple[Quantity, Trend]]:

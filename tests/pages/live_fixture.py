@@ -1,0 +1,46 @@
+"""Services with a real catalogue of the small samples, as ingest would have filled it."""
+
+import shutil
+import time
+
+from xpcs_dash.acquisition import rows
+from xpcs_dash.acquisition.reading import make_reader
+from xpcs_dash.acquisition.rows import Change
+from xpcs_dash.analysis.quality import fit_summary, relative_flags
+from xpcs_dash.hdf5.xpcs_file import open_result
+from xpcs_dash.services import build_services
+from xpcs_dash.settings import load_settings
+
+
+def fill(folder, paths, fit=True):
+    """Services of a new directory that holds copies of ``paths``, numbered from 1."""
+    root = folder / "data"
+    root.mkdir()
+    services = build_services(load_settings(root=root, state_dir=folder / "state"))
+    for path in paths:
+        add(services, path, fit=fit)
+    return services
+
+
+def add(services, path, name=None, fit=True):
+    """Copy one file in and enter it as ingest does; returns its number."""
+    target = services.settings.root / (name or path.name)
+    shutil.copy(path, target)
+    reading = make_reader()(str(target))
+    change = Change("ready", str(target), reading.stat, time.time(), reading.columns)
+    rows.apply(services.catalogue, [change], relative_flags)
+    if fit:
+        add_fit(services, target, reading.stat)
+    return services.catalogue.by_path(target).id
+
+
+def add_fit(services, target, stat):
+    """Enter the batched fit, which arrives after the file."""
+    rows.apply(
+        services.catalogue, [Change("fit", str(target), stat, values=fit_summary(open_result(target)))]
+    )
+
+
+def current(*ids, q=None, key="k"):
+    """Content of the store ``shell-current``."""
+    return {"files": [{"id": i, "key": key} for i in ids], "follow": False, "q": q}

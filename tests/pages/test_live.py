@@ -1,0 +1,143 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tests.conftest import A001, A002, A003, LLPS_STRONG
+from tests.pages.live_fixture import current, fill
+from xpcs_dash.components.selection import Selection
+from xpcs_dash.components.views import look
+from xpcs_dash.pages.live import PAGE, callbacks, numbers, view
+from xpcs_dash.pages.live.layout import layout
+
+
+@pytest.fixture(scope="module")
+def services(sample, tmp_path_factory):
+    found = fill(tmp_path_factory.mktemp("live"), [sample(A001), sample(A003), sample(A002)])
+    yield found
+    found.catalogue.close()
+
+
+def plain(text):
+    return str(text).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def summary(**values):
+    base = {"q": 0.01, "q_unit": "Å⁻¹", "intensity_unit": "u", "intensity_source": "s", "averaged_from": 0}
+    return base | values
+
+
+def test_the_head_says_what_the_file_is(services):
+    facts = {name: plain(value) for name, value in view.facts_of(services.kernel.open(1))}
+    assert facts["frames"] == "2,000 × 1.00 ms"
+    assert facts["energy · distance"] == "10.000 keV · 5.00 m"
+    assert facts["temperature"] == "25.0 °C"
+    text = str(callbacks.head(services, Selection((1,), ("k",))))
+    assert "silica" in text
+
+
+def test_warnings_stand_in_the_head_and_lead_to_the_details(sample, tmp_path):
+    services = fill(tmp_path, [sample(LLPS_STRONG)], fit=False)
+    text = str(callbacks.head(services, Selection((1,), ("k",))))
+    assert "xd-warning-line" in text
+    assert "/metadata?file=1" in text
+    services.catalogue.close()
+
+
+def test_g2_shows_five_q_with_fits_and_the_files_before_behind(services):
+    fit = services.catalogue.get(2).summary["fit"]
+    drawing, colours, words = view.g2_view(services, look(services, current(2)), fit, True)
+    assert len(colours) == 5
+    assert sum(trace["showlegend"] for trace in drawing.data) == 5
+    behind = [t for t in drawing.data if t["name"].startswith("A001")]
+    assert len(behind) == 5
+    assert drawing.data.index(behind[-1]) < 5  # drawn first, so they lie behind
+    assert words == "5 of 12 q · σ with counting · ≥ 10 coincidences · line: fit"
+    drawing.to_figure()
+
+
+def test_earlier_files_with_another_map_are_not_behind(services):
+    drawing, _, _ = view.g2_view(services, look(services, current(3)), None, True)
+    shown, here = {t["name"] for t in drawing.data}, services.kernel.open(3)
+    other = services.kernel.open(2)
+    close = [k for k in range(here.n_q) if np.min(np.abs(other.q / here.q[k] - 1)) <= 0.03]
+    assert len([name for name in shown if name.startswith("A003")]) <= len(close)
+
+
+def test_the_detector_comes_by_address_with_the_borders_of_the_chosen_bins(services):
+    drawing, limits = view.detector_view(services, look(services, current(1, q=[2, 3])))
+    picture, borders = drawing.layout["images"]
+    assert picture["source"].startswith("/img/1/")
+    assert "q=2,3" in borders["source"]
+    assert (picture["x"], picture["y"]) != (borders["x"], borders["y"])  # or Plotly draws one of them only
+    assert limits[0] < limits[1]
+    assert drawing.to_figure().layout.yaxis.autorange == "reversed"
+
+
+def test_intensity_keeps_its_extremes_and_says_what_a_step_is(services):
+    drawing, words = view.intensity_view(services, look(services, current(1)))
+    assert len(drawing.data) == 3
+    assert plain(words) == "mean and range per 4.0 ms"
+
+
+def test_intensity_of_an_averaged_file_says_whose_it_is(sample, tmp_path):
+    services = fill(tmp_path, [sample(LLPS_STRONG)], fit=False)
+    _, words = view.intensity_view(services, look(services, current(1)))
+    assert "first of 54 files only" in words
+    services.catalogue.close()
+
+
+def test_numbers_of_the_last_files(services):
+    rows = view.rows_until(services, 2, 30)
+    assert [row.id for row in rows] == [1, 2]
+    found = {quantity.key: trend for quantity, trend in numbers.trends_of(rows)}
+    assert set(found) == {"intensity", "contrast", "baseline", "tau"}
+    assert found["tau"].unit == "ms"
+    assert len(found["contrast"].values) == 2
+    _, shown, title, at = callbacks.trends(rows, "dark", 1.0)
+    assert title == "Last 2 files"
+    assert len(shown) == 4
+    assert "at q = " in at
+
+
+def test_files_at_another_q_or_of_another_kind_are_no_trend():
+    others = [summary(q=0.02), summary(averaged_from=9), summary(intensity_unit="v"), summary(q=None), None]
+    rows = [SimpleNamespace(summary=s, name="f") for s in [summary(q=0.0101), *others, summary()]]
+    assert numbers.comparable(rows) == [rows[0], rows[-1]]
+    assert numbers.comparable([]) == []
+
+
+def test_a_drift_is_said_with_its_size():
+    values = np.array([1.0, 1.01, 0.99, 1.0, 1.2, 1.4, 1.5, 1.52])
+    assert numbers.drift(values, np.full(8, 0.01)) == pytest.approx(0.5, abs=0.05)
+    assert numbers.drift(values, np.full(8, 0.5)) is None  # within the errors
+    assert numbers.drift(np.full(8, 2.0), np.zeros(8)) is None
+    assert numbers.drift(values[:4], np.zeros(4)) is None
+    rows = [SimpleNamespace(summary=summary(contrast=v, contrast_err=0.01), name="f") for v in values]
+    [(quantity, trend)] = numbers.trends_of(rows)
+    assert trend.state == "warning"
+    assert numbers.words_of(quantity, trend)[0].startswith("▲ contrast +")
+
+
+def test_a_relaxation_time_that_is_not_determined_is_no_number():
+    assert np.isnan(numbers.value_of({"tau": 1.0, "tau_err": 5.0}, "tau")[0])
+    assert numbers.value_of({"tau": 1.0, "tau_err": 0.1}, "tau") == (1.0, 0.1)
+    assert np.isnan(numbers.value_of(None, "contrast")[0])
+
+
+def test_an_empty_directory_says_what_is_awaited(tmp_path):
+    services = fill(tmp_path, [])
+    assert "No process watches the directory yet" in str(callbacks.waiting(services))
+    services.catalogue.set_status("ingest", {"heartbeat": 1.0, "root": str(tmp_path), "mode": "inotify"})
+    text = str(callbacks.waiting(services))
+    assert str(tmp_path) in text
+    assert "Watched by inotify" in text
+    services.catalogue.close()
+
+
+def test_the_layout_has_the_ids_that_others_hold_on_to(services):
+    text = str(layout(services, {"kiosk": "1", "combine": "0"}))
+    for name in ("live-g2", "live-detector", "live-intensity", "live-trends", "live-qbar"):
+        assert f"id='{name}'" in text
+    assert "data=1.5" in text
+    assert PAGE.path == "/"
