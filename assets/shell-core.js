@@ -211,6 +211,17 @@
     }
   };
 
+  /* An answer may come after its page has been left. Dash ignores most of it, but fails on a change of a figure
+   * that is no longer there: take such changes out. */
+  xd.dropStale = (response) => {
+    Object.entries(response || {}).forEach(([id, props]) => {
+      const patched = props && typeof props === "object" && Object.keys(props).filter((p) => props[p] && props[p].__dash_patch_update);
+      if (!patched || !patched.length) return;
+      const known = window.dash_component_api.getLayout(id.startsWith("{") ? JSON.parse(id) : id);
+      patched.forEach((p) => { if (!known || known.props[p] === undefined) delete props[p]; });
+    });
+  };
+
   xd.kiosk = () => document.documentElement.dataset.kiosk === "1";
 
   xd.post = async (path, body) => {

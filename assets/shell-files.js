@@ -74,6 +74,7 @@
     return api;
   };
   xd.attachGrid = attach;
+  xd.grid = (id) => grids[id] || null;
 
   /* A click pins one file, Ctrl adds or takes one away, Shift takes all between. */
   const clicked = (api, e) => {
@@ -222,9 +223,11 @@
   };
 
   const h = (...args) => window.React.createElement(...args);
+  xd.words = (flag) => flag.replace(/-/g, " ");
+  const flagsOf = (row) => (row.flags || []).map(xd.words).concat(row.warnings || []);
   const noteOf = (row) => {
     if (row.state !== "ready") return SIGNS[row.state][2] + (row.reason ? ": " + row.reason : "");
-    return (row.flags || []).concat(row.warnings || []).join(" · ");
+    return flagsOf(row).join(" · ");
   };
   const retry = async (event, row) => {
     event.stopPropagation();
@@ -246,7 +249,7 @@
     if (row.state === "ready") {
       if (row.n_q) about.push(row.n_q + " q");
       if ((row.kinds || []).includes("twotime")) about.push("two-time");
-      if (flagged) about.push((row.flags || []).concat(row.warnings || [])[0]);
+      if (flagged) about.push(flagsOf(row)[0]);
     } else about.splice(0, 1, noteOf(row).split("; ")[0]);
     return h("div", { className: "xd-file", title: row.file + (row.folder ? "\n" + row.folder : "") + (noteOf(row) ? "\n" + noteOf(row) : "") },
       h("div", { className: "xd-file-text" },
@@ -259,7 +262,7 @@
     return h("span", { className: "xd-mark xd-" + state }, h("span", { className: "xd-sign", "aria-hidden": "true" }, sign), word);
   };
   cells.XdReasonCell = (props) => {
-    const row = props.data, text = row.state === "ready" ? (row.flags || []).concat(row.warnings || []).join(" · ") : row.reason || "";
+    const row = props.data, text = row.state === "ready" ? flagsOf(row).join(" · ") : row.reason || "";
     return h("span", { className: "xd-reason " + (row.state === "failed" ? "xd-alarm" : row.state === "ready" && text ? "xd-warning" : "xd-muted"), title: text },
       h("span", { className: "xd-cut" }, row.state === "ready" && text ? "▲ " + text : text), retryButton(row));
   };

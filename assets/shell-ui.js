@@ -70,17 +70,18 @@
     text("shell-jobs", jobs.running && jobs.queued ? jobs.running + " + " + jobs.queued + " queued" : String((jobs.running || 0) + (jobs.queued || 0)));
     const warning = $("shell-warning");
     if (warning) {
-      const list = live.problems || [], flags = (live.newest && live.newest.flags) || [];
+      const list = live.problems || [], flags = ((live.newest && live.newest.flags) || []).map(xd.words);
       const all = list.map((p) => p.text).concat(flags);
       warning.hidden = !all.length;
       const alarm = list.some((p) => p.state === "alarm");
-      warning.className = "xd-item " + (alarm ? "xd-alarm" : "xd-warning");
+      warning.className = "xd-item xd-plain " + (alarm ? "xd-alarm" : "xd-warning");
       warning.title = all.join("\n");
       warning.replaceChildren();
       if (all.length) warning.append(bold((alarm ? "✕ " : "▲ ") + (all.length > 1 ? all.length + " warnings " : "")), document.createTextNode(all[0]));
     }
     badge();
     tick();
+    xd.fillProblems();
   };
   const bold = (value, id) => { const b = document.createElement("b"); b.textContent = value; if (id) b.id = id; return b; };
 
@@ -125,24 +126,19 @@
     if (!dialog || !dialog.open || !list) return;
     const rows = [...xd.rows.values()].filter((r) => r.state === "failed" || r.state === "waiting")
       .sort((a, b) => (a.state === b.state ? b.t - a.t : a.state === "failed" ? -1 : 1));
-    if (!rows.length) {
+    const live = xd.state.live || {};
+    const notes = (live.problems || []).map((p) => [p.state, p.state === "alarm" ? "✕ alarm" : "▲ warning", "The dashboard", p.text])
+      .concat(((live.newest && live.newest.flags) || []).map((f) => ["warning", "▲ flag", live.newest.name, xd.words(f)]));
+    if (!rows.length && !notes.length) {
       const p = document.createElement("p");
       p.className = "xd-state-hint";
       p.textContent = "No file waits and none has failed.";
       list.replaceChildren(p);
       return;
     }
-    list.replaceChildren(...rows.slice(0, 200).map((row) => {
+    list.replaceChildren(...notes.map((note) => problem(...note)), ...rows.slice(0, 200).map((row) => {
       const [state, sign, word] = xd.SIGNS[row.state];
-      const line = document.createElement("div"), mark = document.createElement("span"), words = document.createElement("div");
-      line.className = "xd-problem";
-      mark.className = "xd-mark xd-" + state;
-      mark.textContent = sign + " " + word;
-      const name = bold(row.name), why = document.createElement("div");
-      why.className = "xd-muted";
-      why.textContent = (row.reason || "being written or read") + " · since " + xd.clockOf(row.t);
-      words.append(name, why);
-      line.append(mark, words);
+      const line = problem(state, sign + " " + word, row.name, (row.reason || "being written or read") + " · since " + xd.clockOf(row.t));
       if (xd.config.may_write && row.state === "failed") {
         const again = document.createElement("button");
         again.type = "button"; again.className = "xd-btn"; again.textContent = "Retry";
@@ -151,6 +147,17 @@
       }
       return line;
     }));
+  };
+  const problem = (state, mark, name, why) => {
+    const line = document.createElement("div"), sign = document.createElement("span"), words = document.createElement("div"), text = document.createElement("div");
+    line.className = "xd-problem";
+    sign.className = "xd-mark xd-" + state;
+    sign.textContent = mark;
+    text.className = "xd-muted";
+    text.textContent = why;
+    words.append(bold(name), text);
+    line.append(sign, words);
+    return line;
   };
   const open = (id) => { const d = $(id); if (d && !d.open) { d.showModal(); xd.fillProblems(); } };
   const close = () => document.querySelectorAll("dialog.xd-dialog[open]").forEach((d) => d.close());
@@ -210,6 +217,7 @@
     "shell-help-open": () => open("shell-help"),
     "shell-help-close": close,
     "shell-problems-open": () => open("shell-problems"),
+    "shell-warning": () => open("shell-problems"),
     "shell-problems-close": close,
     "shell-jobs-item": () => { const p = ["/jobs", "/fits"].find((x) => x in xd.config.pages); if (p) xd.go(p); },
   };

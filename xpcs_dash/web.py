@@ -85,6 +85,7 @@ def create_app(services: Services, pages: Sequence[Page] | None = None) -> dash.
         suppress_callback_exceptions=True,
         compress=True,
         on_error=on_error,
+        hooks={"request_post": "(payload, response) => window.xd && window.xd.dropStale(response)"},
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
     server = app.server

@@ -152,7 +152,9 @@ def _strip() -> Component:
                 className="xd-item xd-plain xd-not-kiosk",
             ),
             html.Span(className="xd-spring"),
-            html.Span(id="shell-warning", className="xd-item xd-warning", hidden=True),
+            html.Button(
+                id="shell-warning", type="button", className="xd-item xd-plain xd-warning", hidden=True
+            ),
             html.Span(id="shell-connection", className="xd-item xd-alarm", hidden=True),
             html.Span(
                 _value("shell-clock", "--:--:--"), className="xd-item xd-clock", title="time at the server"
@@ -302,7 +304,7 @@ def _problems() -> Component:
     return html.Dialog(
         [
             html.Header(
-                [html.H2("Waiting and failed files", className="xd-panel-title"), _close("shell-problems")],
+                [html.H2("What needs attention", className="xd-panel-title"), _close("shell-problems")],
                 className="xd-panel-head",
             ),
             html.Div(id="shell-problems-list", className="xd-problems"),

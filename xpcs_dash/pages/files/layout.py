@@ -39,6 +39,7 @@ COLUMNS = [
         filter="agTextColumnFilter",
     ),
     _column("sample", "sample", 130, filter="agTextColumnFilter"),
+    _column("flags", "flags and reason", 340, cellRenderer="XdReasonCell", flex=1, minWidth=260),
     _column("scan", "scan", 90),
     _column("t", "arrived", 190, sort="desc", **_formatted("xdMoment")),
     _column("start", "started", 184, **_formatted("xdMoment")),
@@ -48,7 +49,6 @@ COLUMNS = [
     _column("n_frames", "frames", 104, type="rightAligned", **_formatted("xdWhole")),
     _column("temperature_k", "T (°C)", 90, type="rightAligned", **_formatted("xdCelsius")),
     _column("size", "size", 96, type="rightAligned", **_formatted("xdBytes")),
-    _column("flags", "flags and reason", 340, cellRenderer="XdReasonCell", flex=1, minWidth=260),
     _column("layout", "layout", 130, hide=True),
     _column("folder", "folder", 200),
 ]
