@@ -217,7 +217,8 @@
     Object.entries(response || {}).forEach(([id, props]) => {
       const patched = props && typeof props === "object" && Object.keys(props).filter((p) => props[p] && props[p].__dash_patch_update);
       if (!patched || !patched.length) return;
-      const known = window.dash_component_api.getLayout(id.startsWith("{") ? JSON.parse(id) : id);
+      let known;
+      try { known = window.dash_component_api.getLayout(id.startsWith("{") ? JSON.parse(id) : id); } catch (err) { known = null; }
       patched.forEach((p) => { if (!known || known.props[p] === undefined) delete props[p]; });
     });
   };
