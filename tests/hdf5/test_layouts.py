@@ -86,8 +86,19 @@ def measurement(**change: Any) -> dict[str, Any]:
 
 def transition(**change: Any) -> dict[str, Any]:
     group = "/entry/instrument/bluesky/metadata"
-    values = {"t0": 1e-3, "t1": 9e-4, "bcx": 12.0, "bcy": 11.0, "ccdx": 0.0, "ccdx0": 0.0, "ccdy": 0.0, "ccdy0": 0.0,
-              "det_dist": 3930.0, "pix_dim_x": 0.055, "pix_dim_y": 0.055, "X_energy": 10.97}  # fmt: skip
+    values = {
+
+            "t0": 1e-3,
+            "t1": 9e-4,
+            "bcx": 12.0,
+            "bcy": 11.0,
+            "ccdx": 0.0,
+            "ccdx0": 0.0,
+            "ccdy": 0.0,
+            "ccdy0": 0.0
+        ,
+        "det_dist": 3930.0, "pix_dim_x": 0.055, "pix_dim_y": 0.055, "X_energy": 10.97,
+    }
     return {**{f"{group}/{name}": value for name, value in values.items()}, **change}
 
 
@@ -196,8 +207,8 @@ def test_legacy_c2_numbers_are_labels(tmp_path):
 
 def test_legacy_column_mismatch_is_refused(tmp_path):
     """Four q for three columns of g2, none of them empty: no guess which is which."""
-    legacy(tmp_path / "a.hdf", **measurement(), **{"/xpcs/dqlist": np.array([[1, 2, 3, 4.0]]), "/xpcs/dnoq": 4,
-                                                  "/xpcs/dphilist": np.zeros((1, 4))})  # fmt: skip
+    four = {"/xpcs/dqlist": np.array([[1, 2, 3, 4.0]]), "/xpcs/dphilist": np.zeros((1, 4)), "/xpcs/dnoq": 4}
+    legacy(tmp_path / "a.hdf", **measurement(), **four)
     with pytest.raises(IncompleteFile, match="3 bins"):
         open_result(tmp_path / "a.hdf")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,6 +16,10 @@ from xpcs_dash.errors import UnreadableFile
 from xpcs_dash.hdf5.records import FileKey, file_key
 
 __all__ = ["HDF5ConnectionPool", "PoolStatistics", "default_pool"]
+
+
+#: Every pool of this process, because HDF5 keeps one view of a file for all of them.
+_POOLS: weakref.WeakSet[HDF5ConnectionPool] = weakref.WeakSet()
 
 
 @dataclass
@@ -55,6 +60,7 @@ class HDF5ConnectionPool:
         self._opening: set[Path] = set()
         self._janitor: threading.Thread | None = None
         self._opened = self._shared = 0
+        _POOLS.add(self)
 
     @contextmanager
     def open(self, path: str | Path, expected: FileKey | None = None) -> Iterator[h5py.File]:
@@ -94,6 +100,7 @@ class HDF5ConnectionPool:
                     return handle, key
                 self._drop_stale(key)
                 self._opening.add(key.path)
+            self._drop_elsewhere(key)
             try:
                 h5 = _open_for_reading(key.path)
             except BaseException:
@@ -128,6 +135,16 @@ class HDF5ConnectionPool:
                 raise UnreadableFile(
                     key.path, "it was rewritten while it was being read", "try again", transient=True
                 )
+
+    def _drop_elsewhere(self, key: FileKey) -> None:
+        """Close unused handles of earlier contents that other pools of this process keep, for the same reason."""
+        for pool in list(_POOLS):
+            if pool is self:
+                continue
+            with pool._changed:
+                for old in [k for k, h in pool._handles.items() if k.inode == key.inode and h.leases == 0]:
+                    if old != key:
+                        pool._close(old)
 
     def _release(self, key: FileKey, handle: _Handle) -> None:
         with self._changed:

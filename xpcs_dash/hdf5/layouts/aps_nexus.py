@@ -21,6 +21,7 @@ _MULTITAU = "/xpcs/multitau"
 _TWOTIME = "/xpcs/twotime"
 _G2 = f"{_MULTITAU}/normalized_g2"
 _C2 = f"{_TWOTIME}/correlation_map"
+_MAP_TEXT = {"dqmap": "map of the dynamic bins", "sqmap": "map of the static bins", "mask": "mask"}
 
 
 def recognise(h5: h5py.File) -> bool:
@@ -60,7 +61,11 @@ def read(source: OpenFile) -> RawResult:
     saxs_2d = reader.stored("/xpcs/temporal_mean/scattering_2d", "float32", shape, transposable=True)
     if shape is None and saxs_2d is not None:
         shape = (saxs_2d.shape[0], saxs_2d.shape[1])
-    warnings += [f"{_QMAP} has no {name}" for name, stored in maps.items() if stored is None]
+    warnings += [
+        f"the q-map holds no {_MAP_TEXT[name]}"
+        for name, stored in maps.items()
+        if stored is None and not (name == "sqmap" and static is None)
+    ]
     geometry = aps_entry.read_geometry(reader, _QMAP, shape)
     averaged = reader.texts("/xpcs/average/file_list")
     entry = aps_entry.read_entry(reader)
