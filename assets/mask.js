@@ -188,10 +188,7 @@
   };
   document.addEventListener("pointerdown", (event) => {
     if (!corners || event.button !== 0 || !onPage()) return;
-    const at = place(event);
-    if (!at) return;
-    event.preventDefault();
-    event.stopPropagation();
+    if (place(event)) event.stopPropagation();       // no preventDefault: it would swallow the mouse events
   }, true);
   for (const name of ["mousedown", "mouseup"])
     document.addEventListener(name, (event) => {

@@ -101,9 +101,16 @@ def figure_mask(
 
 
 def layers(source: str, overlay: str, shape: tuple[int, int], bins: str | None) -> list[dict[str, Any]]:
-    """Picture, bins (or nothing) and mask, from the lowest to the highest."""
+    """Picture, bins (or nothing) and mask, from the lowest to the highest.
+
+    Plotly knows an image by its place and size and draws one of several with the same: each is a hair
+    larger than the one below it.
+    """
     middle = {**layout_image(bins or source, shape, 0.75), "visible": bins is not None}
-    return [layout_image(source, shape), middle, layout_image(overlay, shape)]
+    return [
+        {**image, "sizex": shape[1] + k * 1e-5}
+        for k, image in enumerate((layout_image(source, shape), middle, layout_image(overlay, shape)))
+    ]
 
 
 def figure_counts(pixels: np.ndarray, few: int, theme: str = "dark") -> Drawing:

@@ -20,6 +20,7 @@ from xpcs_dash.components.scope import browser_scope
 from xpcs_dash.components.selection import Selection
 from xpcs_dash.components.theme import current_theme
 from xpcs_dash.errors import UsageError, XpcsDashError
+from xpcs_dash.figures.images import layout_image
 from xpcs_dash.figures.mask import figure_counts, figure_intensity, layers, look
 from xpcs_dash.pages.mask import forms
 from xpcs_dash.pages.mask.actions import apply_action
@@ -252,18 +253,11 @@ def painted(bench: Workbench, session: str, state: dict[str, Any], show: str, mo
     bins = bins_url(bench, session, draft) if show == "bins" and draft.geometry else None
     overlay = overlay_url(bench, session, draft, theme)
     picture = picture_url(bench, session, draft, limits_of(image, draft))
-    change["layout"]["images"] = layers(picture, overlay, image.shape, bins)
+    images = layers(picture, overlay, image.shape, bins)
     if state.get("compare"):
-        change["layout"]["images"].append(
-            {
-                **layers(
-                    url(bench, "difference.png", other=state["compare"], r=draft.revision),
-                    "",
-                    image.shape,
-                    None,
-                )[0]
-            }
-        )
+        differing = url(bench, "difference.png", other=state["compare"], r=draft.revision)
+        images.append({**layout_image(differing, image.shape), "sizex": image.shape[1] + 4e-5})
+    change["layout"]["images"] = images
     if state.get("shapes", True) or trigger == "mask-mode":
         change["layout"]["shapes"] = shapes_of(draft, theme)
         change["layout"]["newshape"] = look(mode, theme)
@@ -299,7 +293,8 @@ def previewed(bench: Workbench, session: str) -> Any:
     if image.frames:
         c = new.coincidences
         words.append(
-            f"Expected coincidences at the first delay: {np.median(c):.3g} in the median bin, {c.min():.3g} in the worst."
+            f"Expected coincidences at the first delay: {np.median(c):.3g} in the median bin, "
+            f"{c.min():.3g} in the worst."
         )
     checks = [html.P(w) for w in words] + [
         html.P(["▲ ", c], className="xd-warning-line") for c in made.checks
