@@ -30,7 +30,7 @@ BoolArray = NDArray[np.bool_]
 #: What each flag means, for people. ``at_bound`` is followed by the parameters: ``at_bound:tau``.
 FLAG_SENTENCES: dict[str, str] = {
     "too_few_points": "too few trustworthy points for this model",
-    "no_decay": "no decay in the window: a constant describes the data as well",
+    "no_decay": "no decay in the window: the data do not tell a decay from a constant",
     "incomplete_decay": "the decay does not fit into the window, so tau and contrast depend on each other",
     "at_bound": "a parameter stands at its bound",
     "not_converged": "the fit did not converge",
@@ -50,6 +50,8 @@ NO_DECAY_P = 1e-3
 POOR_FIT_P = 1e-4
 #: Part of |g1|² that must be gone at the last delay, or be left at the first.
 INCOMPLETE_REST = 0.35
+#: Part of |g1|² that must change between the first and the last delay; less is a slope, not a decay.
+VISIBLE_CHANGE = 0.25
 #: Distance to a bound, as a part of the range, within which a parameter is at it.
 AT_BOUND = 1e-3
 
@@ -379,7 +381,9 @@ def _finish(
         if inp.sigma_known:
             p_flat = np.where(noise > 1.0, p_flat, chdtrc(extra, np.maximum(flat - sol.chi2, 0.0)))
         poor = np.asarray(chdtrc(safe_dof, np.nan_to_num(chi2)) < POOR_FIT_P) & ~few & inp.sigma_known
-    no_decay = ~few & (p_flat > NO_DECAY_P)
+    first, last = _ends(spec, params, inp)
+    no_decay = ~few & ((p_flat > NO_DECAY_P) | (first - last < VISIBLE_CHANGE))
+    incomplete = (last > INCOMPLETE_REST) | (first < INCOMPLETE_REST)
     return BatchFit(
         model=spec.name,
         names=spec.names,
@@ -399,7 +403,7 @@ def _finish(
         steps=sol.steps.astype(np.int64),
         at_bound=at_bound,
         no_decay=no_decay,
-        incomplete_decay=_incomplete(spec, params, inp) & ~few & ~no_decay,
+        incomplete_decay=incomplete & ~few & ~no_decay,
         not_converged=~sol.converged & ~few,
         too_few_points=few,
         poor_fit=poor,
@@ -478,12 +482,12 @@ def _flat(spec: ModelSpec, inp: _Input, fixed: BoolArray) -> tuple[FloatArray, i
     return np.asarray((w2 * (inp.y - mean[:, None]) ** 2).sum(axis=1)), 0 if fixed[k] else 1
 
 
-def _incomplete(spec: ModelSpec, params: FloatArray, inp: _Input) -> BoolArray:
-    """(n_c,) True where too much of |g1|² is left at the last used delay, or too little at the first."""
+def _ends(spec: ModelSpec, params: FloatArray, inp: _Input) -> tuple[FloatArray, FloatArray]:
+    """(n_c,), (n_c,) |g1|² at the first and at the last used delay."""
     used = inp.weight > 0
     first = inp.t[np.argmax(used, axis=1)]
     last = inp.t[used.shape[1] - 1 - np.argmax(used[:, ::-1], axis=1)]
     unit = params.copy()
     unit[:, spec.index("contrast")], unit[:, spec.index("baseline")] = 1.0, 0.0
     ends = np.asarray(spec.evaluate(np.stack([first, last], axis=1), unit))
-    return np.asarray((ends[:, 1] > INCOMPLETE_REST) | (ends[:, 0] < INCOMPLETE_REST))
+    return ends[:, 0], ends[:, 1]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xpcs_dash.fitting.batch import FLAG_SENTENCES
 from xpcs_dash.fitting.models import ModelSpec
 
 __all__ = [
@@ -268,9 +269,9 @@ def diagnose(
     if misfit:
         reasons.append(_misfit_sentence(predictive_p, sigma_known))
     if "no_decay" in flags:
-        reasons.append("no decay in the window: a constant describes the data as well")
+        reasons.append(FLAG_SENTENCES["no_decay"])
     if "too_few_points" in flags:
-        reasons.append("too few trustworthy points for this model")
+        reasons.append(FLAG_SENTENCES["too_few_points"])
     return FitDiagnostics(
         r_hat=rhat,
         ess_bulk=bulk,
