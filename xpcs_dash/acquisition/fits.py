@@ -64,8 +64,13 @@ class FitQueue:
         """Connections that become readable when a fit is done."""
         return self._pool.waitables()
 
-    def step(self) -> list[Change]:
-        """Collect what is done and hand out the next file."""
+    def step(self, *, busy: bool = False) -> list[Change]:
+        """Collect what is done and hand out the next file.
+
+        Parameters
+        ----------
+        busy : many files wait to be read; fits step back until they are.
+        """
         changes = []
         for outcome in self._pool.collect():
             stat = self._in_hand.pop(outcome.path)
@@ -77,7 +82,7 @@ class FitQueue:
             else:
                 value = outcome.value
             changes.append(Change("fit", outcome.path, stat, values=value))
-        while self._heap and self._pool.free() > 0:
+        while self._heap and not busy and self._pool.free() > 0:
             _, path, stat = heapq.heappop(self._heap)
             if path not in self._in_hand:
                 self._in_hand[path] = stat

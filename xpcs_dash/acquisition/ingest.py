@@ -32,6 +32,8 @@ from xpcs_dash.settings import Settings
 
 log = logging.getLogger(__name__)
 
+#: Pending files from which on fits wait.
+BACKLOG = 20
 #: Seconds between two heartbeats and two looks for retry requests.
 HEARTBEAT_S, RETRIES_S = 2.0, 1.0
 
@@ -131,7 +133,7 @@ class Ingest:
             self._take_retries()
         self._dispatch()
         if self._fits is not None:
-            self._changes += self._fits.step()
+            self._changes += self._fits.step(busy=len(self.schedule) > BACKLOG)
         self._flush()
         if now >= self._next_beat:
             self._next_beat = now + HEARTBEAT_S
@@ -360,6 +362,9 @@ class Ingest:
             self._fits.add(item.path, item.stat, item.sort_at)
 
     def _remember(self, item: Pending, state: str) -> None:
+        before = self.known.get(item.path)
+        if before is not None and self._by_stat.get(before.stat) == item.path:
+            del self._by_stat[before.stat]
         self.known[item.path] = Known(item.stat, state, state == "ready", False, item.sort_at)
         self._by_stat[item.stat] = item.path
 
