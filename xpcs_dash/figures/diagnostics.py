@@ -29,7 +29,7 @@ WHAT_TO_SEE: dict[str, str] = {
     "pair": "A narrow ridge means that two parameters depend on each other; ✕ marks divergences.",
     "energy": "The two shapes should be equally wide; a narrow transition means a BFMI that is too small.",
     "prior": "Where the posterior looks like the prior, the data have said nothing.",
-    "forest": "90 % intervals over q; bins that fail a check are marked.",
+    "forest": "Intervals over q; bins that fail a check are marked.",
 }
 
 Draws = np.ndarray

@@ -65,8 +65,8 @@ class FitRow:
     state : ok where every bin passed, warning where some did, alarm where none did.
     chi2 : median of the reduced χ² of the bins.
     request : what was asked for, seed included.
-    bins : one mapping a bin: label, q, phi, state, reasons, chi2, values {name: [value, low, high, sigma]} and,
-        after sampling, checks.
+    bins : one mapping a bin: label, q, phi, state, reasons, chi2, values {name: [value, low, high, sigma]}
+        and, after sampling, checks.
     facts : seconds, versions, seed, LOO or WAIC and what else a comparison shows.
     review : open, accepted, rejected or flagged; with ``note``, ``reviewer`` and ``reviewed``.
     """

@@ -98,7 +98,7 @@ class JobQueue:
                 "attempts": record.attempts + 1,
                 "message": "Starting…"
                 if record.attempts == 0
-                else f"Attempt {record.attempts + 1}: starting…",
+                else f"Attempt {record.attempts + 1}: waiting for the worker…",
                 "progress": 0.0,
                 "detail": "{}",
             }

@@ -9,33 +9,47 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xpcs_dash.errors import UsageError
-from xpcs_dash.jobs.context import JobContext
-from xpcs_dash.jobs.kinds.fit_request import FitRequest, clip_bounds, select, state_of
+from xpcs_dash.jobs.context import JobCancelled, JobContext
+from xpcs_dash.jobs.kinds import fit_bins, fit_files
+from xpcs_dash.jobs.kinds.fit_request import FitRequest, clip_bounds, select
 
 if TYPE_CHECKING:
     from xpcs_dash.settings import Settings
 
+SLOW_IMPORTS = ("xpcs_dash.fitting.nlsq", "xpcs_dash.fitting.sampling", "optimistix", "numpyro.infer")
+"""What takes seconds to import; only a worker does."""
+
+PHASES = {
+    "compiling": "compiling",
+    "warm-up": "warming up",
+    "sampling": "sampling",
+    "done": "checking the draws",
+}
+"""What the page says of each phase of the sampler."""
+
 
 def warm() -> None:
-    """Import and set up what fits need; a new worker does it before its first job."""
-    from xpcs_dash.fitting import batch, nlsq, runtime
+    """Import what fits need and say where compiled programs are kept; a new worker begins with it.
+
+    Nothing is compiled here: the first job would wait for programs that it may not need.
+    """
+    from xpcs_dash.fitting import runtime
 
     cache = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     if cache:
         runtime.configure_jax(Path(cache).parent)
     else:
         runtime.require_x64()
-    # one small fit compiles what every fit with few bins uses
-    t = np.geomspace(1e-5, 1.0, 40)
-    g2 = 1.0 + 0.2 * np.exp(-2.0 * t / 1e-2)
-    nlsq.nlsq_optimize(t, g2, np.full(t.size, 0.01))
-    _ = batch
+    for name in SLOW_IMPORTS:
+        import_module(name)
 
 
 def prepare(params: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
@@ -43,8 +57,8 @@ def prepare(params: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
 
     Returns
     -------
-    ``request`` as `FitRequest.to_params`, ``data`` the arrays of `Selected`, and what the store keeps of the
-    source: ``source`` with path, token, sample, map hash.
+    ``data`` the `FitData`, ``config`` the `FitConfig`, ``origin`` the `Source`, which travel to the worker,
+    and ``source`` for the list of stored fits.
 
     Raises
     ------
@@ -53,6 +67,10 @@ def prepare(params: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     FileError
         Where it cannot be read.
     """
+    from xpcs_dash.fitting.data import fit_data
+    from xpcs_dash.fitting.models import PriorSpec
+    from xpcs_dash.fitting.results import FitConfig, Source
+    from xpcs_dash.fitting.store import content_hash
     from xpcs_dash.hdf5.xpcs_file import open_result
 
     path = Path(params["path"])
@@ -60,25 +78,32 @@ def prepare(params: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
         raise UsageError(f"{path.name} lies outside the watched directory.")
     xf = open_result(path, min_coincidences=settings.min_coincidences)
     request = FitRequest.from_params(params)
-    data = select(xf, request)
+    picked = select(xf, request)
+    delay = None if request.delay is None else (request.delay[0], min(request.delay[1], 1e300))
+    sigma: Any = request.sigma
+    config = FitConfig(
+        model=request.model,
+        sigma=request.sigma,
+        labels=picked.labels,
+        delay_range=delay,
+        fixed=dict(request.fixed),
+        bounds=clip_bounds(request, picked.t, picked.used),
+        start=dict(request.start),
+        priors={name: PriorSpec(kind, loc, scale) for name, (kind, loc, scale) in request.priors.items()},  # type: ignore[arg-type]
+        chains=request.chains,
+        samples=request.draws,
+        warmup=request.warmup,
+        seed=request.seed,
+    )
+    data = fit_data(xf, sigma, picked.labels, delay)
     return {
-        "request": request.to_params(),
-        "data": {
-            "t": data.t,
-            "g2": data.g2,
-            "sigma": data.sigma,
-            "used": data.used,
-            "labels": list(data.labels),
-            "q": data.q,
-            "phi": data.phi,
-        },
-        "bounds": clip_bounds(request, data.t, data.used),
+        "data": data,
+        "config": config,
+        "origin": Source(str(path), xf.key.token, content_hash(data), xf.map_hash or ""),
         "source": {
-            "path": str(path),
             "token": xf.key.token,
             "name": params.get("name", path.stem),
             "sample": xf.sample or "",
-            "map_hash": xf.map_hash or "",
             "owner": params.get("owner", ""),
         },
     }
@@ -93,70 +118,88 @@ def run_nlsq(payload: Mapping[str, Any], ctx: JobContext) -> dict[str, Any]:
         When somebody asked to stop; looked at between bins.
     """
     from xpcs_dash.fitting.nlsq import nlsq_optimize
+    from xpcs_dash.fitting.sampling import fit_g2
 
-    warm_up_once()
     began = time.perf_counter()
-    request, data = FitRequest.from_params(payload["request"]), payload["data"]
+    data, config = payload["data"], payload["config"]
     bins = []
-    for k in range(len(data["labels"])):
+    for k in range(data.n_q):
         ctx.check()
         result = nlsq_optimize(
-            data["t"],
-            data["g2"][:, k],
-            data["sigma"][:, k],
-            data["used"][:, k],
-            request.model,
-            dict(request.fixed),
-            payload["bounds"],
-            dict(request.start),
+            data.t,
+            data.g2[:, k],
+            None if data.sigma is None else data.sigma[:, k],
+            data.trusted[:, k],
+            config.model,
+            config.fixed,
+            config.bounds,
+            config.start,
         )
-        bins.append(nlsq_bin(data, k, result))
-        ctx.progress((k + 1) / len(data["labels"]), f"{k + 1} of {len(data['labels'])} bins fitted")
+        bins.append(fit_bins.of_nlsq(data, k, result))
+        ctx.progress((k + 1) / data.n_q, f"{k + 1} of {data.n_q} bins fitted")
+    kept = fit_g2(data, config, payload["origin"])
     return {
+        "kind": "nlsq",
         "bins": bins,
+        "result": kept,
         "seconds": time.perf_counter() - began,
         "source": payload["source"],
-        "facts": versions(),
+        "facts": {"versions": kept.versions},
     }
 
 
-def nlsq_bin(data: Mapping[str, Any], k: int, result: Any) -> dict[str, Any]:
-    """One bin of the list of stored fits, from an `NLSQResult`."""
+def run_nuts(payload: Mapping[str, Any], ctx: JobContext) -> dict[str, Any]:
+    """Sample every bin with NUTS on the worker, started from least squares.
+
+    Raises
+    ------
+    JobCancelled
+        When somebody asked to stop; looked at between chunks of draws.
+    """
+    from xpcs_dash.fitting.sampling import FitCancelled, NutsProgress, sample_g2
+
+    config = payload["config"]
+
+    def report(state: NutsProgress) -> None:
+        known = [b.r_hat for b in state.bins if np.isfinite(b.r_hat)]
+        sizes = [b.ess for b in state.bins if np.isfinite(b.ess)]
+        ctx.progress(
+            0.98 * state.fraction,
+            PHASES.get(state.phase, state.phase),
+            force=True,
+            phase=state.phase,
+            draws=state.draws,
+            total=config.samples,
+            chains=[state.fraction] * config.chains,
+            r_hat=max(known) if known else None,
+            ess=min(sizes) if sizes else None,
+            divergences=sum(b.divergences for b in state.bins) if state.bins else None,
+            bins=state.to_dict()["bins"],
+        )
+
+    try:
+        result = sample_g2(payload["data"], config, report, ctx.cancelled, payload["origin"])
+    except FitCancelled:
+        raise JobCancelled("Cancelled.") from None
+    ctx.progress(0.99, "checking the draws", force=True, draws=config.samples, total=config.samples)
     return {
-        "label": int(data["labels"][k]),
-        "q": float(data["q"][k]),
-        "phi": float(data["phi"][k]),
-        "state": state_of(result.flags),
-        "reasons": list(result.reasons),
-        "flags": list(result.flags),
-        "chi2": result.chi2_red,
-        "n_points": result.n_points,
-        "r2": result.r2,
-        "aic": result.aic,
-        "bic": result.bic,
-        "values": {name: [result.values[name], None, None, result.errors[name]] for name in result.names},
+        "kind": "nuts",
+        "bins": [fit_bins.of_sampled(result, k) for k in range(payload["data"].n_q)],
+        "result": result,
+        "plots": fit_bins.plot_arrays(result),
+        "seconds": result.seconds,
+        "source": payload["source"],
+        "facts": {
+            "versions": result.versions,
+            "seed": result.seed,
+            "stopped_early": result.stopped_early,
+            "priors": [{n: asdict(p) for n, p in priors.items()} for priors in result.priors],
+        },
     }
-
-
-def warm_up_once() -> None:
-    """Set JAX up where `warm` has not run, as on a cluster of another machine."""
-    from xpcs_dash.fitting.runtime import require_x64
-
-    require_x64()
-
-
-def versions() -> dict[str, Any]:
-    """Versions of what computed the result."""
-    from importlib.metadata import version
-
-    import xpcs_dash
-
-    packages = {name: version(name) for name in ("jax", "numpyro", "nlsq", "optimistix", "numpy")}
-    return {"versions": {"xpcs-dash": xpcs_dash.__version__, **packages}}
 
 
 def finish(params: Mapping[str, Any], answer: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """Keep the result and enter it in the list of stored fits.
+    """Keep the result in the state directory and enter it in the list of stored fits.
 
     Returns
     -------
@@ -168,13 +211,14 @@ def finish(params: Mapping[str, Any], answer: Mapping[str, Any], settings: Setti
 
     bins, source = list(answer["bins"]), answer["source"]
     store_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{source['token'][:8]}-{os.urandom(3).hex()}"
+    fit_files.save(settings.state_dir, store_id, answer["result"], answer.get("plots"))
     chi2 = [b["chi2"] for b in bins if b["chi2"] is not None and np.isfinite(b["chi2"])]
     request = FitRequest.from_params(params)
     engine = sa.create_engine(settings.catalogue, poolclass=sa.NullPool)
     try:
         number = FitIndex(engine).add(
             store_id=store_id,
-            kind="nuts" if answer.get("arrays") else "nlsq",
+            kind=answer["kind"],
             file_id=int(params["file_id"]),
             file_token=source["token"],
             name=source["name"],
@@ -185,9 +229,9 @@ def finish(params: Mapping[str, Any], answer: Mapping[str, Any], settings: Setti
             n_q=len(bins),
             n_good=sum(b["state"] == "ok" for b in bins),
             chi2=float(np.median(chi2)) if chi2 else None,
-            request=request.to_params(),
+            request={**request.to_params(), "labels": [b["label"] for b in bins]},
             bins=bins,
-            facts=answer.get("facts", {}),
+            facts=answer["facts"],
             owner=source["owner"],
             seconds=answer["seconds"],
         )

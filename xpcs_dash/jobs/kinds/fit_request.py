@@ -123,7 +123,7 @@ def select(xf: XpcsFile, request: FitRequest) -> Selected:
     """Data of the bins and delays of a request.
 
     With ``counting`` the errors hold file and photon counting together, and points below the limit of
-    coincidences are left out. With ``file`` the file's errors are taken as they are; what has none is left out.
+    coincidences are left out. With ``file`` the file's errors are taken as they are; what has none is out.
 
     Raises
     ------
@@ -140,7 +140,9 @@ def select(xf: XpcsFile, request: FitRequest) -> Selected:
         sigma = np.full(xf.g2.shape, np.nan)
     sigma = np.asarray(sigma, dtype=float)[:, columns]
     used = np.isfinite(g2) & np.isfinite(sigma) & (sigma > 0)
-    if request.sigma != "file":
+    if request.sigma == "file":
+        used &= g2 != 0  # points without any photon, which files mark so
+    else:
         used &= np.asarray(xf.trusted)[:, columns]
     t = np.asarray(xf.t_el, dtype=float)
     if request.delay is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xpcs_dash.fitting.models import get_model
+from xpcs_dash.jobs.kinds.fit_files import load_plots
 
 if TYPE_CHECKING:
     from xpcs_dash.jobs.fit_index import FitRow
@@ -65,11 +66,72 @@ class Draws:
         return [float(a / b) if b > 0 else np.nan for a, b in zip(steps, spread, strict=True)]
 
 
+@dataclass(frozen=True)
+class Bands:
+    """Bands of all bins: ``curve`` (n_q, 2, n_x) on ``x``, ``predictive`` (n_q, 2, n_delay) on ``t``."""
+
+    x: np.ndarray
+    curve: np.ndarray
+    t: np.ndarray
+    predictive: np.ndarray
+
+
 def load_draws(settings: Settings, row: FitRow) -> Draws | None:
     """Draws of a stored fit; None where it has none."""
-    return None
+    found = load_plots(settings.state_dir, row.store_id)
+    if found is None:
+        return None
+    values = {
+        name.removeprefix("draws/"): array for name, array in found.items() if name.startswith("draws/")
+    }
+    return Draws(row.model, values, found.get("diverging"), found.get("energy"))
+
+
+def load_bands(settings: Settings, row: FitRow) -> Bands | None:
+    """Bands of a stored fit; None where it was not sampled."""
+    found = load_plots(settings.state_dir, row.store_id)
+    if found is None:
+        return None
+    return Bands(found["x"], found["curve"], found["t"], found["predictive"])
 
 
 def prior_curves(row: FitRow, draws: Draws, position: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Title -> (x, density) of each prior of one bin."""
-    return {}
+    """Title -> (x, density) of each prior of one bin; per unit of ln x for parameters on a log axis."""
+    priors = row.facts.get("priors") or []
+    if position >= len(priors):
+        return {}
+    spec = get_model(row.model)
+    made = {}
+    for name, title in draws.titles().items():
+        if name in priors[position]:
+            values = draws.values[name][position]
+            curve = prior_density(
+                priors[position][name], float(values.min()), float(values.max()), spec[name].log
+            )
+            if curve is not None:
+                made[title] = curve
+    return made
+
+
+def prior_density(
+    prior: Mapping[str, float | str | None], low: float, high: float, log: bool
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """(x, density) of one prior, where draws between ``low`` and ``high`` can be compared with it."""
+    kind, scale = prior["kind"], float(prior["scale"] or 1.0)
+    loc = float(prior["loc"] or 0.0)
+    if kind == "lognormal" and loc > 0:
+        z = np.linspace(-4, 4, 200)
+        x = loc * np.exp(scale * z)
+        density = np.exp(-0.5 * z * z) / (scale * np.sqrt(2 * np.pi))
+        return x, density if log else density / x
+    if kind in ("normal", "halfnormal"):
+        z = np.linspace(0 if kind == "halfnormal" else -4, 4, 200)
+        factor = 2.0 if kind == "halfnormal" else 1.0
+        return loc * (kind == "normal") + scale * z, factor * np.exp(-0.5 * z * z) / (
+            scale * np.sqrt(2 * np.pi)
+        )
+    if kind == "uniform" and high > low:
+        return np.array([low, high]), np.repeat(
+            1.0 / (np.log(high / low) if log and low > 0 else high - low), 2
+        )
+    return None

@@ -65,9 +65,9 @@ def panels(data: Selected, fit: BatchFit, theme: str) -> list[FitPanel]:
 
 
 def tau_points(data: Selected, fit: BatchFit) -> list[TauPoint]:
-    """Relaxation times over q with their 90 % intervals."""
+    """Relaxation times over q with their 94 % intervals."""
     name = next(n for n in fit.names if n.startswith("tau"))
-    low, high = fit.interval(name)
+    low, high = fit.interval(name, 0.94)
     return [
         TauPoint(
             float(data.q[k]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from xpcs_dash.figures.theme import q_colours
 from xpcs_dash.fitting.models import get_model
 from xpcs_dash.jobs.fit_index import FitIndex, FitRow
 from xpcs_dash.jobs.kinds.fit_request import FitRequest, Selected, select
+from xpcs_dash.pages.fit.draws import Bands, load_bands
 from xpcs_dash.pages.fit.preview import View, bin_names, curve_delays, notes_of
 from xpcs_dash.pages.fit.tables import Line
 
@@ -31,10 +33,11 @@ def shown_fit(services: Services, looked: Looked, shown: Any) -> View | None:
     row = stored(services, shown)
     if row is None or row.file_id != looked.file_id:
         return None
-    return view_of_row(row, looked.xf, looked.theme)
+    bands = load_bands(services.settings, row) if row.kind == "nuts" else None
+    return view_of_row(row, looked.xf, looked.theme, bands)
 
 
-def view_of_row(row: FitRow, xf: XpcsFile, theme: str) -> View:
+def view_of_row(row: FitRow, xf: XpcsFile, theme: str, bands: Bands | None = None) -> View:
     """The view of a stored fit over the data of its file."""
     request = FitRequest.from_params(row.request)
     data = select(xf, request)
@@ -45,13 +48,13 @@ def view_of_row(row: FitRow, xf: XpcsFile, theme: str) -> View:
         warnings.insert(
             0, "The file has changed since this fit: the points are new, the lines and numbers are not."
         )
-    kind = "posterior median, 90 % interval" if row.kind == "nuts" else "NLSQ, ± one standard error"
+    kind = "posterior median, 94 % interval" if row.kind == "nuts" else "NLSQ, ± one standard error"
     sigma = "file σ" if row.sigma == "file" else "σ with photon counting"
     word = {"open": "not reviewed", "accepted": "accepted", "rejected": "rejected", "flagged": "flagged"}[
         row.review
     ]
     return View(
-        panels=panels_of_row(row, data, names, theme),
+        panels=panels_of_row(row, data, names, theme, bands),
         lines=lines,
         points=[tau_of(b) for b in row.bins],
         model=row.model,
@@ -76,7 +79,9 @@ def line_of(entry: dict[str, Any], name: str, request: FitRequest) -> Line:
     )
 
 
-def panels_of_row(row: FitRow, data: Selected, names: tuple[str, ...], theme: str) -> list[FitPanel]:
+def panels_of_row(
+    row: FitRow, data: Selected, names: tuple[str, ...], theme: str, bands: Bands | None = None
+) -> list[FitPanel]:
     """Panels of a stored fit: the data of the file, the stored line and its residuals."""
     spec = get_model(row.model)
     x = curve_delays(data.t)
@@ -99,7 +104,12 @@ def panels_of_row(row: FitRow, data: Selected, names: tuple[str, ...], theme: st
         )
         chi2 = entry["chi2"]
         note = "not fitted" if chi2 is None else f"χ² {chi2:.3g}"
-        made.append(FitPanel(names[k], curve, data.used[:, k], residuals, note, entry["state"]))
+        panel = FitPanel(names[k], curve, data.used[:, k], residuals, note, entry["state"])
+        if bands is not None and k < len(bands.curve):
+            seen = np.isfinite(bands.predictive[k]).all(axis=0)
+            outer = (bands.t[seen], *bands.predictive[k][:, seen]) if seen.any() else None
+            panel = replace(panel, band=outer, inner=(bands.x, *bands.curve[k]))
+        made.append(panel)
     return made
 
 
@@ -108,7 +118,7 @@ def tau_of(entry: dict[str, Any]) -> TauPoint:
     name = next(n for n in entry["values"] if n.startswith("tau"))
     value, low, high, sigma = (_float(v) for v in entry["values"][name])
     if not np.isfinite(low):
-        ratio = np.exp(min(1.645 * sigma / value, 50.0)) if value > 0 and np.isfinite(sigma) else np.nan
+        ratio = np.exp(min(1.881 * sigma / value, 50.0)) if value > 0 and np.isfinite(sigma) else np.nan
         low, high = value / ratio, value * ratio
     return TauPoint(entry["q"], value, low, high, entry["state"], "; ".join(entry["reasons"]))
 

@@ -55,7 +55,7 @@ def results(lines: Sequence[Line], model: str, *, interval: str) -> Component:
     ----------
     lines : one a bin.
     model : name of the model, for units and order.
-    interval : what the uncertainty is, such as ``± 1 σ`` or ``90 % interval``.
+    interval : what the uncertainty is, such as ``± 1 σ`` or ``94 % interval``.
     """
     spec = get_model(model)
     head = [
@@ -95,7 +95,7 @@ def _value(line: Line, name: str, unit: str) -> Any:
         return str(uncertain(value, sigma, unit))
     shown = uncertain(value, (high - low) / 2, unit)
     ends = f"{uncertain(low, None, unit)} to {uncertain(high, None, unit)}"
-    return html.Span(str(shown), title=f"90 % interval {ends}")
+    return html.Span(str(shown), title=f"94 % interval {ends}")
 
 
 CHECKS = ("r_hat", "ess_bulk", "ess_tail", "divergences", "bfmi", "misfit")

@@ -72,7 +72,7 @@ def detail(row: FitRow) -> list[Component]:
     request = FitRequest.from_params(row.request)
     names = [f"q = {format_q(entry['q'])}" for entry in row.bins]
     lines = [line_of(entry, name, request) for entry, name in zip(row.bins, names, strict=True)]
-    kind = "posterior median, 90 % interval" if row.kind == "nuts" else "± one standard error"
+    kind = "posterior median, 94 % interval" if row.kind == "nuts" else "± one standard error"
     said = " · ".join(part for part in (row.reviewer, row.note) if part)
     return [
         facts(
@@ -161,8 +161,8 @@ def compare(a: FitRow, b: FitRow) -> list[Component]:
     return [
         compare_facts(a, b),
         html.P(
-            "Between two fits of the same points, the model with the smaller AIC or BIC, or the larger LOO or "
-            "WAIC, is preferred; differences below about 4 decide nothing.",
+            "Between two fits of the same points, the model with the smaller AIC or BIC, or the larger LOO "
+            "or WAIC, is preferred; differences below about 4 decide nothing.",
             className="xd-muted",
         ),
         html.Table([html.Thead(head), html.Tbody(body)], className="fit-table")
@@ -214,6 +214,6 @@ def compare_line(label: int, name: str, ours: Any, theirs: Any, unit: str) -> Co
 
 
 def value_and_sigma(four: Sequence[float | None]) -> tuple[float, float]:
-    """Value and standard error of a stored parameter; from the 90 % interval where there is no error."""
+    """Value and standard error of a stored parameter; from the 94 % interval where there is no error."""
     value, low, high, sigma = (math.nan if v is None else float(v) for v in four)
-    return value, sigma if math.isfinite(sigma) else (high - low) / 3.29
+    return value, sigma if math.isfinite(sigma) else (high - low) / 3.76
