@@ -137,7 +137,7 @@ class HDF5ConnectionPool:
                 )
 
     def _drop_elsewhere(self, key: FileKey) -> None:
-        """Close unused handles of earlier contents that other pools of this process keep, for the same reason."""
+        """Close unused handles of earlier contents that other pools of this process keep."""
         for pool in list(_POOLS):
             if pool is self:
                 continue
