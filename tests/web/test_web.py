@@ -96,7 +96,7 @@ def test_callbacks__name_elements_that_exist(app: Dash, services: Services) -> N
 
 
 def made_later(name: str) -> bool:
-    """True for an element that a callback makes: its id stands in a call that is no Input, Output or State."""
+    """True for an element that a callback makes: its id stands in a call other than Input, Output, State."""
     call = re.compile(rf'(?:\bid=|(\w+)\(\s*)"{re.escape(name)}"')
     sources = Path(xpcs_dash.__file__).parent.rglob("*.py")
     found = [m.group(1) for path in sources for m in call.finditer(path.read_text())]

@@ -19,6 +19,15 @@ USER_KEYS = frozenset({"range", "autorange"})
 LISTS = ("annotations", "shapes", "images", "updatemenus", "sliders")
 
 
+#: Axes that are hidden while a graph has nothing to show: a grid from −1 to 6 says nothing.
+AXES = ("xaxis", "yaxis")
+
+
+def _blank() -> Any:
+    hidden = {"visible": False}
+    return base_figure(current_theme(), xaxis=hidden, yaxis=hidden)
+
+
 def graph(
     id: Any,  # noqa: A002 - Dash's own name
     figure: Any = None,
@@ -42,7 +51,7 @@ def graph(
     name = filename or (id if isinstance(id, str) else "xpcs-dash")
     return dcc.Graph(
         id=id,
-        figure=figure if figure is not None else base_figure(current_theme()),
+        figure=figure if figure is not None else _blank(),
         config=graph_config(name, **dict(config or {})),
         responsive=True,
         className=f"xd-graph {class_name}".strip(),
@@ -77,7 +86,7 @@ def patch(fig: Any, *, keep: Collection[str] = (), reset: Collection[str] = ()) 
                     layout[key][part] = setting
         else:
             layout[key] = value
-    for name in ("xaxis", "yaxis"):  # a message before this figure has hidden them
+    for name in AXES:  # a message before this figure has hidden them
         if "visible" not in given.get(name, {}):
             layout[name]["visible"] = True
     for name in LISTS:
@@ -96,7 +105,7 @@ def message(sentence: str, hint: str = "") -> Patch:
     )
     change = Patch()
     change["data"] = []
-    for name in ("xaxis", "yaxis"):
+    for name in AXES:
         change["layout"][name]["visible"] = False
     for name in LISTS:
         change["layout"][name] = []
