@@ -10,6 +10,7 @@ import numpy as np
 
 from xpcs_dash.analysis import saxs
 from xpcs_dash.analysis import views as derived
+from xpcs_dash.components.scope import browser_scope
 from xpcs_dash.components.views import Looked, name_of
 from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.detector import figure_detector
@@ -121,11 +122,28 @@ def profile_curves(services: Services, seen: Looked, wanted: Wanted) -> tuple[li
     region = parse_region(wanted.region)
     if region is not None:
         curves.append(_region_curve(services, seen, wanted, region))
+    own = _applied_curve(services, seen, wanted, words)
+    if own is not None:
+        curves.append(own)
     if background is not None:
         words.append(f"− {wanted.weight:g} × {name_of(services, int(wanted.background))}")
     if seen.xf.averaged_from:
         words.append(f"average of {len(seen.xf.averaged_from)} files")
     return curves, " · ".join(words)
+
+
+def _applied_curve(services: Services, seen: Looked, wanted: Wanted, words: list[str]) -> Curve | None:
+    """I(q) of the primary file with the mask that this browser uses, if it uses one."""
+    applied = services.kernel.applied(browser_scope())
+    if applied is None:
+        return None
+    try:
+        q, y, kind = services.kernel.intensity_with(seen.file_id, applied)
+    except UsageError as err:
+        words.append(f"your mask is not shown: {err}")
+        return None
+    x, y = saxs.sample(q, saxs.normalise(q, y, wanted.norm), int(wanted.step or 1))
+    return Curve(f"with your {kind}", x, y, tokens(seen.theme).stale, width=2.0, dash="dot")
 
 
 def _background(services: Services, wanted: Wanted, weighted: bool) -> saxs.Profile | None:
