@@ -29,6 +29,7 @@
       if (meta.files.static) want.push(fetched(address(source, "static.bin")).then((b) => { data.labels = new Uint16Array(b); }));
       if (meta.files.dynamic) want.push(fetched(address(source, "dynamic.bin")).then((b) => { data.dynamic = new Uint16Array(b); }));
       await Promise.all(want);
+      refresh();
       return data;
     })().finally(() => inflight.delete(source.token));
     inflight.set(source.token, work);
@@ -37,7 +38,7 @@
   const loadIntensity = (source, data) => {        // half the traffic: only once somebody points at the map
     if (data.asked || !data.meta.intensity) return;
     data.asked = true;
-    fetched(address(source, "intensity.bin")).then((b) => { data.intensity = new Uint8Array(b); })
+    fetched(address(source, "intensity.bin")).then((b) => { data.intensity = new Uint8Array(b); refresh(); })
       .catch(() => { data.asked = false; });
   };
 
@@ -90,17 +91,22 @@
     const { xaxis, yaxis } = gd._fullLayout;
     return { id: holder.id, holder, gd, box, x: xaxis.p2c(px), y: yaxis.p2c(py), xaxis, yaxis };
   };
-  let waiting = null;
+  let waiting = null, last = null;                 // last: where the pointer was, for data that arrive later
+  const refresh = () => {
+    const source = last && sources[last.id], data = source && kept.get(source.token);
+    const out = data && document.getElementById(READOUT[last.id]);
+    if (out) { out.innerHTML = text(data, pixelAt(data, last.x, last.y)); out.dataset.filled = "1"; }
+  };
   const onMove = (event) => {
     if (drawing) { stretch(event); return; }
     if (waiting) return;
     waiting = requestAnimationFrame(() => {
       waiting = null;
       const at = place(event), source = at && sources[at.id], data = source && kept.get(source.token);
-      if (!data) { if (source) load(source).catch(() => {}); return; }
+      if (source) last = { id: at.id, x: at.x, y: at.y };
+      if (!data) { if (source) load(source).then(refresh, () => {}); return; }
       loadIntensity(source, data);
-      const out = document.getElementById(READOUT[at.id]);
-      if (out) { out.innerHTML = text(data, pixelAt(data, at.x, at.y)); out.dataset.filled = "1"; }
+      refresh();
     });
   };
 
