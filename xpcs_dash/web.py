@@ -55,7 +55,7 @@ def assets_folder() -> Path:
 class DashboardApp(dash.Dash):
     """Dash whose page comes in the visitor's theme, and in kiosk mode where the address says so."""
 
-    def interpolate_index(self, **parts: Any) -> str:
+    def interpolate_index(self, **parts: Any) -> str:  # type: ignore[override]
         """Fill the template of the page; the theme is right before anything is drawn."""
         kiosk = "1" if request.args.get("kiosk") == "1" else "0"
         return INDEX.format(theme=html.escape(current_theme()), kiosk=kiosk, **parts)
@@ -92,7 +92,7 @@ def create_app(services: Services, pages: Sequence[Page] | None = None) -> dash.
     server.config[CONFIG_KEY] = settings
     server.config["COMPRESS_ALGORITHM"] = ["br", "gzip"]
     if settings.trust_proxy:
-        server.wsgi_app = ProxyFix(server.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
+        server.wsgi_app = ProxyFix(server.wsgi_app, x_for=1, x_proto=1, x_host=1)
     index = FileIndex(services.catalogue)
     measure(server, services, index, prefix)
     protect(server, prefix, app.csp_hashes)

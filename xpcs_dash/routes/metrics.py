@@ -48,7 +48,7 @@ class DashboardCollector:
         )
 
     def _jobs(self) -> Iterator[Any]:
-        counts = getattr(self._services.jobs, "counts", dict)()
+        counts: dict[str, int] = getattr(self._services.jobs, "counts", dict)()
         jobs = GaugeMetricFamily("xpcs_dash_jobs", "Jobs by state", labels=["state"])
         for state, n in counts.items():
             jobs.add_metric([state], n)
@@ -74,7 +74,7 @@ def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
 def measure(server: Flask, services: Services, index: FileIndex, prefix: str) -> None:
     """Time every request and serve ``/metrics``."""
     registry = CollectorRegistry()
-    registry.register(DashboardCollector(services, index))  # type: ignore[arg-type]
+    registry.register(DashboardCollector(services, index))
     durations = Histogram(
         "xpcs_dash_request_duration_seconds",
         "Time the server took for a request",
