@@ -184,10 +184,10 @@ def test_real_files_fill_every_page(dashboard, open_page, sample, name):
     page = open_page(f"{dashboard.url}qmap?file={number}")
     assert wait_image(page, "qmap-graph")["colours"] > 20
     page.wait_for_selector('#qmap-facts:has-text("q-map\'s geometry is used")')
-    page = open_page(f"{dashboard.url}saxs?file={number}")
+    page.goto(f"{dashboard.url}saxs?file={number}")
     assert wait_image(page, "saxs-graph")["colours"] > 50
     wait_traces(page, "saxs-profile")
-    page = open_page(f"{dashboard.url}stability?file={number}")
+    page.goto(f"{dashboard.url}stability?file={number}")
     wait_traces(page, "stability-graph", 12)
-    page = open_page(f"{dashboard.url}diffusion?file={number}")
+    page.goto(f"{dashboard.url}diffusion?file={number}")
     wait_traces(page, "diffusion-graph")

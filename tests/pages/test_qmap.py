@@ -1,6 +1,7 @@
 import gzip
 import json
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ import pytest
 from xpcs_dash.analysis import views as derived
 from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.qmap import MAPS, difference_index, figure_bins, partition_png
+from xpcs_dash.hdf5.schemas import GeometryMetadata
 from xpcs_dash.pages.qmap import PAGE
 from xpcs_dash.pages.qmap.callbacks import draw, map_facts, show_bins
-from xpcs_dash.pages.qmap.routes import encode_intensity
+from xpcs_dash.pages.qmap.routes import encode_intensity, field_of
 
 
 def address(viewed, number, name):
@@ -129,3 +131,22 @@ def test_bad_requests_are_refused(viewed):
     client.application.testing = True
     with pytest.raises(UsageError, match="other file"):
         client.get(address(viewed, 1, "difference.png"))
+
+
+def test_a_file_without_a_map_gets_none_invented(viewed):
+    # a viewer that makes up 10 bins between 0.01 and 0.1 on 1024 x 1024 pixels shows them with real data
+    xf = SimpleNamespace(geometry=None, detector_shape=None, dqmap=None)
+    with pytest.raises(UsageError, match="none is invented"):
+        draw(viewed, SimpleNamespace(xf=xf), "dynamic", "viridis")
+
+
+def test_nominal_energy_and_distance_would_be_an_eighth_off(viewed):
+    xf = viewed.kernel.open(4)
+    nominal = GeometryMetadata.from_metres(
+        energy_kev=12.339, distance_m=7.8, pixel_m=76e-6, bcx=581.5, bcy=235.5, shape=(512, 1024)
+    )
+    values, _ = field_of(xf, "q")
+    pixels = xf.sqmap > 0
+    mean = np.bincount(xf.sqmap[pixels], values[pixels])[1:] / np.bincount(xf.sqmap[pixels])[1:]
+    assert np.median(np.abs(mean / xf.static.q - 1)) < 1e-3
+    assert nominal.q_at(900, 300) / xf.geometry.q_at(900, 300) == pytest.approx(1.127, abs=1e-3)
