@@ -259,11 +259,18 @@
     event.stopImmediatePropagation();
     if (corners) polygon(false);
     window.Plotly.relayout(gd, { dragmode: MODES[key] });
+    pick(gd);
   }, true);
   const erase = (gd) => {
     const active = gd._fullLayout && gd._fullLayout._activeShapeIndex;
     const shape = active >= 0 && ((gd.layout.shapes || [])[active] || {});
     if (shape && shape.name) send({ act: "delete", id: shape.name });
+  };
+
+  // a shape can be taken by its inside, except while something is being drawn, which may begin inside a shape
+  const pick = (gd) => {
+    const holder = document.getElementById("mask-graph");
+    if (holder) holder.classList.toggle("xd-mask-pick", !/^draw/.test(gd._fullLayout.dragmode));
   };
 
   /* ---- the graph comes and goes ------------------------------------------------------------------------------------ */
@@ -272,7 +279,8 @@
     gd._xdMask = true;
     remember(gd);
     gd.on("plotly_relayout", onRelayout);
-    gd.on("plotly_afterplot", () => { if (!corners) remember(gd); });
+    gd.on("plotly_afterplot", () => { if (!corners) remember(gd); pick(gd); });
+    pick(gd);
   };
   cs.mask = {
     attach: (state) => {
