@@ -142,6 +142,6 @@ def web_memory(url: str) -> float:
     """Resident memory in MB of the process that answers ``/metrics``."""
     with urllib.request.urlopen(url + "metrics", timeout=10) as answer:
         for line in answer.read().decode().splitlines():
-            if line.startswith("process_resident_memory_bytes "):
+            if line.split(" ")[0].endswith("resident_memory_bytes"):
                 return float(line.split()[1]) / 1e6
     return float("nan")

@@ -72,16 +72,10 @@ class ViewerKernel:
 
         path = self.resolve(file_id)
         key = file_key(path)
-        return cast(
-            "XpcsFile",
-            self.cache.get(
-                ("file", key.token),
-                lambda: open_result(
-                    path,
-                    pool=self.pool,
-                    min_coincidences=self.settings.min_coincidences,
-                    cache=self.cache,
-                ),
+        return self.cache.get(
+            ("file", key.token),
+            lambda: open_result(
+                path, pool=self.pool, min_coincidences=self.settings.min_coincidences, cache=self.cache
             ),
         )
 
@@ -118,7 +112,7 @@ class ViewerKernel:
                 self.store.set(text, found)
             return cast("T", found)
 
-        return cast("T", self.cache.get(key, load))
+        return self.cache.get(key, load)
 
     def combined(self, file_id: int, minimum: float | None = None) -> tuple[Combined, ...]:
         """g2 of every q-bin with neighbouring delays combined until points hold ``minimum`` coincidences.

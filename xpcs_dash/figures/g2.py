@@ -424,7 +424,8 @@ def figure_map(
         "hovertemplate": "<b>%{customdata}</b><br>τ = %{x:.4~s}s<br>g₂ = %{z:.5~g}<extra></extra>",
         "colorbar": {"title": {"text": "g₂", "side": "top"}, "outlinewidth": 0, "thickness": 14},
     }
-    places = np.unique(np.linspace(0, len(q) - 1, min(len(q), 12)).round().astype(int)) if len(q) else []
+    count = len(q)
+    places = np.unique(np.linspace(0, max(count - 1, 0), min(count, 12)).round().astype(int))
     layout = {
         "xaxis": _t_axis(log_t, t_limits_of(t)) | {"title": {"text": "delay τ (s)"}},
         "yaxis": axis("q-bin", tickvals=[int(rows[i]) for i in places], ticktext=[names[i] for i in places])

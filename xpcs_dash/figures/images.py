@@ -108,7 +108,7 @@ def to_index(
     values = np.asarray(values, dtype=np.float32)
     low, high = limits if limits is not None else percentile_limits(values, mask, scale)
     if scale == "log":
-        floor = max(float(low), np.finfo(np.float32).tiny)
+        floor = max(float(low), float(np.finfo(np.float32).tiny))
         scaled = np.log(np.maximum(values, floor))
         low, high = float(np.log(floor)), float(np.log(max(float(high), floor * (1 + 1e-6))))
     else:
