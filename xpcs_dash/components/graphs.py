@@ -100,8 +100,8 @@ def patch(fig: Any, *, keep: Collection[str] = (), reset: Collection[str] = ()) 
 
 def message(sentence: str, hint: str = "") -> Patch:
     """Change a graph into one sentence on an empty panel: what is missing and what to do about it."""
-    text = _wrapped(sentence, 48) + (
-        f"<br><span style='font-size:0.85em'>{_wrapped(hint, 60)}</span>" if hint else ""
+    text = _wrapped(sentence, 38) + (
+        f"<br><span style='font-size:0.85em'>{_wrapped(hint, 46)}</span>" if hint else ""
     )
     change = Patch()
     change["data"] = []
