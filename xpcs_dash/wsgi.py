@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
@@ -9,8 +10,11 @@ from gunicorn.app.base import BaseApplication
 if TYPE_CHECKING:
     from xpcs_dash.settings import Settings
 
+#: Gunicorn's heartbeat file lies in memory: a disk that stalls must not make workers look dead.
+MEMORY = "/dev/shm"  # noqa: S108
 
-class DashboardServer(BaseApplication):  # type: ignore[misc]
+
+class DashboardServer(BaseApplication):
     """Gunicorn configured from our settings instead of its own command line.
 
     Parameters
@@ -30,7 +34,7 @@ class DashboardServer(BaseApplication):  # type: ignore[misc]
             "workers": self._settings.workers,
             "threads": self._settings.threads,
             "worker_class": "gthread",
-            "worker_tmp_dir": "/dev/shm",  # noqa: S108 - gunicorn's heartbeat file, memory instead of a disk that may stall
+            "worker_tmp_dir": MEMORY if Path(MEMORY).is_dir() else None,
             "timeout": 120,
             "graceful_timeout": 3,
             "keepalive": 75,

@@ -207,7 +207,7 @@ def test_ten_thousand_files_come_newest_first(beamline):
         path.write_text("hdf end")
         os.utime(path, (now - 20_000 + k, now - 20_000 + k))
     beamline.start(rescan_s=5.0)
-    beamline.until(lambda: len(beamline.reader.opened) >= 200, 60)
+    beamline.until(lambda: len(beamline.reader.opened) >= 200, 120)
     newest = beamline.catalogue.newest()
     assert newest.name == "f09999", "the first page is useful at once"
     assert newest.ready_at == pytest.approx(now - 10_001, abs=0.01), "arrival of old files is their own time"
@@ -215,7 +215,7 @@ def test_ten_thousand_files_come_newest_first(beamline):
     counts = beamline.catalogue.counts()
     assert counts["ready"] + counts["waiting"] == 10_000
     live = beamline.write("live.hdf")
-    beamline.until(lambda: beamline.states_of(live) == "ready", 30)
+    beamline.until(lambda: beamline.states_of(live) == "ready", 60)
     assert beamline.catalogue.newest().name == "live", "a new file does not queue behind the old ones"
     assert beamline.catalogue.counts()["waiting"] > 0
 
@@ -283,17 +283,49 @@ def test_links_that_leave_the_root_are_not_read(beamline):
 def test_a_catalogue_that_cannot_be_written_for_a_while_loses_nothing(beamline, tmp_path):
     beamline.start()
     beamline.until(lambda: beamline.ingest.scans > 0)
-    good = beamline.ingest.catalogue
+    good = beamline.ingest.journal.catalogue
     broken = Catalogue(f"sqlite:///{tmp_path / 'other' / 'c.sqlite'}")
     with broken.write() as db:
         db.exec_driver_sql("DROP TABLE files")
-    beamline.ingest.catalogue = broken
+    beamline.ingest.journal.catalogue = broken
     beamline.write("a.hdf")
     beamline.until(lambda: "catalogue" in beamline.ingest._problems)
-    beamline.ingest.catalogue = good
+    beamline.ingest.journal.catalogue = good
     beamline.until(lambda: beamline.states() == {"a.hdf": "ready"})
     assert "catalogue" not in beamline.ingest._problems
     broken.close()
+
+
+def test_a_file_that_may_not_be_read_is_read_when_it_may(beamline, monkeypatch):
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: "closed" not in str(path) and real(path, mode))
+    beamline.start(retry_limit_s=0.3)
+    path = beamline.write("closed.hdf")
+    beamline.until(lambda: beamline.states() == {"closed.hdf": "failed"})
+    assert "may not be read by this user" in beamline.row("closed.hdf").reason
+    monkeypatch.setattr(os, "access", real)
+    path.chmod(0o644)
+    beamline.until(lambda: beamline.states() == {"closed.hdf": "ready"})
+
+
+def test_a_row_that_the_database_refuses_stops_no_other(beamline, monkeypatch):
+    from xpcs_dash.acquisition import rows
+
+    real = rows.apply
+
+    def refuse(catalogue, changes, relate=None):
+        changes = list(changes)
+        if any(c.kind == "ready" and "odd" in c.path for c in changes):
+            raise UnicodeEncodeError("utf-8", "x", 0, 1, "surrogates not allowed")
+        return real(catalogue, changes, relate)
+
+    monkeypatch.setattr(rows, "apply", refuse)
+    beamline.write("odd.hdf")
+    beamline.write("good.hdf", "good end")
+    beamline.start()
+    beamline.until(lambda: beamline.states().get("good.hdf") == "ready")
+    beamline.until(lambda: "refused" in beamline.ingest._problems)
+    assert "odd.hdf cannot be stored" in beamline.ingest._problems["refused"]
 
 
 def test_the_heartbeat_says_how_the_directory_is_watched(beamline):
@@ -311,7 +343,7 @@ def test_the_heartbeat_says_how_the_directory_is_watched(beamline):
 WRITER = """
 import sys, time, h5py, numpy
 with h5py.File(sys.argv[1], "w") as h5:
-    data = h5.create_dataset("x", (0,), maxshape=(None,), chunks=(64,))
+    data = h5.create_dataset("x", (0,), "f4", maxshape=(None,), chunks=(64,))
     print("open", flush=True)
     for k in range(int(sys.argv[2])):
         data.resize((64 * (k + 1),))
@@ -343,7 +375,7 @@ def test_a_writer_that_holds_and_extends_its_file_is_never_blocked_nor_read(beam
     assert {state for state, _ in seen} == {"waiting"}
     assert any("held open for writing" in reason for _, reason in seen)
     beamline.until(lambda: beamline.states() == {"held.hdf": "failed"})
-    assert "layout" in beamline.row("held.hdf").reason
+    assert beamline.row("held.hdf").flags == ("not-a-result",)
 
 
 def test_a_real_file_is_summarised_and_fitted_in_processes_of_their_own(beamline, sample):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,21 @@ def test_a_walk_finds_files_and_enters_neither_hidden_nor_linked_directories(tmp
     assert found.directories == 4
     assert found.root_error is None
     assert found.files[str(root / "a.hdf")] == scan.stat_of(root / "a.hdf")
+
+
+def test_names_that_are_no_text_are_left_out_and_told(tmp_path):
+    odd = os.fsdecode(b"odd\xff.hdf")
+    (tmp_path / odd).write_text("x")
+    (tmp_path / os.fsdecode(b"folder\xfe")).mkdir()
+    (tmp_path / "ü.hdf").write_text("x")
+    found = scan.walk(tmp_path, SUFFIXES)
+    assert list(found.files) == [str(tmp_path / "ü.hdf")]
+    assert {Path(p).name for p in found.unreadable} == {"odd\\udcff.hdf", "folder\\udcfe"}
+
+
+def test_texts_are_cleaned_through_lists_and_dicts():
+    value = {"a\0": ["x\ud800", ("q Å⁻¹", 1.5, None)]}
+    assert scan.clean(value) == {"a": ["x\\ud800", ["q Å⁻¹", 1.5, None]]}
 
 
 def test_a_root_that_is_not_there_is_an_error_and_not_an_empty_directory(tmp_path):

@@ -15,11 +15,10 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from xpcs_dash.acquisition import rows
 from xpcs_dash.acquisition.catalogue import Catalogue
 from xpcs_dash.acquisition.fits import FitQueue
+from xpcs_dash.acquisition.journal import Journal
 from xpcs_dash.acquisition.readers import Failure, Outcome, Pool
 from xpcs_dash.acquisition.readiness import Pending, next_look, pause, quarantined, verdict
 from xpcs_dash.acquisition.reading import Reading
@@ -31,6 +30,7 @@ from xpcs_dash.errors import UsageError
 from xpcs_dash.settings import Settings
 
 log = logging.getLogger(__name__)
+
 
 #: Pending files from which on fits wait.
 BACKLOG = 20
@@ -62,15 +62,15 @@ class Ingest:
             raise UsageError(
                 "ingest needs a directory to watch; give it on the command line or as XPCS_DASH_ROOT."
             )
-        self.settings, self.catalogue, self.root = settings, catalogue, settings.root
-        self._pool, self._fits, self._relate = pool, fits, relate
+        self.settings, self.root = settings, settings.root
+        self._pool, self._fits = pool, fits
+        self._problems: dict[str, str] = {}
+        self.journal = Journal(catalogue, self._problems, relate)
         self.watcher = Watcher(self.root, settings.file_suffixes, settings.watch_mode, settings.rescan_s)
         self.schedule = Schedule()
         self.known: dict[str, Known] = {}
         self._by_stat: dict[Stat, str] = {}
-        self._changes: list[Change] = []
         self._in_hand: dict[str, Pending] = {}
-        self._problems: dict[str, str] = {}
         self._rates: deque[float] = deque(maxlen=10_000)
         self._next_beat = self._next_retries = 0.0
         self.scans = self.reads = 0
@@ -79,7 +79,7 @@ class Ingest:
 
     def start(self) -> None:
         """Load what the catalogue knows and begin to watch."""
-        for path, known in rows.load(self.catalogue).items():
+        for path, known in rows.load(self.journal.catalogue).items():
             if known.state == "waiting":
                 # seen in an earlier run, not read: it starts again with the first walk
                 continue
@@ -104,7 +104,7 @@ class Ingest:
         self._pool.close()
         if self._fits is not None:
             self._fits.close()
-        self._flush()
+        self.journal.flush()
         self.watcher.hints.close()
 
     @property
@@ -122,7 +122,7 @@ class Ingest:
         self._sleep(longest)
         paths, scan = self.watcher.hints.take()
         for path in paths:
-            self._look(path, backlog=False)
+            self._look(path, backlog=False, hinted=True)
         if scan is not None:
             self._reconcile(scan)
         for outcome in self._pool.collect():
@@ -133,8 +133,8 @@ class Ingest:
             self._take_retries()
         self._dispatch()
         if self._fits is not None:
-            self._changes += self._fits.step(busy=len(self.schedule) > BACKLOG)
-        self._flush()
+            self.journal.add(*self._fits.step(busy=len(self.schedule) > BACKLOG))
+        self.journal.flush()
         if now >= self._next_beat:
             self._next_beat = now + HEARTBEAT_S
             self._beat()
@@ -158,8 +158,8 @@ class Ingest:
         alike = (a.mtime_ns, a.size) == (b.mtime_ns, b.size)
         return alike and (a.inode == b.inode or self.watcher.mode != "inotify")
 
-    def _look(self, path: str, *, backlog: bool, found: Stat | None = None) -> None:
-        """Compare one path with what is known of it."""
+    def _look(self, path: str, *, backlog: bool, found: Stat | None = None, hinted: bool = False) -> None:
+        """Compare one path with what is known of it; ``hinted``: an event says that something happened."""
         now = time.monotonic()
         try:
             found = found or stat_of(path)
@@ -173,7 +173,9 @@ class Ingest:
         elif item is not None:
             self._hint(item, found, now)
         elif known is not None and known.state != "gone" and self._same(known.stat, found):
-            return
+            # other rights, say: the content is the same, but it may be readable now
+            if hinted and known.state == "failed":
+                self._begin(path, found, now, backlog=False, new=False)
         elif not self._recognised(path, found, known):
             self._begin(path, found, now, backlog=backlog, new=known is None)
 
@@ -199,14 +201,14 @@ class Ingest:
         if new:
             name = Path(path).name
             values = {"new": True, "reason": f"{name} has been seen and will be read when it stands still."}
-            self._changes.append(Change("waiting", path, found, sort_at, values))
+            self.journal.add(Change("waiting", path, found, sort_at, values))
         # a row that was ready stays so until its replacement has been read: the screen does not jump back
 
     def _recognised(self, path: str, found: Stat, known: Known | None) -> bool:
         """Deal with a file that only came back or was moved: it need not be read again."""
         if known is not None and known.state == "gone" and known.has_data and self._same(known.stat, found):
             self.known[path] = known._replace(stat=found, state="ready")
-            self._changes.append(Change("back", path))
+            self.journal.add(Change("back", path))
             return True
         if known is not None:
             return False
@@ -223,7 +225,7 @@ class Ingest:
         self.known[path] = before._replace(state="ready")
         del self.known[old]
         self._by_stat[found] = path
-        self._changes.append(Change("moved", old, new_path=path, values={"state": "ready", "reason": None}))
+        self.journal.add(Change("moved", old, new_path=path, values={"state": "ready", "reason": None}))
         return True
 
     def _vanished(self, path: str) -> None:
@@ -231,9 +233,9 @@ class Ingest:
         known = self.known.get(path)
         if known is not None and known.state != "gone":
             self.known[path] = known._replace(state="gone")
-            self._changes.append(Change("gone", path))
+            self.journal.add(Change("gone", path))
         elif item is not None:
-            self._changes.append(Change("gone", path))
+            self.journal.add(Change("gone", path))
             self.known[path] = Known(item.stat, "gone", False, False, item.sort_at)
 
     def _reconcile(self, scan: Scan) -> None:
@@ -297,6 +299,8 @@ class Ingest:
             self._wait(item, reason)
         elif not Path(item.path).resolve().is_relative_to(self.root):
             self._fail(item, f"{name} is a link to a file outside the watched directory, which is not read.")
+        elif not os.access(item.path, os.R_OK):
+            self._failed(item, Failure(f"{name} may not be read by this user.", True, "Permission"), now)
         else:
             item.reading = True
             self._in_hand[item.path] = item
@@ -306,7 +310,7 @@ class Ingest:
         """Put a file back, and tell why where the reason is a new one."""
         if reason is not None and reason != item.reason:
             item.reason = reason
-            self._changes.append(Change("waiting", item.path, item.stat, values={"reason": reason}))
+            self.journal.add(Change("waiting", item.path, item.stat, values={"reason": reason}))
         self.schedule.put(item)
 
     def _finish(self, outcome: Outcome) -> None:
@@ -347,7 +351,7 @@ class Ingest:
         self.schedule.drop(item.path)
         self._remember(item, "failed")
         values = {"reason": reason, "flags": flags}
-        self._changes.append(Change("failed", item.path, item.stat, item.sort_at, values))
+        self.journal.add(Change("failed", item.path, item.stat, item.sort_at, values))
         log.info("%s", reason)
 
     def _ready(self, item: Pending, reading: Reading) -> None:
@@ -357,7 +361,7 @@ class Ingest:
             item.sort_at = min(time.time(), max(item.sort_at, item.stat.mtime_ns / 1e9))
         self._remember(item, "ready")
         self._rates.append(time.monotonic())
-        self._changes.append(Change("ready", item.path, item.stat, item.sort_at, reading.columns))
+        self.journal.add(Change("ready", item.path, item.stat, item.sort_at, reading.columns))
         if self._fits is not None and "multitau" in reading.columns.get("kinds", ()):
             self._fits.add(item.path, item.stat, item.sort_at)
 
@@ -371,13 +375,8 @@ class Ingest:
     # The catalogue.
 
     def _take_retries(self) -> None:
-        try:
-            asked = self.catalogue.take_retries()
-        except SQLAlchemyError as err:
-            self._problems["catalogue"] = f"the catalogue cannot be used: {getattr(err, 'orig', err)}."
-            return
         now = time.monotonic()
-        for path in asked:
+        for path in self.journal.take_retries():
             found = stat_of(path)
             if found is None:
                 self._vanished(path)
@@ -385,26 +384,10 @@ class Ingest:
             item = self.schedule.items.get(path)
             if item is None:
                 item = Pending(path, found, since=now - self.settings.settle_s, due=now, sort_at=time.time())
-                self._changes.append(
-                    Change("waiting", path, found, values={"reason": "It is being read again."})
-                )
+                self.journal.add(Change("waiting", path, found, values={"reason": "It is being read again."}))
             item.forced, item.due = True, now
             if not item.reading:
                 self.schedule.put(item)
-
-    def _flush(self) -> None:
-        if not self._changes:
-            return
-        try:
-            rows.apply(self.catalogue, self._changes, self._relate)
-        except SQLAlchemyError as err:
-            # a full disk, a database that is away: nothing is forgotten, the next pass tries again
-            self._problems["catalogue"] = f"the catalogue cannot be written: {getattr(err, 'orig', err)}."
-            log.error("the catalogue cannot be written: %s", getattr(err, "orig", err))
-            time.sleep(0.5)
-            return
-        self._problems.pop("catalogue", None)
-        self._changes.clear()
 
     def _beat(self) -> None:
         now = time.monotonic()
@@ -425,7 +408,4 @@ class Ingest:
             "reads": self.reads,
             "problems": list(self._problems.values()),
         }
-        try:
-            self.catalogue.set_status("ingest", status)
-        except SQLAlchemyError as err:
-            log.error("the heartbeat cannot be written: %s", getattr(err, "orig", err))
+        self.journal.report(status)

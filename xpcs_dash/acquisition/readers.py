@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from xpcs_dash.acquisition.processes import end_with_parent
+from xpcs_dash.acquisition.scan import clean
 from xpcs_dash.errors import FileError, XpcsDashError
 
 log = logging.getLogger(__name__)
@@ -84,9 +85,9 @@ def call(function: Callable[[str], Any], path: str) -> Outcome:
     try:
         return Outcome(path, value=function(path))
     except FileError as err:
-        return Outcome(path, failure=Failure(str(err), err.transient, type(err).__name__))
+        return Outcome(path, failure=Failure(clean(str(err)), err.transient, type(err).__name__))
     except XpcsDashError as err:
-        return Outcome(path, failure=Failure(str(err), False, type(err).__name__))
+        return Outcome(path, failure=Failure(clean(str(err)), False, type(err).__name__))
     except FileNotFoundError:
         return Outcome(
             path, failure=Failure(f"{Path(path).name}: there is no such file.", True, "UnreadableFile")
@@ -96,7 +97,7 @@ def call(function: Callable[[str], Any], path: str) -> Outcome:
         reason = (
             f"{Path(path).name}: it could not be read ({type(err).__name__}: {' '.join(str(err).split())})."
         )
-        return Outcome(path, failure=Failure(reason, False, type(err).__name__))
+        return Outcome(path, failure=Failure(clean(reason), False, type(err).__name__))
 
 
 def _serve(connection: Connection, target: str, options: dict[str, Any], parent: int, niceness: int) -> None:

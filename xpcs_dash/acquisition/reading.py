@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xpcs_dash.acquisition.scan import Stat, stat_of
+from xpcs_dash.acquisition.scan import Stat, clean, stat_of
 from xpcs_dash.errors import UnreadableFile
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def read(
         xf = open_result(path, pool, min_coincidences, cache)
         summary = summarise(xf)
         content = content_hash(xf)
-        columns = columns_of(xf, summary.to_dict(), content)
+        columns = clean(columns_of(xf, summary.to_dict(), content))
     if stat_of(path) != before:
         raise UnreadableFile(path, "it changed while it was read", transient=True)
     return Reading(before, columns)

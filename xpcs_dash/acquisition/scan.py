@@ -7,7 +7,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 #: File systems on which inotify does not see what other hosts write.
 NETWORK_TYPES = frozenset(
@@ -56,6 +56,26 @@ def is_candidate(name: str, suffixes: Sequence[str]) -> bool:
     return not name.startswith((".", "~", "#")) and name.lower().endswith(tuple(s.lower() for s in suffixes))
 
 
+def is_text(path: str) -> bool:
+    """Whether a path is valid UTF-8; what is not can be stored in no database and shown on no page."""
+    return path.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in path)
+
+
+def clean(value: Any) -> Any:
+    """Texts as every database and browser takes them: no NUL, no half characters; through lists and dicts."""
+    if isinstance(value, str):
+        return value if value.isascii() and "\0" not in value else _clean_text(value)
+    if isinstance(value, dict):
+        return {clean(name): clean(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean(item) for item in value]
+    return value
+
+
+def _clean_text(text: str) -> str:
+    return text.replace("\0", "").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def stat_of(path: str | Path) -> Stat | None:
     """Identity of a regular file, or None where there is none."""
     try:
@@ -83,6 +103,9 @@ def walk(root: str | Path, suffixes: Sequence[str]) -> Scan:
     todo = [os.fspath(root)]
     while todo:
         folder = todo.pop()
+        if not is_text(folder):
+            result.unreadable[clean(folder)] = "its name is not valid UTF-8"
+            continue
         result.directories += 1
         try:
             with os.scandir(folder) as entries:
@@ -107,6 +130,9 @@ def walk(root: str | Path, suffixes: Sequence[str]) -> Scan:
 
 
 def _add(result: Scan, entry: os.DirEntry[str]) -> None:
+    if not is_text(entry.name):
+        result.unreadable[clean(entry.path)] = "its name is not valid UTF-8"
+        return
     try:
         found = entry.stat()
     except OSError:

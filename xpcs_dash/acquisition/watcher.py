@@ -17,7 +17,7 @@ from pathlib import Path
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers.api import BaseObserver
 
-from xpcs_dash.acquisition.scan import Scan, file_system, is_candidate, needs_polling, walk
+from xpcs_dash.acquisition.scan import Scan, file_system, is_candidate, is_text, needs_polling, walk
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,8 @@ class _Handler(FileSystemEventHandler):
             self._hints.opened(source, True)
         elif kind in ("closed", "deleted", "moved"):
             self._hints.opened(source, False)
-        wanted = [p for p in (source, target) if p and is_candidate(Path(p).name, self._suffixes)]
+        paths = [p for p in (source, target) if p and is_text(p)]
+        wanted = [p for p in paths if is_candidate(Path(p).name, self._suffixes)]
         if wanted:
             self._hints.put(*wanted)
 
@@ -173,7 +174,8 @@ class Watcher:
         self._stop.set()
         self.hints.rescan_wanted.set()
         self._drop_observer()
-        self._thread.join(timeout=5)
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
         logging.getLogger("watchdog").removeHandler(self._overflow)
 
     def _observe(self) -> None:
