@@ -129,7 +129,8 @@ def test_environment_decides_for_auto(monkeypatch):
 def test_auto_leaves_jax_alone_on_an_ordinary_machine(monkeypatch):
     """In a fresh process without an accelerator, auto is NumPy, and JAX is not even imported."""
     code = (
-        "import sys; from xpcs_dash.backend import select, get_backend; select._has_accelerator = lambda: False; "
+        "import sys; from xpcs_dash.backend import select, get_backend; "
+        "select._has_accelerator = lambda: False; "
         "print(get_backend().name, 'jax' in sys.modules)"
     )
     environment = {k: v for k, v in os.environ.items() if k != "XPCS_DASH_BACKEND"}

@@ -252,6 +252,46 @@ def test_aps_round_trip(tmp_path):
     assert len(xf.map_hash) == 64
 
 
+@st.composite
+def aps_results(draw) -> ApsResult:
+    """A result with any grid, some of whose cells are empty, and any labels."""
+    n0, n1 = draw(st.integers(1, 5)), draw(st.integers(1, 4))
+    cells = draw(st.lists(st.integers(0, n0 * n1 - 1), min_size=1, max_size=n0 * n1, unique=True))
+    n_q, n_delay = len(cells), draw(st.integers(1, 6))
+    height, width = draw(st.integers(1, 9)), draw(st.integers(1, 9))
+    labels = draw(hnp.arrays(np.int64, (height, width), elements=st.integers(0, n_q)))
+    delays = np.cumsum(draw(hnp.arrays(np.int64, n_delay, elements=st.integers(1, 50))))
+    number = st.floats(0, 3, width=32)
+    return ApsResult(
+        dynamic=BinTable((n0, n1), np.linspace(0.001, 0.1, n0), np.linspace(-90, 90, n1), np.array(cells)),
+        geometry=GeometryMetadata(1, 2, 5000, 1.24, 0.075, (height, width)),
+        dqmap=labels,
+        frame_time_s=draw(st.floats(1e-7, 10)),
+        delay_frames=delays,
+        g2=draw(hnp.arrays(np.float64, (n_delay, n_q), elements=number)),
+        g2_err=draw(hnp.arrays(np.float64, (n_delay, n_q), elements=number)),
+        stride_frame=draw(st.integers(1, 5)),
+        avg_frame=draw(st.integers(1, 5)),
+        saxs_2d=draw(hnp.arrays(np.float64, (height, width), elements=number)),
+        int_t=np.ones(int(delays[-1]) + 5),
+    )
+
+
+@RELAXED
+@given(result=aps_results())
+def test_any_aps_result_reads_back(tmp_path, result):
+    xf = open_result(write_aps(tmp_path / "a_results.hdf", result))
+    assert np.array_equal(xf.g2, result.g2)
+    assert np.array_equal(xf.g2_err, result.g2_err)
+    assert np.array_equal(xf.dqmap, result.dqmap)
+    assert np.array_equal(xf.q, result.dynamic.q)
+    assert np.array_equal(xf.phi, result.dynamic.phi)
+    step = result.frame_time_s * result.stride_frame * result.avg_frame
+    assert xf.t_el == pytest.approx(result.delay_frames * step, rel=1e-12)
+    assert xf.g2_sigma.shape == xf.trusted.shape == xf.g2.shape
+    assert np.array_equal(xf.saxs_2d, result.saxs_2d.astype(np.float32))
+
+
 def test_aps_is_written_under_temp_first(tmp_path, monkeypatch):
     seen: list[str] = []
     replace = Path.replace

@@ -13,7 +13,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5d, h5s
+from h5py import h5a, h5d, h5o, h5s
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import IncompleteFile, UnreadableFile, UsageError
@@ -59,15 +59,17 @@ class Reader:
         self.path = source.path
         self.h5 = source.h5
         self._root = source.h5.id
+        self._texts: dict[str, NDArray[Any] | None] = {}
 
     # -- existence
 
     def has(self, name: str) -> bool:
         """True where ``name`` leads to an object."""
         try:
-            return name in self.h5
+            h5o.open(self._root, name.encode())
         except _OPEN_ERRORS:
             return False
+        return True
 
     def first(self, *names: str) -> str | None:
         """The first of ``names`` that exists."""
@@ -77,7 +79,7 @@ class Reader:
         try:
             return h5d.open(self._root, name.encode())
         except _OPEN_ERRORS:
-            if self.has(name) and not self._is_dangling(name):
+            if self._is_there(name):
                 raise IncompleteFile(
                     self.path,
                     f"{name} is not a readable dataset",
@@ -85,12 +87,12 @@ class Reader:
                 ) from None
             return None
 
-    def _is_dangling(self, name: str) -> bool:
-        """True for a link into another file that is not there."""
+    def _is_there(self, name: str) -> bool:
+        """True where something has this name, even if it cannot be opened, but for links to other files."""
         try:
-            return isinstance(self.h5.get(name, getlink=True), h5py.ExternalLink)
+            return name in self.h5 and not isinstance(self.h5.get(name, getlink=True), h5py.ExternalLink)
         except _OPEN_ERRORS:
-            return True
+            return False
 
     def missing(self, name: str) -> IncompleteFile:
         """The error for a required dataset that is not there."""
@@ -237,26 +239,32 @@ class Reader:
         values = self._strings(name)
         return () if values is None else tuple(decode(value) for value in np.asarray(values).reshape(-1))
 
-    def _strings(self, name: str) -> Any:
+    def _strings(self, name: str) -> NDArray[Any] | None:
+        if name in self._texts:
+            return self._texts[name]
         try:
-            dataset = self.h5[name]
-            if not isinstance(dataset, h5py.Dataset):
-                return None
-            if strings_are_sound(self.h5, dataset.id):
-                return dataset[()]
+            dataset = h5d.open(self._root, name.encode())
         except _OPEN_ERRORS:
             return None
-        raise UnreadableFile(
-            self.path, f"the text in {name} is damaged", "copy the file again", transient=True
-        )
+        if not strings_are_sound(self.h5, dataset):
+            raise UnreadableFile(
+                self.path, f"the text in {name} is damaged", "copy the file again", transient=True
+            )
+        self._texts[name] = self._load(name, dataset) if dataset.shape is not None else None
+        return self._texts[name]
 
     def attribute(self, name: str, attribute: str) -> str | None:
         """An attribute as text, or None."""
         try:
-            value = self.h5[name].attrs.get(attribute)
+            owner = h5o.open(self._root, name.encode())
+            if not h5a.exists(owner, attribute.encode()):
+                return None
+            found = h5a.open(owner, attribute.encode())
+            value: NDArray[Any] = np.empty(found.shape, found.dtype)
+            found.read(value)
         except _OPEN_ERRORS:
             return None
-        return None if value is None else decode(value) or None
+        return decode(value) or None
 
     # -- big arrays
 

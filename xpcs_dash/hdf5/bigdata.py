@@ -75,10 +75,9 @@ def time_axis(int_t: NDArray[np.float64], step_s: float | None) -> NDArray[np.fl
     counted = np.arange(n, dtype=np.float64)
     start = float(index[0]) if n and np.isfinite(index[0]) else 0.0
     # frame numbers are float32 in the file: from 2^24 on they are rounded, to steps of `rounding`
-    rounding = float(np.spacing(np.float32(abs(index[-1])))) if n and np.isfinite(index[-1]) else 1.0
-    plain = not np.all(np.isfinite(index)) or bool(
-        np.all(np.abs(index - start - counted) <= max(0.5, rounding))
-    )
+    rounding = abs(float(index[-1])) * 2.0**-23 if n else 0.0
+    plain = not np.all(np.isfinite(index))
+    plain = plain or bool(np.all(np.abs(index - start - counted) <= max(0.5, rounding)))
     return frozen_array(np.stack(((counted if plain else index - start) * step_s, int_t[1])), np.float64)
 
 
