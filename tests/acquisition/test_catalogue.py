@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from xpcs_dash.acquisition.catalogue import SCHEMA, Catalogue, display_name, meta_table
-from xpcs_dash.acquisition.rows import Change, apply
+from xpcs_dash.acquisition.rows import Change, apply, load
 from xpcs_dash.acquisition.scan import Stat
 from xpcs_dash.errors import UsageError
 
@@ -98,6 +98,15 @@ def test_the_fit_is_part_of_a_single_row_and_not_of_lists(catalogue):
     assert found.flags == ("map-changed", "scatter-high")
     assert "fit" not in catalogue.newest().summary
     assert catalogue.newest().summary["n_good"] == 1
+
+
+def test_files_whose_fit_is_missing_are_known_at_the_next_start(catalogue):
+    apply(catalogue, ready("/d/a.hdf", 1.0))
+    apply(catalogue, ready("/d/b.hdf", 2.0))
+    apply(catalogue, [Change("fit", "/d/b.hdf", Stat(20, int(2e9), 100), values={"fit": {}})])
+    known = load(catalogue)
+    assert {path: row.has_fit for path, row in known.items()} == {"/d/a.hdf": False, "/d/b.hdf": True}
+    assert known["/d/a.hdf"].stat == Stat(10, int(1e9), 100)
 
 
 def test_a_fit_of_an_older_version_is_dropped(catalogue):

@@ -26,6 +26,8 @@ STATES: tuple[State, ...] = ("waiting", "ready", "failed", "gone")
 PRESENT: tuple[State, ...] = ("waiting", "ready", "failed")
 
 _metadata = sa.MetaData()
+# "not there" is NULL, which a query can ask for, and not the JSON text "null"
+_JSON = sa.JSON(none_as_null=True)
 files_table = sa.Table(
     "files",
     _metadata,
@@ -38,7 +40,7 @@ files_table = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("reason", sa.Text),
     sa.Column("layout", sa.String(64)),
-    sa.Column("kinds", sa.JSON, nullable=False, default=list),
+    sa.Column("kinds", _JSON, nullable=False, default=list),
     sa.Column("sample", sa.Text),
     sa.Column("scan", sa.Text),
     sa.Column("start_time", sa.String(40)),
@@ -46,10 +48,10 @@ files_table = sa.Table(
     sa.Column("n_delay", sa.Integer),
     sa.Column("n_frames", sa.Integer),
     sa.Column("temperature_k", sa.Float),
-    sa.Column("flags", sa.JSON, nullable=False, default=list),
-    sa.Column("warnings", sa.JSON, nullable=False, default=list),
-    sa.Column("summary", sa.JSON),
-    sa.Column("fit", sa.JSON),
+    sa.Column("flags", _JSON, nullable=False, default=list),
+    sa.Column("warnings", _JSON, nullable=False, default=list),
+    sa.Column("summary", _JSON),
+    sa.Column("fit", _JSON),
     sa.Column("content", sa.String(64)),
     sa.Column("first_seen", sa.Float, nullable=False),
     sa.Column("ready_at", sa.Float),
@@ -66,7 +68,7 @@ meta_table = sa.Table(
     _metadata,
     sa.Column("name", sa.String(64), primary_key=True),
     sa.Column("number", sa.BigInteger, nullable=False, default=0),
-    sa.Column("value", sa.JSON),
+    sa.Column("value", _JSON),
 )
 #: Raised when the columns above change; an older catalogue is built anew from the files.
 SCHEMA = 1

@@ -78,7 +78,7 @@ class FitQueue:
             if outcome.failure is not None:
                 log.warning("no fit: %s", outcome.failure.reason)
                 # an empty fit is stored, so that the same file is not tried at each start
-                value: dict[str, Any] = {"fit": {"error": outcome.failure.reason}}
+                value: dict[str, Any] = {"fit": {}, "summary": {"fit_error": outcome.failure.reason}}
             else:
                 value = outcome.value
             changes.append(Change("fit", outcome.path, stat, values=value))
