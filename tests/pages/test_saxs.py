@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -82,11 +84,16 @@ def test_regions_are_read_or_refused():
 
 
 def test_outlines_close_and_a_ring_has_a_hole():
-    (sector,) = region_shapes(parse_region("10, 20, 0, 90"), (100.0, 50.0))
+    (sector,) = region_shapes(parse_region("10, 20, 0, 90"), (100.0, 50.0), (100, 200))
     assert sector["path"].count("Z") == 1
     assert "100.00,30.00" in sector["path"]  # 90 degrees is up: a smaller row
-    (ring,) = region_shapes(parse_region("10, 20"), (100.0, 50.0))
+    (ring,) = region_shapes(parse_region("10, 20"), (100.0, 50.0), (100, 200))
     assert ring["path"].count("Z") == 2
+    (beyond,) = region_shapes(parse_region("10, 500"), (100.0, 50.0), (100, 200))
+    places = np.array([p.split(",") for p in re.findall(r"[-0-9.]+,[-0-9.]+", beyond["path"])], float)
+    assert places.min() > -0.5  # an outline outside the detector would shift the picture
+    assert places[:, 0].max() < 199.5
+    assert places[:, 1].max() < 99.5
     figure_ring(np.arange(3.0), np.ones(3), np.ones(3, int)).to_figure()
 
 

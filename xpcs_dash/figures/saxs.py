@@ -116,32 +116,35 @@ def figure_ring(phi: np.ndarray, intensity: np.ndarray, pixels: np.ndarray, them
     return Drawing(data, layout, theme)
 
 
-def region_shapes(region: Region, centre: tuple[float, float], theme: str = "dark") -> list[dict[str, Any]]:
-    """Outline of a ring or sector as SVG paths on the detector, in pixels."""
+def region_shapes(
+    region: Region, centre: tuple[float, float], shape: tuple[int, int], theme: str = "dark"
+) -> list[dict[str, Any]]:
+    """Outline of a ring or sector as SVG paths on the detector, in pixels.
+
+    It ends just inside a detector of ``shape`` (H, W): what lies outside would count in the automatic range
+    of the axes and shift the picture.
+    """
     t = tokens(theme)
     line = {"color": t.accent, "width": 2}
-    region = region.widened()
-    path = _arc_path(region, centre)
-    return [
-        {
-            "type": "path",
-            "path": path,
-            "line": line,
-            "fillcolor": with_alpha(t.accent, 0.14),
-            "fillrule": "evenodd",
-        }
-    ]
+    path = _arc_path(region.widened(), centre, shape)
+    fill = with_alpha(t.accent, 0.14)
+    return [{"type": "path", "path": path, "line": line, "fillcolor": fill, "fillrule": "evenodd"}]
 
 
-def _arc_path(region: Region, centre: tuple[float, float]) -> str:
+def _arc_path(region: Region, centre: tuple[float, float], shape: tuple[int, int]) -> str:
     """Polygon along the borders: Plotly's paths know no arcs."""
     cx, cy = centre
     span = 360.0 if region.full else (region.phi1 - region.phi0) % 360.0
-    n = max(8, math.ceil(span / 3))
+    n = max(8, math.ceil(span / 2))
     angles = [math.radians(region.phi0 + span * i / n) for i in range(n + 1)]
+    room = 0.006 * max(shape)  # half a line width on the screen
+
+    def inside(value: float, size: int) -> float:
+        return min(max(value, -0.5 + room), size - 0.5 - room)
 
     def at(r: float, a: float) -> str:
-        return f"{cx + r * math.cos(a):.2f},{cy - r * math.sin(a):.2f}"
+        x, y = inside(cx + r * math.cos(a), shape[1]), inside(cy - r * math.sin(a), shape[0])
+        return f"{x:.2f},{y:.2f}"
 
     outer = [at(region.r1, a) for a in angles]
     inner = [at(region.r0, a) for a in reversed(angles)]

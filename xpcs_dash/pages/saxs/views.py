@@ -86,7 +86,9 @@ def image(
     fig.layout.pop("dragmode", None)  # belongs to the switch that turns drawing on
     found = parse_region(region)
     if found is not None and centre is not None:
-        fig.layout["shapes"] = fig.layout["shapes"] + region_shapes(found, centre, seen.theme)
+        fig.layout["shapes"] = fig.layout["shapes"] + region_shapes(
+            found, centre, xf.detector_shape, seen.theme
+        )
     return fig, "masked pixels grey"
 
 
