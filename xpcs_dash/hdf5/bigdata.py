@@ -83,7 +83,8 @@ def time_axis(int_t: NDArray[np.float64], step_s: float | None) -> NDArray[np.fl
 
 def _upper(block: NDArray[Any], record: TwoTimeRecord) -> NDArray[np.float32]:
     """The upper triangle of a stored matrix whatever half the file holds."""
-    values = np.asarray(block, dtype=np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):  # damaged bytes make any number
+        values = np.asarray(block, dtype=np.float32)
     if record.flipped:
         values = values[::-1]
     upper = np.triu(values)
@@ -138,7 +139,8 @@ def read_block(
 
 def read_plane(h5: h5py.File, name: str, index: int, path: Path) -> NDArray[np.float32]:
     """One delay of the per-pixel G2: (3, H, W) float32."""
-    return frozen_array(_select(h5, name, index, path), np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):  # damaged bytes make any number
+        return frozen_array(_select(h5, name, index, path), np.float32)
 
 
 def flat_metadata(h5: h5py.File, group: str, longest: int = 4) -> dict[str, tuple[Any, str]]:
