@@ -13,8 +13,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 OpenPage = Callable[..., Any]
 
-TITLES = """() => document.querySelector('#g2-graph .js-plotly-plot')._fullLayout.annotations
-    .map((a) => a.text).filter((t) => t.startsWith('<b>')).length"""
+TITLES = """() => { const gd = document.querySelector('#g2-graph .js-plotly-plot'), f = gd && gd._fullLayout;
+    return f && f.annotations ? f.annotations.filter((a) => a.text.startsWith('<b>')).length : -1; }"""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,8 @@ def test_several_files_are_compared_in_one_panel_for_each_q(
     until(
         page, "() => document.getElementById('g2-conditions').textContent.startsWith('3 of 12 q · 2 files')"
     )
-    assert page.evaluate(TITLES) == 3
+    until(page, f"() => ({TITLES})() === 3")
+    page.wait_for_selector("#g2-graph .legendtext")
     names = page.evaluate(
         "() => [...document.querySelectorAll('#g2-graph .legendtext')].map((t) => t.textContent)"
     )
