@@ -1,4 +1,4 @@
-"""The mask page in a real browser: drawing, moving, deleting, undo, reload, a second browser, saving, using."""
+"""The mask page in a real browser: drawing, moving, undo, reload, a second browser, saving, using."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xpcs_dash.hdf5.partition_file import read_partition
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-WHOLE = 192 * 256
+GRAPH = "document.querySelector('#mask-graph .js-plotly-plot')"
 
 
 def valid(page):
@@ -35,12 +35,13 @@ class Pen:
     def __init__(self, page):
         self.page = page
         page.wait_for_selector("#mask-graph .nsewdrag")
-        page.wait_for_function("document.querySelector('#mask-graph .js-plotly-plot')._xdMask === true")
+        page.wait_for_function(f"{GRAPH}._xdMask === true")
         wait_count(page, lambda n: n > 0)
 
     def at(self, x, y):
         return self.page.evaluate(
-            """([x, y]) => { const gd = document.querySelector('#mask-graph .js-plotly-plot'), f = gd._fullLayout;
+            """([x, y]) => {
+            const gd = document.querySelector('#mask-graph .js-plotly-plot'), f = gd._fullLayout;
             const b = gd.querySelector('.nsewdrag').getBoundingClientRect();
             return [b.left + f.xaxis.c2p(x), b.top + f.yaxis.c2p(y)]; }""",
             [x, y],
@@ -143,7 +144,7 @@ def test_zoom_and_tool_survive_drawing_and_little_goes_up(filled_dashboard, open
     page.keyboard.press("v")
     pen.drag((50, 40), (200, 150))
     page.wait_for_timeout(500)
-    ranges = "JSON.stringify((({xaxis, yaxis}) => [xaxis.range, yaxis.range])(document.querySelector('#mask-graph .js-plotly-plot')._fullLayout))"
+    ranges = f"JSON.stringify([{GRAPH}._fullLayout.xaxis.range, {GRAPH}._fullLayout.yaxis.range])"
     zoomed = page.evaluate(ranges)
     sizes = []
     page.on(
@@ -195,11 +196,17 @@ def test_threshold_partition_save_open_and_use(filled_dashboard, open_page, tmp_
     assert (record.dynamic.n, record.static.n) == (6, 36)
     assert int(record.mask.sum()) == valid(page)
 
+    # the saved file, once it lies in the watched directory, opens on the q-map page
+    number = dashboard.add(saved)
+    qmap = open_page(f"{dashboard.url}qmap?file={number}")
+    qmap.wait_for_selector("#qmap-facts >> text=6 × 1")
+
     page.click("#mask-use")
     page.wait_for_selector("text=In use")
     page.goto(f"{dashboard.url}saxs?file={file_id(dashboard)}")
     page.wait_for_function(
-        "[...document.querySelectorAll('.js-plotly-plot')].some(g => (g.data || []).some(t => /with your partition/.test(t.name || '')))"
+        """[...document.querySelectorAll('.js-plotly-plot')].some(
+            g => (g.data || []).some(t => /with your partition/.test(t.name || '')))"""
     )
 
 

@@ -27,7 +27,8 @@ def run(capsys, *words):
 def test_build_from_a_result_reproduces_its_map(capsys, sample, tmp_path):
     out = tmp_path / "qmap.hdf"
     code, text, err = run(
-        capsys, "build", "--from", sample(A001), "--q-range", 0.0012, 0.0095, "--dq", 12, "--sq", 120, "--out", out, "--json"
+        capsys, "build", "--from", sample(A001), "--q-range", 0.0012, 0.0095, "--dq", 12, "--sq", 120,
+        "--out", out, "--json",
     )  # fmt: skip
     assert (code, err) == (0, "")
     facts = json.loads(text)
@@ -61,7 +62,8 @@ def test_build_from_an_image_with_a_mask(capsys, tmp_path):
     geometry.write_text("energy_kev = 10.0\ndistance_m = 5.0\npixel_m = 7.5e-5\nbcx = 25.2\nbcy = 20.1\n")
     out = tmp_path / "qmap.hdf"
     code, text, err = run(
-        capsys, "build", "--image", tmp_path / "image.npy", "--geometry", geometry, "--mask", tmp_path / "mask.tif",
+        capsys, "build", "--image", tmp_path / "image.npy", "--geometry", geometry, "--mask",
+        tmp_path / "mask.tif",
         "--threshold-high", 9, "--dq", 4, "--sq", 8, "--dp", 2, "--sp", 2, "--log", "--out", out,
     )  # fmt: skip
     assert (code, err) == (0, "")

@@ -43,7 +43,8 @@ def test_silver_behenate_gives_centre_and_distance():
     true = geometry(0.3, 161.3, 140.8)
     y, x = np.mgrid[:300, :360]
     q = true.q_at(x, y, elastic=True)
-    rings = sum(60 / n * np.exp(-0.5 * ((q - n * 2 * np.pi / SILVER_BEHENATE) / 0.0025) ** 2) for n in range(1, 8))
+    first = 2 * np.pi / SILVER_BEHENATE
+    rings = sum(60 / n * np.exp(-0.5 * ((q - n * first) / 0.0025) ** 2) for n in range(1, 8))
     image = np.random.default_rng(1).poisson(20 * np.exp(-q / 0.1) + rings).astype(float)
     found = calibrate(image, np.ones(image.shape), geometry(0.312, 165, 137))
     assert found.geometry.distance_m == pytest.approx(0.3, rel=2e-3)

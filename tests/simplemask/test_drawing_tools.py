@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -23,7 +24,9 @@ POINTS = st.lists(st.tuples(COORDINATE, COORDINATE), min_size=3, max_size=12)
 
 
 def in_polygon(points, x, y):
-    """Crossings to the left of a point, an edge counting from its upper end on: the stated rule, one by one."""
+    """Crossings to the left of a point, an edge counting from its upper end on: the stated rule, one by
+    one.
+    """
     crossings = 0
     for (x0, y0), (x1, y1) in zip(points, [*points[1:], points[0]], strict=True):
         if (y0 <= y) != (y1 <= y):
@@ -75,7 +78,7 @@ def test_ellipse(cx, cy, rx, ry, angle):
 @settings(max_examples=250, deadline=None)
 @given(points=st.lists(st.tuples(COORDINATE, COORDINATE), min_size=1, max_size=5), width=st.floats(0.5, 20))
 def test_line_of_a_width(points, width):
-    segments = list(zip(points[:-1], points[1:], strict=True)) or [(points[0], points[0])]
+    segments = list(itertools.pairwise(points)) or [(points[0], points[0])]
 
     def distance(x, y):
         return min(_distance(x, y, *a, *b) for a, b in segments)
@@ -134,7 +137,8 @@ def test_curves():
     k = 0.5522847498 * 15  # four cubic curves are a circle to a thousandth
     x, y, r = 30.3, 24.4, 15
     circle = (
-        f"M{x + r},{y}C{x + r},{y + k} {x + k},{y + r} {x},{y + r}C{x - k},{y + r} {x - r},{y + k} {x - r},{y}"
+        f"M{x + r},{y}C{x + r},{y + k} {x + k},{y + r} {x},{y + r}"
+        f"C{x - k},{y + r} {x - r},{y + k} {x - r},{y}"
         f"S{x - k},{y - r} {x},{y - r}S{x + r},{y - k} {x + r},{y}Z"
     )
     assert abs(TOOLS.path(circle).count - TOOLS.ellipse(x, y, r, r).count) <= 4

@@ -23,9 +23,17 @@ RECT = {"type": "rect", "x0": 10.0, "y0": 10.0, "x1": 19.0, "y1": 19.0, "name": 
 PATH = {"type": "path", "path": "M0,0L5,0L5,5Z", "name": "b"}
 NUMBER = st.floats(-50, 150, allow_nan=False)
 SHAPES = st.lists(
-    st.fixed_dictionaries({"type": st.sampled_from(["rect", "circle", "line"]), "x0": NUMBER, "y0": NUMBER, "x1": NUMBER, "y1": NUMBER}),
+    st.fixed_dictionaries(
+        {
+            "type": st.sampled_from(["rect", "circle", "line"]),
+            "x0": NUMBER,
+            "y0": NUMBER,
+            "x1": NUMBER,
+            "y1": NUMBER,
+        }
+    ),
     max_size=6,
-)  # fmt: skip
+)
 
 
 def test_drawing_sends_the_whole_list():

@@ -17,7 +17,8 @@ RECT = {"type": "rect", "x0": 0, "y0": 0, "x1": 3, "y1": 3}
 
 
 def a_draft():
-    area = AreaMask((20, 30)).add(Operation("shape", {"shape": RECT})).add(Operation("threshold", {"high": 5}))
+    area = AreaMask((20, 30)).add(Operation("shape", {"shape": RECT}))
+    area = area.add(Operation("threshold", {"high": 5}))
     return Draft(
         source={"kind": "result", "file": 7},
         area=area.undo(),
@@ -32,7 +33,7 @@ def test_drafts_survive_a_restart(tmp_path):
     session = new_key()
     DraftStore(tmp_path).save(session, a_draft())
     found = DraftStore(tmp_path).load(session)
-    assert found.area == a_draft().area or found.area.operations[0].params == a_draft().area.operations[0].params
+    assert found.area.operations[0].params == a_draft().area.operations[0].params
     assert len(found.area.future) == 1
     assert found.geometry == {"energy_kev": 10.0, "bcx": 3.5}
     assert found.revision == 4
@@ -101,7 +102,8 @@ def test_versions(tmp_path):
     partition = tmp_path / "made.hdf"
     partition.write_bytes(b"x")
     saved = store.save_version("  beam  stop ", "anna", a_draft(), mask, partition)
-    assert (saved.name, saved.valid_pixels, saved.shape, saved.has_partition) == ("beam stop", 540, (20, 30), True)
+    assert (saved.name, saved.valid_pixels, saved.shape) == ("beam stop", 540, (20, 30))
+    assert saved.has_partition
     assert [v.name for v in DraftStore(tmp_path).versions()] == ["beam stop"]
     assert np.array_equal(store.version_mask(saved.key), mask)
     assert store.version_partition(saved.key).read_bytes() == b"x"

@@ -68,8 +68,9 @@ def build(
     if len(names) != 2:
         raise UsageError(f"--axes takes two maps with a comma between, such as q,phi; found {axes!r}.")
     axis0 = Axis(names[0], dq, sq, "log" if log else "linear")
-    angle = {"offset": phi_offset, "fold": phi_fold} if names[1] == "phi" else {}
-    axis1 = Axis(names[1], dp, sp, **angle)
+    axis1 = Axis(names[1], dp, sp)
+    if names[1] == "phi":
+        axis1 = Axis("phi", dp, sp, offset=phi_offset, fold=phi_fold)
     partition = kernel.partition(axis0, axis1)
     assert kernel.geometry is not None
     save_partition(out, partition, kernel.geometry, _blemish(kernel), str(result or image))

@@ -65,6 +65,7 @@ def register(app: Dash, bench: Workbench) -> None:
     _register_actions(app, bench)
     _register_paint(app, bench)
     _register_files(app, bench)
+    _register_results(app, bench)
     app.clientside_callback(
         ClientsideFunction("mask", "attach"),
         Output("mask-attached", "data"),
@@ -177,7 +178,8 @@ def find_geometry(bench: Workbench, session: str, how: str) -> Any:
         else:
             found = centre_by_symmetry(image, mask)
         fields = {"bcx": found.x, "bcy": found.y}
-        words = f"x {found.x:.2f} ± {found.sigma_x:.2f} px, y {found.y:.2f} ± {found.sigma_y:.2f} px by {found.method}"
+        words = f"x {found.x:.2f} ± {found.sigma_x:.2f} px, y {found.y:.2f} ± {found.sigma_y:.2f} px"
+        words += f" by {found.method}"
         origin = f"{found.method}, ±{max(found.sigma_x, found.sigma_y):.2f} px"
     action = {"act": "geometry", "fields": fields, "origin": origin, "display": False}
     return perform(bench, session, action), f"Found {words}."
@@ -238,8 +240,7 @@ def _register_paint(app: Dash, bench: Workbench) -> None:
 
 
 def painted(bench: Workbench, session: str, state: dict[str, Any], show: str, mode: str, trigger: str) -> Any:
-    """Change of the graph, the count, the list of steps, whether undo and redo are off, and the conditions.
-    """
+    """Change of the graph, the count, the list of steps, whether undo and redo are off, the conditions."""
     draft = bench.store.load(session) if session else None
     if draft is None or not draft.source:
         return no_update, "", [], True, True, ""
@@ -346,6 +347,8 @@ def _register_files(app: Dash, bench: Workbench) -> None:
             raise PreventUpdate
         return import_mask(bench, session_of(), content, str(name))
 
+
+def _register_results(app: Dash, bench: Workbench) -> None:
     @app.callback(
         Output("mask-versions", "children"),
         Input("mask-save", "n_clicks"),

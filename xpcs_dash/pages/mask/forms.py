@@ -99,7 +99,9 @@ def _row(o: Operation, problem: str | None, place: int, count: int) -> html.Deta
         ),
         html.Span(o.name, className="xd-mask-name", title=o.name),
         html.Span(word, className="xd-mask-mode"),
-        send("", "move", "bi-arrow-up", value="up", title="earlier") if place else html.Span(className="xd-mask-gap"),
+        send("", "move", "bi-arrow-up", value="up", title="earlier")
+        if place
+        else html.Span(className="xd-mask-gap"),
         send("", "move", "bi-arrow-down", value="down", title="later")
         if place < count - 1
         else html.Span(className="xd-mask-gap"),

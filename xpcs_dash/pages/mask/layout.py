@@ -22,7 +22,10 @@ from xpcs_dash.pages.mask.show import centre_of, limits_of, overlay_url, picture
 from xpcs_dash.simplemask.store import Draft
 
 HINT = "Move over the image for x, y, I, q, φ and bins."
-KEYS = "V zoom · R rectangle · E ellipse · P polygon · F freehand · L line · X erase the active shape · Ctrl-Z undo"
+KEYS = (
+    "V zoom · R rectangle · E ellipse · P polygon · F freehand · L line · "
+    "X erase the active shape · Ctrl-Z undo"
+)
 
 
 def page_layout(bench: Workbench, query: Mapping[str, str]) -> Component:

@@ -27,24 +27,32 @@ def blueprint(bench: Workbench) -> Blueprint:
     """Routes below ``/mask-data``."""
     routes = Blueprint("xpcs_dash_mask", __name__, url_prefix="/mask-data")
 
-    def draft() -> tuple[str, Draft]:
-        session = browser_scope()
-        if not session:
-            raise UsageError("this browser has no mask yet; open the mask page first.")
-        return session, bench.store.load(session)
+    _add_pictures(routes, bench)
+    _add_arrays(routes, bench)
+    _add_versions(routes, bench)
+    return routes
 
+
+def _draft(bench: Workbench) -> tuple[str, Draft]:
+    session = browser_scope()
+    if not session:
+        raise UsageError("this browser has no mask yet; open the mask page first.")
+    return session, bench.store.load(session)
+
+
+def _add_pictures(routes: Blueprint, bench: Workbench) -> None:
     @routes.get("/image.png")
     def image() -> Response:
-        session, now = draft()
+        session, now = _draft(bench)
         opened = bench.image(session, now)
         limits = (_float("lo", 0.1), _float("hi", 1.0))
         scale = "linear" if request.args.get("scale") == "linear" else "log"
-        body = detector_png(opened.image, None, scale, limits)  # type: ignore[arg-type]
+        body = detector_png(opened.image, None, scale, limits)
         return answer(body, "image/png", current=request.args.get("k") == bench.token(now, session))
 
     @routes.get("/overlay.png")
     def overlay() -> Response:
-        session, now = draft()
+        session, now = _draft(bench)
         mask, _ = bench.mask(session, now)
         theme = "light" if request.args.get("theme") == "light" else "dark"
         colour = tokens(theme).line if theme == "light" else "#3d4c63"
@@ -53,14 +61,14 @@ def blueprint(bench: Workbench) -> Blueprint:
 
     @routes.get("/bins.png")
     def bins() -> Response:
-        session, now = draft()
+        session, now = _draft(bench)
         made = bench.partition(session, now)
         body = partition_png(made.dynamic.roi_map, made.num_pts)
         return answer(body, "image/png", current=request.args.get("k") == bench.partition_key(session, now))
 
     @routes.get("/difference.png")
     def difference() -> Response:
-        session, now = draft()
+        session, now = _draft(bench)
         mask, _ = bench.mask(session, now)
         other = bench.store.version_mask(request.args.get("other", "")) > 0
         if other.shape != mask.shape:
@@ -70,9 +78,11 @@ def blueprint(bench: Workbench) -> Blueprint:
         body = overlay_png(mask != other, "#e69f00", 255)
         return answer(body, "image/png", current=False)
 
+
+def _add_arrays(routes: Blueprint, bench: Workbench) -> None:
     @routes.get("/meta.json")
     def meta() -> Response:
-        session, now = draft()
+        session, now = _draft(bench)
         opened = bench.image(session, now)
         found: dict[str, Any] = {
             "shape": opened.shape,
@@ -90,20 +100,22 @@ def blueprint(bench: Workbench) -> Blueprint:
 
     @routes.get("/intensity.bin")
     def intensity() -> Response:
-        session, now = draft()
+        session, now = _draft(bench)
         opened = bench.image(session, now)
         body = gzip(encode_intensity(opened.image, opened.frames)[1], level=1)
         return _packed(body, request.args.get("k") == bench.token(now, session))
 
     @routes.get("/<any(dynamic, static):which>.bin")
     def labels(which: str) -> Response:
-        session, now = draft()
+        session, now = _draft(bench)
         made = bench.partition(session, now)
         values = (made.dynamic if which == "dynamic" else made.static).roi_map
         kind = "<u2" if int(values.max(initial=0)) < 65536 else "<u4"
         current = request.args.get("k") == bench.partition_key(session, now)
         return _packed(gzip(values.astype(kind).tobytes(), level=1), current, kind)
 
+
+def _add_versions(routes: Blueprint, bench: Workbench) -> None:
     @routes.get("/version/<key>.<any(hdf, tif, npy):kind>")
     def version(key: str, kind: str) -> Response:
         mask = bench.store.version_mask(key)
@@ -122,8 +134,6 @@ def blueprint(bench: Workbench) -> Blueprint:
         return send_file(
             path, mimetype="application/x-hdf5", as_attachment=True, download_name="qmap.hdf", max_age=0
         )
-
-    return routes
 
 
 def mask_file(mask: np.ndarray, kind: str) -> bytes:
