@@ -41,6 +41,12 @@ def connect(settings: Settings) -> tuple[Client, Callable[[], None]]:
             "distributed.worker.multiprocessing-method": "spawn",
             "distributed.admin.low-level-log-length": 100,
             "distributed.comm.timeouts.connect": "10s",
+            # a control-room machine idles most of the time: no profiler, no bookkeeping many times a second
+            "distributed.worker.profile.enabled": False,
+            "distributed.admin.tick.interval": "2s",
+            "distributed.admin.tick.limit": "10s",
+            "distributed.admin.system-monitor.interval": "5s",
+            "distributed.scheduler.work-stealing": False,
         }
     )
     if settings.scheduler is not None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-TICK_S = 0.05
+TICK_S, IDLE_TICK_S = 0.05, 0.25
 """How often the queue is looked at; a click waits at most this long for its job to start."""
 
 GRACE_S = 0.8
@@ -152,7 +152,7 @@ class Dispatcher:
                 if client.status not in ("running", "connecting"):
                     raise ConnectionError(f"the connection to the Dask scheduler is {client.status}")
                 self._tick(client)
-                time.sleep(TICK_S)
+                time.sleep(TICK_S if self.flights else IDLE_TICK_S)
         finally:
             for flight in self.flights.values():
                 if not flight.closed:
@@ -244,6 +244,8 @@ class Dispatcher:
         from xpcs_dash.jobs.cluster import workers_of
         from xpcs_dash.jobs.worker import execute
 
+        if not self.jobs.anything_waits():
+            return
         free = sum(workers_of(client).values()) - len(self.flights)
         while free > 0 and (row := self.jobs.claim()) is not None:
             try:

@@ -78,6 +78,12 @@ class JobQueue:
 
     # -- jobs ----------------------------------------------------------------------------------------------
 
+    def anything_waits(self) -> bool:
+        """Whether the queue holds a job; a read only, because it is asked several times a second."""
+        first = sa.select(JOBS.c.id).where(JOBS.c.state == "queued").limit(1)
+        with self.engine.connect() as connection:
+            return connection.execute(first).first() is not None
+
     def claim(self) -> JobRow | None:
         """Mark the first job of the queue as running and return it; None where the queue is empty."""
         now = time.time()
