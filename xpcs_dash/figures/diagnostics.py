@@ -66,6 +66,11 @@ def _expected(k: int, low: float, high: float, colour: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _tick_format(title: str) -> str:
+    """Seconds take a prefix; pure numbers are written out."""
+    return ".3~s" if title.endswith("(s)") else ""
+
+
 def _cells(n: int, columns: int, gap: tuple[float, float]) -> list[tuple[list[float], list[float]]]:
     rows = math.ceil(n / columns)
     width, height = (1 - gap[0] * (columns - 1)) / columns, (1 - gap[1] * (rows - 1)) / rows
@@ -107,7 +112,7 @@ def figure_trace(
     """
     t = tokens(theme)
     data: list[dict[str, Any]] = []
-    layout, places = _rows(list(draws), "draw", tickformat=".3~s")
+    layout, places = _rows(list(draws), "draw")
     for k, (title, values) in enumerate(draws.items()):
         steps = pack(np.arange(1, values.shape[1] + 1), "i4")
         for chain, colour in enumerate(chain_colours(len(values), theme)):
@@ -133,7 +138,10 @@ def figure_trace(
                     "hovertemplate": "divergence at draw %{x}<extra></extra>",
                 }
             )
-        layout[f"yaxis{_place(k)}"]["type"] = "log" if title in log else "linear"
+        layout[f"yaxis{_place(k)}"] |= {
+            "type": "log" if title in log else "linear",
+            "tickformat": _tick_format(title),
+        }
     return Drawing(data, layout, theme)
 
 
@@ -293,8 +301,8 @@ def figure_pair(
 
 def _pair_axis(domain: list[float], anchor: str, title: str, log: bool, outer: bool) -> dict[str, Any]:
     return {
-        "domain": domain, "anchor": anchor, "showticklabels": outer, "nticks": 4, "tickformat": ".3~s",
-        "title": {"text": title if outer else "", "font": {"size": 11}}, "tickfont": {"size": 10},
+        "domain": domain, "anchor": anchor, "showticklabels": outer, "nticks": 4,
+        "tickformat": _tick_format(title), "title": {"text": title if outer else "", "font": {"size": 11}}, "tickfont": {"size": 10},
         "type": "log" if log else "linear",
     }  # fmt: skip
 
@@ -418,8 +426,8 @@ def figure_prior(
             low, high = max(low, float(px.min())), min(high, float(px.max()))
         (left, right), (bottom, top) = places[k]
         layout[f"xaxis{_place(k)}"] = {
-            "domain": [left, right], "anchor": f"y{_place(k)}", "nticks": 5, "tickformat": ".3~s",
-            "type": "log" if on_log else "linear",
+            "domain": [left, right], "anchor": f"y{_place(k)}", "nticks": 5,
+            "tickformat": _tick_format(title), "type": "log" if on_log else "linear",
             "autorangeoptions": {"include": [low, high], "clipmin": low, "clipmax": high},
         }  # fmt: skip
         layout[f"yaxis{_place(k)}"] = {

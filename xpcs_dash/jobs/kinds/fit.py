@@ -159,29 +159,28 @@ def run_nuts(payload: Mapping[str, Any], ctx: JobContext) -> dict[str, Any]:
     from xpcs_dash.fitting.sampling import FitCancelled, NutsProgress, sample_g2
 
     config = payload["config"]
+    seen: dict[str, Any] = {}
 
     def report(state: NutsProgress) -> None:
         known = [b.r_hat for b in state.bins if np.isfinite(b.r_hat)]
         sizes = [b.ess for b in state.bins if np.isfinite(b.ess)]
-        ctx.progress(
-            0.98 * state.fraction,
-            PHASES.get(state.phase, state.phase),
-            force=True,
-            phase=state.phase,
-            draws=state.draws,
-            total=config.samples,
-            chains=[state.fraction] * config.chains,
-            r_hat=max(known) if known else None,
-            ess=min(sizes) if sizes else None,
-            divergences=sum(b.divergences for b in state.bins) if state.bins else None,
-            bins=state.to_dict()["bins"],
-        )
+        seen.update(draws=state.draws, total=config.samples, chains=[state.fraction] * config.chains)
+        if state.bins:
+            seen.update(
+                r_hat=max(known, default=None),
+                ess=min(sizes, default=None),
+                divergences=sum(b.divergences for b in state.bins),
+                bins=state.to_dict()["bins"],
+            )
+        ctx.progress(0.98 * state.fraction, PHASES.get(state.phase, state.phase), force=True, **seen)
 
     try:
         result = sample_g2(payload["data"], config, report, ctx.cancelled, payload["origin"])
     except FitCancelled:
         raise JobCancelled("Cancelled.") from None
-    ctx.progress(0.99, "checking the draws", force=True, draws=config.samples, total=config.samples)
+    worst = [max(d.r_hat.values(), default=np.nan) for d in result.diagnostics]
+    seen.update(r_hat=float(np.max(worst)), divergences=sum(d.divergences for d in result.diagnostics))
+    ctx.progress(0.99, "storing the draws", force=True, **seen)
     return {
         "kind": "nuts",
         "bins": [fit_bins.of_sampled(result, k) for k in range(payload["data"].n_q)],

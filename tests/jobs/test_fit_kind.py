@@ -1,0 +1,132 @@
+"""The jobs behind Fit and Sample, without Dask: what goes in, what comes out, what is kept."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import orjson
+import pytest
+import sqlalchemy as sa
+
+from tests.conftest import A001
+from xpcs_dash.errors import UsageError
+from xpcs_dash.fitting.store import load_fit
+from xpcs_dash.jobs.context import JobCancelled, JobContext
+from xpcs_dash.jobs.fit_index import FitIndex
+from xpcs_dash.jobs.kinds import fit, fit_bins, fit_files
+from xpcs_dash.jobs.kinds.fit_request import FitRequest
+from xpcs_dash.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path, sample):
+    return Settings(state_dir=tmp_path, root=sample(A001).parent)
+
+
+@pytest.fixture
+def params(sample):
+    request = FitRequest(labels=(3, 6), chains=2, draws=100, warmup=100, seed=5)
+    return {**request.to_params(), "path": str(sample(A001)), "file_id": 7, "name": "A001", "owner": "ada"}
+
+
+class Told:
+    """A context that remembers what it was told, and stops when asked to."""
+
+    def __init__(self, stop_after: int = 10**9) -> None:
+        self.reports: list[dict] = []
+        self.context = JobContext(1, 1, lambda text: self.reports.append(orjson.loads(text)), self.stop)
+        self.stop_after = stop_after
+
+    def stop(self) -> bool:
+        return len(self.reports) >= self.stop_after
+
+
+def test_what_travels_to_a_worker_is_plain_and_complete(params, settings):
+    payload = pickle.loads(pickle.dumps(fit.prepare(params, settings)))
+    assert payload["data"].labels.tolist() == [3, 6]
+    assert payload["config"].seed == 5
+    assert payload["source"] | {"token": ""} == {
+        "token": "",
+        "name": "A001",
+        "sample": "",
+        "owner": "ada",
+    } | {"sample": payload["source"]["sample"]}
+
+
+def test_a_path_outside_the_watched_directory_is_refused(params, tmp_path):
+    with pytest.raises(UsageError, match="outside"):
+        fit.prepare(params, Settings(state_dir=tmp_path / "s", root=tmp_path / "other"))
+
+
+def test_preparing_and_listing_need_no_jax():
+    code = (
+        "import sys, xpcs_dash.jobs.kinds.fit, xpcs_dash.fitting.store, xpcs_dash.fitting.results,"
+        " xpcs_dash.jobs.dispatcher;"
+        "print([m for m in ('jax', 'numpyro', 'nlsq', 'arviz') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_nlsq_is_kept_with_its_source_and_can_be_loaded(params, settings):
+    told = Told()
+    answer = fit.run_nlsq(fit.prepare(params, settings), told.context)
+    assert told.reports[-1]["progress"] == 1.0
+    number = fit.finish(params, answer, settings)["fit"]
+    engine = sa.create_engine(settings.catalogue)
+    row = FitIndex(engine).get(number)
+    engine.dispose()
+    assert (row.kind, row.state, row.n_q, row.owner) == ("nlsq", "ok", 2, "ada")
+    q, tau = row.bins[0]["q"], row.bins[0]["values"]["tau"][0]
+    assert 1 / (tau * q**2) == pytest.approx(1e6, rel=0.05)
+    kept = load_fit(fit_files.folder(settings.state_dir), row.store_id)
+    assert kept == answer["result"]
+    assert kept.source.path == params["path"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_nuts_reports_is_judged_and_kept_with_its_draws(params, settings):
+    told = Told()
+    answer = fit.run_nuts(fit.prepare(params, settings), told.context)
+    assert [r["progress"] for r in told.reports] == sorted(r["progress"] for r in told.reports)
+    assert any(r["detail"].get("draws") for r in told.reports)
+    assert told.reports[-1]["detail"]["chains"] == [1.0, 1.0]
+    number = fit.finish(params, answer, settings)["fit"]
+    engine = sa.create_engine(settings.catalogue)
+    row = FitIndex(engine).get(number)
+    engine.dispose()
+    entry = row.bins[0]
+    # 200 draws cannot hold 400 effective ones: the gate says no, and says why
+    assert entry["state"] == "alarm"
+    assert entry["checks"]["ess_bulk"][1] is False
+    assert any("effective sample size" in reason for reason in entry["reasons"])
+    value, low, high, _ = entry["values"]["tau"]
+    assert low < value < high
+    plots = fit_files.load_plots(settings.state_dir, row.store_id)
+    assert plots["draws/tau"].shape == (2, 2, 100)
+    assert (plots["curve"][:, 0] <= plots["curve"][:, 1]).all()
+    again = fit.run_nuts(fit.prepare(params, settings), Told().context)
+    assert np.array_equal(again["result"].samples["tau"], answer["result"].samples["tau"])
+    with pytest.raises(JobCancelled):
+        fit.run_nuts(fit.prepare(params, settings), Told(stop_after=2).context)
+
+
+def test_waic_of_a_model_that_is_known():
+    # one point, y ~ N(mu, 1), mu known to be 0: the density itself, with nothing to pay for
+    log_likelihood = np.full((2, 50, 1), -0.5 * np.log(2 * np.pi) - 0.5 * 0.3**2)
+    assert fit_bins.waic(log_likelihood) == pytest.approx(-0.9639385, abs=1e-6)
+    uncertain = log_likelihood + np.linspace(-1, 1, 100).reshape(2, 50, 1)
+    assert fit_bins.waic(uncertain) < fit_bins.waic(log_likelihood) + 0.2
+
+
+def test_names_of_stored_fits_are_no_paths(tmp_path):
+    with pytest.raises(UsageError):
+        fit_files.load_plots(tmp_path, "../../etc/passwd")
+    assert fit_files.load_plots(tmp_path, "20261122-abcd") is None
