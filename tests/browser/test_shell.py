@@ -290,8 +290,8 @@ def test_prefix__works_in_the_browser(make_dashboard: Callable[..., Dashboard], 
     page.wait_for_selector("#files-grid")
     assert urlsplit(page.url).path == "/beam/xpcs/files"
     first = dashboard.add(A001)
+    until(page, f"() => xd.state.current && xd.state.current.files.some((f) => f.id === {first})")
     wait_rows(page, 1, "files-grid")
-    assert current(page)["files"][0]["id"] == first
 
 
 def test_url_codec__same_in_browser_and_server(filled_dashboard: Dashboard, open_page: OpenPage) -> None:
