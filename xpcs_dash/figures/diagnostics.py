@@ -302,7 +302,8 @@ def figure_pair(
 def _pair_axis(domain: list[float], anchor: str, title: str, log: bool, outer: bool) -> dict[str, Any]:
     return {
         "domain": domain, "anchor": anchor, "showticklabels": outer, "nticks": 4,
-        "tickformat": _tick_format(title), "title": {"text": title if outer else "", "font": {"size": 11}}, "tickfont": {"size": 10},
+        "tickformat": _tick_format(title), "tickfont": {"size": 10},
+        "title": {"text": title if outer else "", "font": {"size": 11}},
         "type": "log" if log else "linear",
     }  # fmt: skip
 
