@@ -214,7 +214,14 @@
   document.addEventListener("click", (event) => {
     const page = onPage();
     if (!page || !page.contains(event.target)) return;
-    const id = (event.target.closest("button") || {}).id;
+    const id = (event.target.closest("button") || {}).id, tab = event.target.closest("[data-tab]");
+    if (tab) {
+      page.querySelectorAll("[data-tab]").forEach((t) => t.setAttribute("aria-selected", String(t === tab)));
+      page.querySelectorAll("[data-pane]").forEach((p) => p.classList.toggle("xd-mask-shown", p.dataset.pane === tab.dataset.tab));
+      window.dash_clientside.set_props("mask-tab", { data: tab.dataset.tab });
+      window.dispatchEvent(new Event("resize"));      // graphs that were hidden take their size
+      return;
+    }
     if (id === "mask-undo" || id === "mask-redo" || id === "mask-clear") { send({ act: id.slice(5) }); return; }
     if (id === "mask-polygon") { polygon(!corners); return; }
     const button = event.target.closest("[data-act]");

@@ -177,14 +177,14 @@ def test_threshold_partition_save_open_and_use(filled_dashboard, open_page, tmp_
     cut = wait_count(page, lambda n: 0 < n < start)
     pen.draw("r", (150, 100), (220, 160))
 
-    page.get_by_role("tab", name="Partition").click()
+    page.click("[data-tab=partition]")
     page.fill("#mask-partition input[name=dynamic0]", "6")
     page.fill("#mask-partition input[name=static0]", "36")
     page.click("#mask-partition button[data-act=partition]")
     page.wait_for_selector("#mask-checks >> text=6 dynamic and 36 static bins")
     assert cut > 0
 
-    page.get_by_role("tab", name="Files").click()
+    page.click("[data-tab=files]")
     page.fill("#mask-name", "first try")
     page.click("#mask-save")
     page.wait_for_selector(".xd-mask-version:has-text('first try')")
@@ -214,7 +214,7 @@ def test_threshold_partition_save_open_and_use(filled_dashboard, open_page, tmp_
 def test_a_link_opens_a_copy(filled_dashboard, open_page):
     page = open_page(f"{filled_dashboard.url}mask?file={file_id(filled_dashboard)}")
     drawn = Pen(page).draw("r", (40, 30), (70, 60))
-    page.get_by_role("tab", name="Files").click()
+    page.click("[data-tab=files]")
     page.click("#mask-link")
     href = page.wait_for_selector("#mask-share").get_attribute("href")
     other = open_page(filled_dashboard.url.rstrip("/") + href)

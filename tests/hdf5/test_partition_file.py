@@ -16,11 +16,12 @@ from xpcs_dash.simplemask.files import (
     partition_record,
     read_image,
     read_mask,
+    save_own,
     save_partition,
     write_mask,
 )
 from xpcs_dash.simplemask.partition import Axis, generate_partition
-from xpcs_dash.simplemask.qmap import compute_maps
+from xpcs_dash.simplemask.qmap import compute_maps, compute_qmap
 
 GEOMETRY = GeometryMetadata.from_metres(
     energy_kev=10.0, distance_m=5.0, pixel_m=75e-6, bcx=30.7, bcy=20.4, shape=(50, 60)
@@ -66,8 +67,19 @@ def test_layout_is_the_writers(tmp_path, sample):
         assert a.attrs["version"]
         assert a["static_v_list_dim0"].attrs["unit"] == "Å⁻¹"
         assert a["map_units"][0].decode() == "Å⁻¹"
-        assert np.array_equal(ours["simplemask/mask/mask"][()], made.mask)
-        assert np.array_equal(ours["simplemask/partition/partition_map"][()], made.partition_map)
+        assert set(ours) == {"qmap"}  # nothing beside it that a reader could take for another layout
+
+
+def test_own_layout(tmp_path):
+    mask, made = some_partition()
+    qmap = compute_qmap(GEOMETRY, mask=mask, partition_map=made.partition_map)
+    path = save_own(tmp_path / "own.hdf", mask, made, qmap, GEOMETRY)
+    assert np.array_equal(read_mask(path), mask)
+    with h5py.File(path, locking=False) as h5:
+        assert np.array_equal(h5["simplemask/partition/partition_map"][()], made.partition_map)
+        assert h5["simplemask/partition/val_list"][()].tolist() == list(made.val_list)
+        assert np.array_equal(h5["xpcs/qmap/sqmap"][()], qmap.sqmap)
+        assert h5["xpcs/metadata"].attrs["det_dist"] == pytest.approx(5000.0)
 
 
 def test_the_hash_says_whether_the_content_is_the_same(tmp_path):

@@ -56,7 +56,9 @@ def read_mask_hdf5(path: str | Path, pool: HDF5ConnectionPool | None = None) -> 
         for name in PATHS:
             found = h5.get(name)
             if isinstance(found, h5py.Dataset) and found.dtype.kind in "biuf":
-                array = np.squeeze(found[()])
+                array = np.asarray(found[()])
+                while array.ndim > 2 and array.shape[0] == 1:
+                    array = array[0]
                 if array.ndim == 2:
                     valid: NDArray[np.int32] = (np.nan_to_num(array) > 0).astype(np.int32)
                     return valid

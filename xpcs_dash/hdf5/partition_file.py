@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from xpcs_dash.errors import FileError, IncompleteFile, SchemaError
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool, default_pool
 from xpcs_dash.hdf5.records import BinTable
-from xpcs_dash.hdf5.schemas import GeometryMetadata, MaskSchema, PartitionSchema
+from xpcs_dash.hdf5.schemas import GeometryMetadata
 from xpcs_dash.hdf5.writer import atomic_hdf5, put
 
 __all__ = ["PartitionRecord", "read_partition", "write_partition"]
@@ -58,7 +58,6 @@ def write_partition(
     record: PartitionRecord,
     *,
     version: str = "",
-    own: PartitionSchema | None = None,
     overwrite: bool = True,
 ) -> Path:
     """Write a partition file, atomically.
@@ -71,7 +70,6 @@ def write_partition(
     path : file to make.
     record : its content; the geometry is required.
     version : text of the attribute.
-    own : also written as ``/simplemask/{mask,partition}``.
     overwrite : False refuses to replace a file.
 
     Raises
@@ -94,20 +92,7 @@ def write_partition(
                 dataset.attrs["size"] = np.int64(np.size(value))
         group.attrs["hash"] = digest
         group.attrs["version"] = version or record.version or "xpcs-dash"
-        if own is not None:
-            _write_own(h5, MaskSchema(record.mask.astype(np.int32), version="1"), own)
     return Path(path)
-
-
-def _write_own(h5: h5py.File, mask: MaskSchema, partition: PartitionSchema) -> None:
-    group = h5.create_group("/simplemask/mask")
-    put(group, "mask", mask.mask)
-    group.attrs["version"], group.attrs["description"] = mask.version, mask.description
-    group = h5.create_group("/simplemask/partition")
-    put(group, "partition_map", partition.partition_map)
-    put(group, "val_list", np.asarray(partition.val_list, dtype=np.float64))
-    put(group, "num_list", np.asarray(partition.num_list, dtype=np.int64))
-    group.attrs["num_pts"], group.attrs["version"] = partition.num_pts, "1"
 
 
 def _members(record: PartitionRecord) -> dict[str, Any]:

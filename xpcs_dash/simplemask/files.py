@@ -15,7 +15,8 @@ from xpcs_dash.hdf5.frames import reduce_frames
 from xpcs_dash.hdf5.mask_file import read_mask_hdf5, write_mask_hdf5
 from xpcs_dash.hdf5.partition_file import PartitionRecord, write_partition
 from xpcs_dash.hdf5.records import BinTable
-from xpcs_dash.hdf5.schemas import GeometryMetadata, MaskSchema
+from xpcs_dash.hdf5.schemas import GeometryMetadata, MaskSchema, QMapSchema
+from xpcs_dash.hdf5.writer import write_own
 from xpcs_dash.hdf5.xpcs_file import XpcsFile, open_result
 from xpcs_dash.simplemask.partition import Partition
 
@@ -218,7 +219,7 @@ def save_partition(
     blemish: NDArray[Any] | None = None,
     source_file: str = "",
 ) -> Path:
-    """Write a partition file for the correlator, with our own layout beside it; see `write_partition`."""
+    """Write a partition file for the correlator; see `write_partition`."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -226,4 +227,12 @@ def save_partition(
     except PackageNotFoundError:  # run from a checkout that was not installed
         release = "0"
     record = partition_record(partition, geometry, blemish, source_file)
-    return write_partition(path, record, version=f"xpcs-dash {release}", own=partition)
+    return write_partition(path, record, version=f"xpcs-dash {release}")
+
+
+def save_own(
+    path: str | Path, mask: NDArray[Any], partition: Partition, qmap: QMapSchema, geometry: GeometryMetadata
+) -> Path:
+    """Write our own layout: ``/simplemask/{mask,partition}``, ``/xpcs/qmap`` and the geometry."""
+    schema = MaskSchema(np.asarray(mask, dtype=np.int32))
+    return write_own(path, mask=schema, partition=partition, qmap=qmap, geometry=geometry)

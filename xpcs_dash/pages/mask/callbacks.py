@@ -38,7 +38,7 @@ from xpcs_dash.pages.mask.show import (
     url,
 )
 from xpcs_dash.simplemask.centre import calibrate, centre_by_rings, centre_by_symmetry
-from xpcs_dash.simplemask.files import read_image, read_mask, save_partition
+from xpcs_dash.simplemask.files import read_image, read_mask, save_own, save_partition
 from xpcs_dash.simplemask.operations import Operation
 from xpcs_dash.simplemask.partition import FEW_PIXELS, label_values
 from xpcs_dash.simplemask.pixels import read_pixel_list
@@ -228,7 +228,7 @@ def _register_paint(app: Dash, bench: Workbench) -> None:
         Output("mask-intensity-graph", "figure"),
         Output("mask-checks", "children"),
         Input("mask-settled", "data"),
-        Input("mask-tabs", "active_tab"),
+        Input("mask-tab", "data"),
     )
     def preview(_: Any, tab: str) -> Any:
         if tab != "partition" or not browser_scope():
@@ -378,7 +378,7 @@ def _register_results(app: Dash, bench: Workbench) -> None:
 
     @app.callback(
         Output("mask-download", "data"),
-        [Input(f"mask-get-{kind}", "n_clicks") for kind in ("partition", "hdf", "tif", "npy")],
+        [Input(f"mask-get-{kind}", "n_clicks") for kind in ("partition", "own", "hdf", "tif", "npy")],
         prevent_initial_call=True,
     )
     def download(*clicks: Any) -> Any:
@@ -501,12 +501,16 @@ def file_of(bench: Workbench, session: str, kind: str) -> Any:
     draft = bench.store.load(session)
     kernel = bench.kernel(session, draft)
     stem = Path(kernel.image.name).stem
-    if kind != "partition":
+    if kind not in ("partition", "own"):
         return dcc.send_bytes(mask_file(kernel.mask(), kind), f"{stem}_mask.{kind}")
     if kernel.geometry is None:
         raise UsageError("A partition needs the geometry: energy, distance, pixel and beam centre.")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "qmap.hdf"
         partition = bench.partition(session, draft)
-        body = save_partition(path, partition, kernel.geometry, source_file=kernel.image.name).read_bytes()
-    return dcc.send_bytes(body, f"{stem}_qmap.hdf")
+        if kind == "own":
+            save_own(path, kernel.mask(), partition, kernel.qmap(), kernel.geometry)
+        else:
+            save_partition(path, partition, kernel.geometry, source_file=kernel.image.name)
+        body = path.read_bytes()
+    return dcc.send_bytes(body, f"{stem}_{'mask' if kind == 'own' else 'qmap'}.hdf")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import dash_bootstrap_components as dbc
 from dash import dcc, html
 from dash.development.base_component import Component
 
@@ -174,17 +173,27 @@ def side(bench: Workbench, draft: Draft) -> Component:
         html.Div(graph("mask-bins-graph", filename="mask-bins"), className="xd-mask-plot"),
         html.Div(graph("mask-intensity-graph", filename="mask-intensity"), className="xd-mask-plot"),
     ]
-    tabs = dbc.Tabs(
-        [
-            dbc.Tab(html.Div(steps, className="xd-mask-tab"), label="Steps", tab_id="steps"),
-            dbc.Tab(html.Div(geometry, className="xd-mask-tab"), label="Geometry", tab_id="geometry"),
-            dbc.Tab(html.Div(partition, className="xd-mask-tab"), label="Partition", tab_id="partition"),
-            dbc.Tab(html.Div(files(bench), className="xd-mask-tab"), label="Files", tab_id="files"),
+    panes = {"Steps": steps, "Geometry": geometry, "Partition": partition, "Files": files(bench)}
+    tabs = [
+        html.Div([_tab(name, name == "Steps") for name in panes], className="xd-mask-tabs", role="tablist"),
+        *[
+            html.Div(
+                content,
+                className="xd-mask-tab" + (" xd-mask-shown" if name == "Steps" else ""),
+                role="tabpanel",
+                **{"data-pane": name.lower()},
+            )
+            for name, content in panes.items()
         ],
-        id="mask-tabs",
-        active_tab="steps",
-    )
+        dcc.Store(id="mask-tab", data="steps"),
+    ]
     return panel("Make", tabs, controls=saving(), class_name="xd-mask-side")
+
+
+def _tab(name: str, shown: bool) -> Component:
+    """One tab; the browser switches it without asking."""
+    given = {"data-tab": name.lower(), "aria-selected": "true" if shown else "false"}
+    return html.Button(name, type="button", role="tab", className="xd-mask-tabname", **given)
 
 
 def saving() -> Component:
@@ -247,6 +256,9 @@ def files(bench: Workbench) -> list[Any]:
                     title="for boost_corr and pySimpleMask",
                 ),
                 button("mask-get-hdf", "Mask HDF5", icon="bi-download"),
+                button(
+                    "mask-get-own", "All (own layout)", icon="bi-download", title="mask, partition and q-map"
+                ),
                 button("mask-get-tif", "Mask TIFF", icon="bi-download"),
                 button("mask-get-npy", "Mask NPY", icon="bi-download"),
                 button("mask-link", "Link to a copy", icon="bi-link-45deg"),
