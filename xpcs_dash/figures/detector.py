@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from xpcs_dash.figures.curve import fixed_auto
 from xpcs_dash.figures.drawing import Drawing, pack
-from xpcs_dash.figures.g2 import fixed_auto
 from xpcs_dash.figures.images import layout_image
 from xpcs_dash.figures.theme import axis, colormap, tokens
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from xpcs_dash.analysis.intensity import Decimated
+from xpcs_dash.figures.curve import fixed_auto, nice_limits
 from xpcs_dash.figures.drawing import Drawing, pack
 from xpcs_dash.figures.format import superscript
-from xpcs_dash.figures.g2 import fixed_auto, nice_limits
 from xpcs_dash.figures.theme import axis, tokens, with_alpha
 
 

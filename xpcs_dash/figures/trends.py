@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from xpcs_dash.figures.curve import fixed_auto
 from xpcs_dash.figures.drawing import Drawing, pack
-from xpcs_dash.figures.g2 import fixed_auto
 from xpcs_dash.figures.theme import STATE_COLOURS, tokens, with_alpha
 
 
