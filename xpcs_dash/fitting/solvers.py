@@ -102,6 +102,10 @@ class Problem(NamedTuple):
 
 def solve(spec: ModelSpec, problem: Problem, engine: Engine) -> Solution:
     """Least squares of every curve of ``problem``."""
+    if not len(problem.y):
+        p = problem.lower.shape[1]
+        none = np.zeros(0, dtype=np.int64)
+        return Solution(problem.lower, np.zeros(0), np.zeros((0, p, p)), none, none.astype(bool))
     zlo, zhi = spec.coordinates(problem.lower), spec.coordinates(problem.upper)
     u = to_u(spec.coordinates(problem.start), zlo, zhi)
     arrays = (problem.t, problem.y, problem.weight, zlo, zhi - zlo, u)

@@ -88,6 +88,8 @@ def grid_start(
     for name, value in start.items():
         k = spec.index(name)
         lo[:, k] = hi[:, k] = np.clip(value, lower[:, k], upper[:, k])
+    if not len(y):
+        return np.empty_like(lower)
     # one grid for all curves; bounds that differ from curve to curve are respected by the final clip
     shapes = _shapes(spec, lo.min(axis=0), hi.max(axis=0))
     basis = spec.evaluate(t, shapes).T  # (n_t, n_grid)
