@@ -13,8 +13,8 @@ def starved(
 ) -> tuple[FitData, np.ndarray]:
     """Photon-starved stretched decays near ``scale`` seconds, and their parameters (n, 4).
 
-    Coincidences grow along the delays from 0.1 to 1e4, as in multi-tau; each point is a Poisson count over its
-    expectation, and those with fewer than 10 expected are not trusted.
+    Coincidences grow along the delays from 0.1 to 1e4, as in multi-tau; each point is a Poisson count over
+    its expectation, and those with fewer than 10 expected are not trusted.
     """
     rng = np.random.default_rng(seed)
     truth = np.stack(

@@ -4,9 +4,9 @@ Hierarchical model: every bin has a relaxation time of its own, scattered about 
 
     ln τ_k = -ln D - n ln q_k + s·z_k,   z_k ~ Normal(0, 1),
 
-and what its curve says of it is Normal(ln τ_k, σ_k), with σ_k from the fit of the bin. The z_k are integrated out
-analytically, and so are ln D and n for a given s; what remains is one dimension, s, which is summed on a grid. The
-posterior is therefore exact: no chains, nothing that could fail to converge.
+and what its curve says of it is Normal(ln τ_k, σ_k), with σ_k from the fit of the bin. The z_k are integrated
+out analytically, and so are ln D and n for a given s; what remains is one dimension, s, which is summed on a
+grid. The posterior is therefore exact: no chains, nothing that could fail to converge.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def fit_power_law(
     Parameters
     ----------
     q, tau, tau_error : (n_q,) Å⁻¹, s, s (one standard deviation).
-    used : (n_q,) bool; bins whose relaxation time may be used. Bins without a finite error are always left out.
+    used : (n_q,) bool; bins whose relaxation time may be used. Those without a finite error never are.
     fixed_n : hold the exponent, for example at 2 for diffusion.
     prior_n : normal prior of the exponent; default Normal(2, 1).
 

@@ -3,8 +3,8 @@
     save_fit(state_dir / "fits", "20261122-a1b2", result)
     load_fit(state_dir / "fits", "20261122-a1b2") == result
 
-Both appear whole or not at all. The NetCDF file is for other programs; the HDF5 file alone gives back an equal
-`FitResult`.
+Both appear whole or not at all. The NetCDF file is for other programs; the HDF5 file alone gives back an
+equal `FitResult`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import A001, A003, E0173
+from tests.fitting.simulated import clean
+from xpcs_dash import open_result
+from xpcs_dash.fitting.batch import fit_all_q
+from xpcs_dash.fitting.data import fit_data
+from xpcs_dash.fitting.nlsq import nlsq_all, nlsq_optimize
+
+
+@pytest.mark.parametrize("name", [A001, A003, E0173])
+def test_nlsq_and_batch_agree(sample: Callable[[str], Path], name: str) -> None:
+    data = fit_data(open_result(sample(name)))
+    batch = fit_all_q(data.t, data.g2, data.sigma, data.trusted, backend="jax")
+    for k, one in enumerate(nlsq_all(data.t, data.g2, data.sigma, data.trusted)):
+        assert one.chi2 == pytest.approx(batch.chi2[k], rel=1e-4, abs=1e-3)
+        if np.isfinite(batch.errors[k]).all():
+            np.testing.assert_allclose(one.vector, batch.values[k], rtol=1e-3, atol=1e-6)
+            errors = [one.errors[n] for n in one.names]
+            np.testing.assert_allclose(errors, batch.errors[k], rtol=1e-2)
+
+
+def test_everything_needed_to_judge_a_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    data = clean("single", [[0.2, 1.0, 1e-2]], 2e-3)
+    assert data.sigma is not None
+    one = nlsq_optimize(data.t, data.g2[:, 0], data.sigma[:, 0])
+    assert capsys.readouterr().out == ""
+    assert one.success
+    assert (one.health, one.reasons, one.flags, one.starts) == ("good", (), (), 1)
+    assert one.message
+    assert one.chi2 == pytest.approx(np.sum(one.residuals**2))
+    assert one.chi2_red == pytest.approx(one.chi2 / 57)
+    assert one.aic == pytest.approx(one.chi2 + 6)
+    assert one.bic == pytest.approx(one.chi2 + 3 * np.log(60))
+    assert 0.99 < one.r2 < 1
+    assert one.covariance.shape == (3, 3)
+    assert abs(one.values["tau"] - 1e-2) < 4 * one.errors["tau"]
+
+
+def test_fixed_parameters_keep_their_value() -> None:
+    data = clean("single", [[0.2, 1.0, 1e-2]], 2e-3)
+    assert data.sigma is not None
+    for baseline in (1.0, 1.01):
+        one = nlsq_optimize(data.t, data.g2[:, 0], data.sigma[:, 0], fixed={"baseline": baseline})
+        assert one.values["baseline"] == baseline
+        assert one.errors["baseline"] == 0
+        assert one.dof == 58
+
+
+def test_too_few_points_are_a_failed_fit_not_a_number() -> None:
+    one = nlsq_optimize([1e-3, 1e-2], [1.1, 1.0], [0.01, 0.01])
+    assert one.health == "failed"
+    assert "too_few_points" in one.flags
+    assert np.isnan(list(one.errors.values())[0])
+
+
+def test_nlsq_leaves_the_compile_cache_and_the_log_alone(compiled: Path) -> None:
+    import logging
+
+    import jax
+
+    nlsq_optimize([1e-3, 1e-2, 0.1, 1.0, 2.0], [1.2, 1.1, 1.0, 1.0, 1.0], [0.01] * 5)
+    assert jax.config.jax_compilation_cache_dir == str(compiled)
+    assert not any(isinstance(h, logging.StreamHandler) for h in logging.getLogger("nlsq").handlers)
