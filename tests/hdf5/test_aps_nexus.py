@@ -73,6 +73,7 @@ def test_averaged_files(sample, name):
     assert (xf.geometry.bcx, xf.geometry.bcy) == (581.5, 235.5)
     assert any("12.339" in text and "10.945" in text for text in xf.warnings)
     assert any("first file" in text for text in xf.warnings)
+    assert any("2.6 times the detector image" in text for text in xf.warnings) == (name == LLPS_MIDDLE)
 
 
 def test_large_file(sample):

@@ -294,7 +294,21 @@ class XpcsFile(ResultHeader):
                 f"averaged from {len(raw.averaged_from)} files: intensity over time and the segments "
                 "are those of the first file only, and intensities of different kinds do not share one scale"
             )
+            ratio = self._scale_ratio()
+            if not 0.9 < ratio < 1 / 0.9:
+                texts.append(
+                    f"I(q) is {ratio:.2g} times the detector image averaged over the same rings (median): "
+                    "expected coincidences rest on the image"
+                )
         return tuple(_sentence(text) for text in texts)
+
+    def _scale_ratio(self) -> float:
+        """Median of `saxs_1d` over the ring means of the image; 1 where one of them is missing."""
+        stored, rings = self._raw.saxs_1d, self.ring_intensity
+        if stored is None or rings is None or stored.shape != rings.shape:
+            return 1.0
+        both = np.isfinite(stored) & np.isfinite(rings) & (rings > 0)
+        return float(np.median(stored[both] / rings[both])) if both.any() else 1.0
 
     # -- two-time and per-pixel
 
