@@ -5,7 +5,7 @@
 (function () {
   "use strict";
   const xd = (window.xd = window.xd || {});
-  const POLL_MS = 1000, TIMEOUT_MS = 5000, SLOWEST_MS = 5000;
+  const POLL_MS = 1000, TIMEOUT_MS = 4000, SLOWEST_MS = 5000;
 
   xd.state = { route: null, view: { file: "latest", q: null }, live: null, current: null, lost: null, offset: 0, pin: null };
   xd.listeners = { live: [], current: [], view: [], lost: [], tick: [] };
@@ -160,7 +160,7 @@
   };
 
   /* ---- the poll ------------------------------------------------------------------------------------------ */
-  let timer = null, running = false, again = false, failures = 0;
+  let timer = null, running = false, again = false, failures = 0, firstFailure = 0;
   const soon = () => { if (running) again = true; else { clearTimeout(timer); timer = setTimeout(poll, 0); } };
   xd.poll = soon;
   const poll = async () => {
@@ -199,7 +199,8 @@
   };
   const failed = () => {
     failures += 1;
-    if (xd.state.lost === null) { xd.state.lost = Date.now(); emit("lost"); }
+    if (failures === 1) firstFailure = Date.now();       // one lost request is no lost connection
+    else if (xd.state.lost === null) { xd.state.lost = firstFailure; emit("lost"); }
   };
   const found = () => {
     failures = 0;

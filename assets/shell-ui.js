@@ -46,7 +46,7 @@
     if (lost !== null) {
       const since = xd.age((Date.now() - lost) / 1000);
       text("shell-connection", "✕ connection lost " + since);
-      text("shell-banner", "The server does not answer since " + since + ". What you see may be old. Trying again…");
+      text("shell-banner", "The server has not answered for " + since + ". What you see may be old. Trying again…");
     }
   };
 

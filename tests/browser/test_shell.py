@@ -263,7 +263,7 @@ def test_server_gone__is_said_and_found_again(tmp_path: Path, open_page: OpenPag
         stop_dashboard(dashboard)
         for each in (page, kiosk):
             each.wait_for_selector("#shell-banner:not([hidden])")
-            assert "does not answer" in each.text_content("#shell-banner")
+            assert "has not answered" in each.text_content("#shell-banner")
         dashboard = start_dashboard(tmp_path / "data", tmp_path / "state", port=port)
         second = dashboard.add(A003)
         for each in (page, kiosk):
