@@ -224,7 +224,7 @@ def files(bench: Workbench) -> list[Any]:
             [
                 button(
                     "mask-open-current",
-                    "File shown above",
+                    "Selected file",
                     icon="bi-file-earmark",
                     title="the file chosen in the file panel",
                 ),
