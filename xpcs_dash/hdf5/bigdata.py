@@ -52,10 +52,13 @@ def map_key(h5: h5py.File, map_hash: str | None, *maps: Stored | None) -> str | 
     if map_hash is None:
         return None
     parts = [map_hash]
-    for stored in maps:
-        if stored is not None:
-            dataset = h5[stored.path]
-            parts.append(f"{stored.path}:{dataset.shape}:{dataset.id.get_storage_size()}")
+    try:
+        for stored in maps:
+            if stored is not None:
+                dataset = h5[stored.path]
+                parts.append(f"{stored.path}:{dataset.shape}:{dataset.id.get_storage_size()}")
+    except (KeyError, OSError, RuntimeError, AttributeError):
+        return None  # a damaged map shares nothing; reading it will say what is wrong
     return "|".join(parts)
 
 
