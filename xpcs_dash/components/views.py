@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from dash import Patch
 from flask import Response, request
 
 from xpcs_dash.components.graphs import graph
@@ -85,6 +86,31 @@ def detector_graph(id: str, filename: str, *, upwards: bool = False) -> Any:  # 
     x = {"constrain": "domain", "showgrid": False, "visible": False}
     y = x | {"scaleanchor": "x", "autorange": True if upwards else "reversed"}
     return graph(id, base_figure(current_theme(), xaxis=x, yaxis=y, dragmode="pan"), filename=filename)
+
+
+def framed(change: Patch, x: Sequence[float], y: Sequence[float], before: Any) -> tuple[Patch, list[float]]:
+    """Show the whole picture where its extent is another than ``before``; else leave the zoom alone.
+
+    The ranges are set rather than left automatic: a figure without points has nothing to go by, and padded
+    outlines near a limit would shift the picture.
+
+    Parameters
+    ----------
+    change : patch of the figure.
+    x, y : first and last value of each axis, in the order in which it runs.
+    before : what this function returned last, kept in a store.
+    """
+    extent = [float(v) for v in (*x, *y)]
+    if before != extent:
+        for name, ends in (("xaxis", x), ("yaxis", y)):
+            change["layout"][name]["autorange"] = False
+            change["layout"][name]["range"] = list(ends)
+    return change, extent
+
+
+def detector_frame(shape: tuple[int, int]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Ends of the axes of a detector image (H, W): pixel centres on integers, rows downwards."""
+    return (-0.5, shape[1] - 0.5), (shape[0] - 0.5, -0.5)
 
 
 def name_of(services: Services, file_id: int) -> str:

@@ -13,7 +13,7 @@ from xpcs_dash.components.errors import guarded
 from xpcs_dash.components.graphs import message, patch
 from xpcs_dash.components.selection import choose
 from xpcs_dash.components.states import warning_line
-from xpcs_dash.components.views import Looked, look, name_of
+from xpcs_dash.components.views import Looked, detector_frame, framed, look, name_of
 from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.format import count, engineering, percent
 from xpcs_dash.figures.images import percentile_limits
@@ -29,15 +29,18 @@ def register(app: Dash, services: Services) -> None:
         Output("qmap-graph", "figure"),
         Output("qmap-conditions", "children"),
         Output("qmap-source", "data"),
+        Output("qmap-frame", "data"),
         Input("shell-current", "data"),
         Input("qmap-kind", "value"),
         Input("qmap-cmap", "value"),
+        State("qmap-frame", "data"),
     )
-    @guarded(outputs=3, figure=True)
-    def show(current: Any, kind: str, cmap: str) -> Any:
+    @guarded(outputs=4, figure=True)
+    def show(current: Any, kind: str, cmap: str, frame: Any) -> Any:
         seen = look(services, current)
         fig, words = draw(services, seen, kind, cmap)
-        return patch(fig), words, {"id": seen.file_id, "token": seen.xf.key.token}
+        change, frame = framed(patch(fig), *detector_frame(shape_of(seen.xf)), frame)
+        return change, words, {"id": seen.file_id, "token": seen.xf.key.token}, frame
 
     @app.callback(
         Output("qmap-bins-graph", "figure"),
@@ -72,12 +75,24 @@ def register(app: Dash, services: Services) -> None:
     )
 
 
+def shape_of(xf: Any) -> tuple[int, int]:
+    """Rows and columns of the detector.
+
+    Raises
+    ------
+    UsageError
+        Where the file holds no map.
+    """
+    shape: tuple[int, int] | None = xf.geometry.shape if xf.geometry is not None else xf.detector_shape
+    if shape is None:
+        raise UsageError("This file holds no q-map; none is invented.")
+    return shape
+
+
 def draw(services: Services, seen: Looked, kind: str, cmap: str) -> tuple[Any, str]:
     """Figure of one map and its conditions."""
     xf = seen.xf
-    shape = xf.geometry.shape if xf.geometry is not None else xf.detector_shape
-    if shape is None:
-        raise UsageError("This file holds no q-map; none is invented.")
+    shape = shape_of(xf)
     centre = (xf.geometry.bcx, xf.geometry.bcy) if xf.geometry is not None else None
     chosen = seen.labels(range(1, xf.n_q + 1)) if xf.dqmap is not None else ()
     overlay = (

@@ -58,6 +58,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
                 className="xd-views-grid xd-views-map",
             ),
             dcc.Store(id="qmap-source"),
+            dcc.Store(id="qmap-frame"),
             dcc.Store(id="qmap-attached"),
         ],
         className="xd-views",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, Patch, ctx
+from dash import ClientsideFunction, Dash, Input, Output, Patch, State, ctx
 
 from xpcs_dash.components.errors import guarded
 from xpcs_dash.components.graphs import message, patch
-from xpcs_dash.components.views import look
+from xpcs_dash.components.views import detector_frame, framed, look
 from xpcs_dash.figures.saxs import figure_profile
 from xpcs_dash.pages.saxs import views
 from xpcs_dash.services import Services
@@ -23,17 +23,21 @@ def register(app: Dash, services: Services) -> None:
     @app.callback(
         Output("saxs-graph", "figure"),
         Output("saxs-conditions", "children"),
+        Output("saxs-frame", "data"),
         current,
         Input("saxs-scale", "value"),
         Input("saxs-cmap", "value"),
         Input("saxs-low", "value"),
         Input("saxs-high", "value"),
         Input("saxs-region", "value"),
+        State("saxs-frame", "data"),
     )
-    @guarded(outputs=2, figure=True)
-    def image(data: Any, scale: str, cmap: str, low: float, high: float, region: str) -> Any:
-        fig, words = views.image(services, look(services, data), scale, cmap, (low, high), region)
-        return patch(fig), words
+    @guarded(outputs=3, figure=True)
+    def image(data: Any, scale: str, cmap: str, low: float, high: float, region: str, frame: Any) -> Any:
+        seen = look(services, data)
+        fig, words = views.image(services, seen, scale, cmap, (low, high), region)
+        change, frame = framed(patch(fig), *detector_frame(seen.xf.detector_shape), frame)
+        return change, words, frame
 
     @app.callback(
         Output("saxs-profile", "figure"),

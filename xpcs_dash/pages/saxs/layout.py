@@ -78,6 +78,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:
                 className="xd-views-grid xd-views-saxs",
             ),
             dcc.Store(id="saxs-source"),
+            dcc.Store(id="saxs-frame"),
             dcc.Store(id="saxs-attached"),
         ],
         className="xd-views",

@@ -11,7 +11,7 @@ from xpcs_dash.components.errors import guarded
 from xpcs_dash.components.graphs import patch
 from xpcs_dash.components.selection import choose
 from xpcs_dash.components.states import empty
-from xpcs_dash.components.views import Looked, look
+from xpcs_dash.components.views import Looked, detector_frame, framed, look
 from xpcs_dash.figures.qmap import figure_qmap
 from xpcs_dash.pages.twotime import views
 from xpcs_dash.services import Services
@@ -68,20 +68,25 @@ def register_picture(app: Dash, services: Services) -> None:
     @app.callback(
         Output("twotime-graph", "figure"),
         Output("twotime-conditions", "children"),
+        Output("twotime-frame", "data"),
         current,
         Input("twotime-cmap", "value"),
         Input("twotime-low", "value"),
         Input("twotime-high", "value"),
         Input("twotime-age", "value"),
         Input("twotime-graph", "relayoutData"),
+        State("twotime-frame", "data"),
     )
-    @guarded(outputs=2, figure=True)
-    def c2(data: Any, cmap: str, low: float, high: float, age: float | None, event: Any) -> Any:
+    @guarded(outputs=3, figure=True)
+    def c2(data: Any, cmap: str, low: float, high: float, age: float | None, event: Any, frame: Any) -> Any:
         if ctx.triggered_id == "twotime-graph" and not any("range" in str(key) for key in event or {}):
             raise PreventUpdate
         wanted = views.Colours(cmap, low, high)
-        fig, words = views.c2_figure(services, looked(services, data), wanted, age, event)
-        return patch(fig), words
+        seen = looked(services, data)
+        fig, words = views.c2_figure(services, seen, wanted, age, event)
+        ends = views.run_ends(seen.xf)
+        change, frame = framed(patch(fig), ends, ends, frame)
+        return change, words, frame
 
 
 def register_ages(app: Dash, services: Services) -> None:
@@ -117,12 +122,18 @@ def register_ages(app: Dash, services: Services) -> None:
         fig, words = views.diagonals_figure(services, looked(services, data))
         return patch(fig), words
 
-    @app.callback(Output("twotime-map", "figure"), Output("twotime-source", "data"), current)
-    @guarded(outputs=2, figure=True)
-    def small_map(data: Any) -> Any:
+    @app.callback(
+        Output("twotime-map", "figure"),
+        Output("twotime-source", "data"),
+        Output("twotime-map-frame", "data"),
+        current,
+        State("twotime-map-frame", "data"),
+    )
+    @guarded(outputs=3, figure=True)
+    def small_map(data: Any, frame: Any) -> Any:
         seen = looked(services, data)
         if seen.xf.detector_shape is None or seen.xf.dqmap is None:
-            return no_update, no_update
+            return no_update, no_update, no_update
         label = views.bin_of(seen)
         overlay = seen.url("map", "borders.png", q=label, theme=seen.theme)
         fig = figure_qmap(
@@ -132,7 +143,8 @@ def register_ages(app: Dash, services: Services) -> None:
             seen.theme,
             overlay=overlay,
         )
-        return patch(fig), {"id": seen.file_id, "token": seen.xf.key.token}
+        change, frame = framed(patch(fig), *detector_frame(seen.xf.detector_shape), frame)
+        return change, {"id": seen.file_id, "token": seen.xf.key.token}, frame
 
 
 def missing(seen: Looked) -> Any:

@@ -116,6 +116,8 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
                 className="xd-views-grid xd-views-twotime",
             ),
             dcc.Store(id="twotime-source"),
+            dcc.Store(id="twotime-frame"),
+            dcc.Store(id="twotime-map-frame"),
             dcc.Store(id="twotime-attached"),
         ],
         className="xd-views",

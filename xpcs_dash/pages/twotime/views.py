@@ -49,6 +49,12 @@ def clock(xf: Any) -> Clock:
     return Clock(float(dt), "s") if dt else Clock(1.0, "frames")
 
 
+def run_ends(xf: Any) -> tuple[float, float]:
+    """First and last moment of the run on the axes of C2."""
+    dt = clock(xf).dt
+    return -0.5 * dt, (xf.twotime_shape[0] - 0.5) * dt
+
+
 def bin_of(seen: Looked) -> int:
     """The q-bin looked at: the first chosen one with a matrix, else the first of the file."""
     bins = seen.xf.twotime_bins
