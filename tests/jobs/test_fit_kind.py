@@ -74,6 +74,7 @@ def test_preparing_and_listing_need_no_jax():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_nlsq_is_kept_with_its_source_and_can_be_loaded(params, settings):
     told = Told()
     answer = fit.run_nlsq(fit.prepare(params, settings), told.context)
@@ -91,7 +92,7 @@ def test_nlsq_is_kept_with_its_source_and_can_be_loaded(params, settings):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_nuts_reports_is_judged_and_kept_with_its_draws(params, settings):
     told = Told()
     answer = fit.run_nuts(fit.prepare(params, settings), told.context)

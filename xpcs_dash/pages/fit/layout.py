@@ -11,7 +11,9 @@ from dash import dcc, html
 from xpcs_dash.components import controls, states
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
+from xpcs_dash.components.theme import current_theme
 from xpcs_dash.figures.diagnostics import KINDS
+from xpcs_dash.figures.theme import base_figure
 from xpcs_dash.fitting.models import FORMULA, MODELS
 from xpcs_dash.jobs.kinds.fit_request import FitRequest
 from xpcs_dash.pages.fit.restore import request_of
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 MODEL_NAMES = {"single": "single", "stretched": "stretched", "double": "double"}
 SIGMAS = {"counting": "counting", "file": "file"}
 PRIORS = {"lognormal": "log-normal", "normal": "normal", "halfnormal": "half-normal", "uniform": "uniform"}
+
+
+def blank() -> Any:
+    """A figure without axes, for as long as there is nothing to draw."""
+    return base_figure(current_theme(), xaxis={"visible": False}, yaxis={"visible": False})
 
 
 def layout(services: Services, query: Mapping[str, str]) -> Component:
@@ -43,7 +50,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:
                     panel(
                         "g₂ and fit",
                         html.Div(
-                            html.Div(graph("fit-graph"), id="fit-graph-box"),
+                            html.Div(graph("fit-graph", blank()), id="fit-graph-box"),
                             className="fit-scroll",
                         ),
                         conditions=html.Span(id="fit-conditions"),
@@ -133,7 +140,8 @@ def _bins() -> Component:
     ]
     body = [
         html.Div(
-            graph("fit-map", config={"displayModeBar": False}, filename="bins"), className="fit-map-box"
+            graph("fit-map", blank(), config={"displayModeBar": False}, filename="bins"),
+            className="fit-map-box",
         ),
         dbc.Input(
             id="fit-bins",
@@ -262,7 +270,7 @@ def _diagnostics() -> Component:
     ]
     body = [
         html.Div(id="fit-diagnostics", className="fit-scroll fit-verdicts"),
-        html.Div(graph("fit-plot-graph"), className="fit-plot-box"),
+        html.Div(graph("fit-plot-graph", blank()), className="fit-plot-box"),
         html.P(id="fit-plot-note", className="xd-muted fit-note"),
     ]
     return panel("Convergence", body, controls=tools, class_name="fit-diagnostics-panel")

@@ -46,7 +46,8 @@ def panels(data: Selected, fit: BatchFit, theme: str) -> list[FitPanel]:
     colours = q_colours(len(data.labels), theme)
     made = []
     for k, name in enumerate(bin_names(data)):
-        residuals = np.where(data.used[:, k], (data.g2[:, k] - at_data[:, k]) / data.sigma[:, k], np.nan)
+        sigma = np.where(data.used[:, k], data.sigma[:, k], 1.0)  # others have none, or zero
+        residuals = np.where(data.used[:, k], (data.g2[:, k] - at_data[:, k]) / sigma, np.nan)
         curve = Curve(
             name=name,
             t=data.t,

@@ -90,7 +90,8 @@ def panels_of_row(
     for k, entry in enumerate(row.bins):
         values = np.array([_float(entry["values"][name][0]) for name in spec.names])
         line, at_data = spec.evaluate(x, values), spec.evaluate(np.maximum(data.t, 1e-30), values)
-        residuals = np.where(data.used[:, k], (data.g2[:, k] - at_data) / data.sigma[:, k], np.nan)
+        sigma = np.where(data.used[:, k], data.sigma[:, k], 1.0)  # others have none, or zero
+        residuals = np.where(data.used[:, k], (data.g2[:, k] - at_data) / sigma, np.nan)
         curve = Curve(
             name=names[k],
             t=data.t,

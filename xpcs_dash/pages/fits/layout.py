@@ -12,6 +12,7 @@ from xpcs_dash.components import controls, states
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
 from xpcs_dash.components.roles import user_name
+from xpcs_dash.pages.fit.layout import blank
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -165,7 +166,7 @@ def _review() -> list[Component]:
 def _curves() -> Component:
     return panel(
         "Curves",
-        html.Div(html.Div(graph("fits-graph"), id="fits-graph-box"), className="fit-scroll"),
+        html.Div(html.Div(graph("fits-graph", blank()), id="fits-graph-box"), className="fit-scroll"),
         conditions=html.Span(id="fits-graph-conditions"),
         class_name="fits-curves",
     )
