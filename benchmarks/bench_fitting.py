@@ -1,4 +1,4 @@
-"""How fast fits are: batch against a loop of scipy's curve_fit, many files, NUTS warm and on a cold worker."""
+"""How fast fits are: batch against a loop of scipy's curve_fit, many files, NUTS warm and cold."""
 
 from __future__ import annotations
 

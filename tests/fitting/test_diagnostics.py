@@ -37,8 +37,8 @@ def test_r_hat_and_sizes_are_those_of_arviz(rho: float, shift: float) -> None:
 
 
 def test_bfmi_equals_a_value_by_hand() -> None:
-    # differences 1, 2, -3: 14; deviations from the mean 1.75: -0.75, 0.25, 2.25, -1.75 -> 8.75
-    np.testing.assert_allclose(bfmi([[1.0, 2.0, 4.0, 0.0]]), [14 / 8.75])
+    # differences 1, 2, -4: 21; deviations from the mean 1.75: -0.75, 0.25, 2.25, -1.75 -> 8.75
+    np.testing.assert_allclose(bfmi([[1.0, 2.0, 4.0, 0.0]]), [21 / 8.75])
 
 
 def test_bfmi_that_cannot_be_computed_is_nan_and_fails() -> None:

@@ -161,8 +161,8 @@ class Coordinates:
         """Mode (n_c, dim) found from ``params``, and a root (n_c, dim, dim) of the inverse curvature there.
 
         ``u = mode + root @ eps`` makes a nearly Gaussian posterior nearly a unit sphere in eps. Curves that
-        are ``broad`` have no decay to speak of: their mode is a ripple of the noise, so they keep the start they
-        came with and the scales of one coordinate at a time.
+        are ``broad`` have no decay to speak of: their mode is a ripple of the noise, so they keep the start
+        they came with and the scales of one coordinate at a time.
         """
         with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
             first = self.start(params, numbers)
