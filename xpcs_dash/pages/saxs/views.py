@@ -209,8 +209,8 @@ def ring_figure(services: Services, seen: Looked, text: str) -> tuple[Any, str]:
     if region is None:
         raise UsageError("There is no region yet.")
     line = _line(services, seen, region, "ring")
-    q0, q1 = saxs.q_of_radius(np.array([region.r0, region.r1]), seen.xf.geometry)  # type: ignore[arg-type]
+    q0, q1 = saxs.q_of_radius(np.array([region.r0, region.r1]), seen.xf.geometry)
     pixels = int(line.pixels.sum()) if line.pixels is not None else 0
     where = "ring" if region.full else f"φ {region.phi0:.0f} to {region.phi1:.0f}°"
     words = f"{where} · q {format_q(float(q0))} to {format_q(float(q1))} · {count(pixels)} px"
-    return figure_ring(line.x, line.y, line.pixels, seen.theme), words  # type: ignore[arg-type]
+    return figure_ring(line.x, line.y, line.pixels, seen.theme), words
