@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from dash import ClientsideFunction, Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
+from dash import ClientsideFunction, Dash, Input, Output, Patch, State, ctx, html, no_update
 from dash.exceptions import PreventUpdate
 
 from xpcs_dash.analysis.rebin import bin_intensity, rebin
-from xpcs_dash.components.errors import notify
 from xpcs_dash.components.graphs import message, patch
-from xpcs_dash.components.roles import require_write, user_name
+from xpcs_dash.components.roles import require_write
 from xpcs_dash.components.scope import browser_scope
-from xpcs_dash.components.selection import Selection
 from xpcs_dash.components.theme import current_theme
-from xpcs_dash.errors import UsageError, XpcsDashError
+from xpcs_dash.errors import XpcsDashError
 from xpcs_dash.figures.images import layout_image
 from xpcs_dash.figures.mask import figure_counts, figure_intensity, layers, look
 from xpcs_dash.pages.mask import forms
-from xpcs_dash.pages.mask.actions import apply_action
-from xpcs_dash.pages.mask.layout import stage
-from xpcs_dash.pages.mask.routes import mask_file
-from xpcs_dash.pages.mask.session import Workbench, start
+from xpcs_dash.pages.mask.session import Workbench
 from xpcs_dash.pages.mask.show import (
     bins_url,
     count_text,
@@ -34,30 +25,20 @@ from xpcs_dash.pages.mask.show import (
     overlay_url,
     picture_url,
     shapes_of,
-    state_of,
     url,
 )
-from xpcs_dash.simplemask.centre import calibrate, centre_by_rings, centre_by_symmetry
-from xpcs_dash.simplemask.files import read_image, read_mask, save_own, save_partition
-from xpcs_dash.simplemask.operations import Operation
+from xpcs_dash.pages.mask.work import (
+    apply_to_viewer,
+    chosen,
+    file_of,
+    find_geometry,
+    import_mask,
+    open_source,
+    perform,
+    save_version,
+    session_of,
+)
 from xpcs_dash.simplemask.partition import FEW_PIXELS, label_values
-from xpcs_dash.simplemask.pixels import read_pixel_list
-
-
-def session_of() -> str:
-    """The browser's session.
-
-    Raises
-    ------
-    UsageError
-        Where the browser refused the cookie.
-    """
-    session = browser_scope()
-    if not session:
-        raise UsageError(
-            "this page needs a cookie to know your draft again; allow it and load the page anew."
-        )
-    return session
 
 
 def register(app: Dash, bench: Workbench) -> None:
@@ -101,88 +82,6 @@ def _register_actions(app: Dash, bench: Workbench) -> None:
         if not any(clicks):
             raise PreventUpdate
         return find_geometry(bench, session_of(), str(ctx.triggered_id).removeprefix("mask-"))
-
-
-def perform(bench: Workbench, session: str, action: dict[str, Any]) -> Any:
-    """Apply one action to a session's draft and say what to repaint."""
-    require_write()
-    act = action.get("act")
-    more: dict[str, Any] = {"shapes": act != "view" and not _only_moves(action)}
-    try:
-        with bench.store.editing(session) as held:
-            if act == "restore":
-                held[0] = restored(bench, str(action.get("id")), held[0])
-                more["forms"] = True
-            elif act == "compare":
-                more["compare"] = str(action.get("id"))
-            else:
-                held[0] = apply_action(held[0], action)
-            more["forms"] = more.get("forms") or act in ("geometry", "partition")
-            draft = held[0]
-    except XpcsDashError as err:
-        notify(str(err), "warning")
-        draft, more["shapes"] = bench.store.load(session), True
-    return state_of(bench, session, draft, n=action.get("n"), **more)
-
-
-def _only_moves(action: dict[str, Any]) -> bool:
-    # the browser already shows what was moved there; sending it back would end the drag's selection
-    return action.get("act") == "draw" and "shapes" not in (action.get("event") or {})
-
-
-def restored(bench: Workbench, key: str, draft: Any) -> Any:
-    """The draft as it was when a version was saved; undo leads back."""
-    saved = bench.store.version_draft(key)
-    if saved.area.shape != draft.area.shape:
-        raise UsageError("the version is for another detector; open its image first.")
-    mask = bench.store.version_mask(key)
-    name = bench.store.put_array(session_of(), f"version-{key[:8]}", mask)
-    known = set(bench.store.load_arrays(session_of())) | {"file"}
-    operations = saved.area.operations
-    if any(o.kind == "import" and o.params.get("array") not in known for o in operations):
-        operations = (Operation("import", {"array": name}, name="Saved mask"),)
-    return draft.changed(
-        area=draft.area.with_operations(operations),
-        geometry=saved.geometry,
-        origins=saved.origins,
-        setting=saved.setting,
-        axes=saved.axes,
-    )
-
-
-def find_geometry(bench: Workbench, session: str, how: str) -> Any:
-    """Find the centre, or calibrate, and take the result into the draft with its uncertainty."""
-    require_write()
-    draft = bench.store.load(session)
-    kernel = bench.kernel(session, draft)
-    mask, _ = bench.mask(session, draft)
-    image = kernel.image.image
-    if how == "calibrate":
-        if kernel.geometry is None:
-            raise UsageError("Give a rough geometry first: energy, distance, pixel and beam centre.")
-        c = calibrate(image, mask, kernel.geometry)
-        g = c.geometry
-        fields = {"bcx": g.bcx, "bcy": g.bcy, "distance_m": g.distance_m}
-        words = (
-            f"x {g.bcx:.2f} ± {c.sigma_x:.2f} px, y {g.bcy:.2f} ± {c.sigma_y:.2f} px, "
-            f"distance {g.distance_m:.5g} ± {c.sigma_distance / 1e3:.2g} m "
-            f"({c.points} points on rings {', '.join(map(str, c.rings))}; {c.residual:.2f} px off)"
-        )
-        origin = "silver behenate"
-    else:
-        if how == "centre-rings":
-            x, y = draft.geometry.get("bcx"), draft.geometry.get("bcy")
-            if x is None or y is None:
-                raise UsageError("Give a rough beam centre first.")
-            found = centre_by_rings(image, mask, (float(x), float(y)))
-        else:
-            found = centre_by_symmetry(image, mask)
-        fields = {"bcx": found.x, "bcy": found.y}
-        words = f"x {found.x:.2f} ± {found.sigma_x:.2f} px, y {found.y:.2f} ± {found.sigma_y:.2f} px"
-        words += f" by {found.method}"
-        origin = f"{found.method}, ±{max(found.sigma_x, found.sigma_y):.2f} px"
-    action = {"act": "geometry", "fields": fields, "origin": origin, "display": False}
-    return perform(bench, session, action), f"Found {words}."
 
 
 def _register_paint(app: Dash, bench: Workbench) -> None:
@@ -385,132 +284,3 @@ def _register_results(app: Dash, bench: Workbench) -> None:
         if not any(clicks):
             raise PreventUpdate
         return file_of(bench, session_of(), str(ctx.triggered_id).removeprefix("mask-get-"))
-
-
-def chosen(
-    bench: Workbench,
-    session: str,
-    trigger: str,
-    content: Any,
-    current: Any,
-    path: Any,
-    how: Any,
-    frames: Any,
-    name: Any,
-) -> dict[str, Any]:
-    """Which picture a person asked for."""
-    if trigger == "mask-open-path":
-        if not str(path or "").strip():
-            raise UsageError("Give the name of a file in the watched directory.")
-        return {
-            "kind": "file",
-            "path": str(path).strip(),
-            "how": how,
-            "count": int(frames) if frames else None,
-        }
-    if trigger == "mask-upload":
-        require_write()
-        image = _uploaded(content, str(name), read_image)
-        array = bench.store.put_array(session, f"image-{Path(str(name)).stem}", image.image)
-        return {"kind": "upload", "array": array, "name": str(name)}
-    primary = Selection.parse(current).primary
-    if primary is None:
-        raise UsageError("There is no result file yet.")
-    return {"kind": "result", "file": primary}
-
-
-def open_source(bench: Workbench, session: str, source: dict[str, Any]) -> Any:
-    """Make a picture the draft's picture; the graph is made anew for it."""
-    require_write()
-    with bench.store.editing(session) as held:
-        held[0] = start(bench, session, held[0], source)
-        draft = held[0]
-    return state_of(bench, session, draft, forms=True), stage(bench, session, draft)
-
-
-def import_mask(bench: Workbench, session: str, content: str, name: str) -> Any:
-    """Add an uploaded mask or pixel list as a step."""
-    require_write()
-    if Path(name).suffix.lower() in (".txt", ".csv", ".json"):
-        pixels = read_pixel_list(_decoded(content).decode("utf-8", "replace"), name)
-        operation = Operation("pixels", {"pixels": pixels}, name=name)
-    else:
-        mask = _uploaded(content, name, read_mask)
-        array = bench.store.put_array(session, f"{Path(name).stem}-{len(content)}", mask.astype(np.uint8))
-        operation = Operation("import", {"array": array}, name=name)
-    with bench.store.editing(session) as held:
-        held[0] = held[0].changed(area=held[0].area.add(operation))
-        return state_of(bench, session, held[0], shapes=False)
-
-
-def _decoded(content: str) -> bytes:
-    try:
-        return base64.b64decode(str(content).partition(",")[2], validate=True)
-    except (ValueError, binascii.Error):
-        raise UsageError("the upload arrived damaged; try again.") from None
-
-
-def _uploaded(content: str, name: str, read: Any) -> Any:
-    """Read an upload through a temporary file that goes away again."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"upload{Path(name).suffix.lower()}"
-        path.write_bytes(_decoded(content))
-        try:
-            return read(path)
-        except XpcsDashError as err:
-            raise UsageError(str(err).replace(path.name, Path(name).name)) from None
-
-
-def save_version(bench: Workbench, session: str, name: str) -> Any:
-    """Keep the mask, with its partition where there is a geometry, under a name."""
-    require_write()
-    draft = bench.store.load(session)
-    kernel = bench.kernel(session, draft)
-    mask = kernel.mask()
-    stamp = name or f"{Path(kernel.image.name).stem} {draft.revision}"
-    with tempfile.TemporaryDirectory(dir=_made(bench.store.directory)) as folder:
-        path = Path(folder) / "qmap.hdf"
-        made = None
-        if kernel.geometry is not None:
-            partition = bench.partition(session, draft)
-            made = save_partition(path, partition, kernel.geometry, source_file=kernel.image.name)
-        saved = bench.store.save_version(stamp, user_name(), draft, mask, made)
-    notify(f"Saved as {saved.name}.", "ok")
-    return forms.versions(bench.store.versions(), bench.services.settings.url_prefix)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def apply_to_viewer(bench: Workbench, session: str) -> str:
-    """Send the mask, and the partition where there is a geometry, to the viewer of this browser."""
-    require_write()
-    draft = bench.store.load(session)
-    kernel = bench.kernel(session, draft)
-    kernel.export_mask(session, bench)
-    if kernel.geometry is not None:
-        kernel.export_qmap(bench.partition(session, draft), session, bench)
-    notify("In use: the SAXS page now shows I(q) with this mask too.", "ok")
-    return "in use; press again after a change"
-
-
-def file_of(bench: Workbench, session: str, kind: str) -> Any:
-    """A file to download."""
-    draft = bench.store.load(session)
-    kernel = bench.kernel(session, draft)
-    stem = Path(kernel.image.name).stem
-    if kind not in ("partition", "own"):
-        return dcc.send_bytes(mask_file(kernel.mask(), kind), f"{stem}_mask.{kind}")
-    if kernel.geometry is None:
-        raise UsageError("A partition needs the geometry: energy, distance, pixel and beam centre.")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "qmap.hdf"
-        partition = bench.partition(session, draft)
-        if kind == "own":
-            save_own(path, kernel.mask(), partition, kernel.qmap(), kernel.geometry)
-        else:
-            save_partition(path, partition, kernel.geometry, source_file=kernel.image.name)
-        body = path.read_bytes()
-    return dcc.send_bytes(body, f"{stem}_{'mask' if kind == 'own' else 'qmap'}.hdf")
