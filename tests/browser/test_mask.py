@@ -29,13 +29,22 @@ def wait_count(page, condition):
     raise AssertionError(f"the count stayed at {valid(page)}")
 
 
+def wait_until(page, expression):
+    """Wait until an expression holds; polled from here, since the page allows no evaluation of strings."""
+    for _ in range(600):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"it did not come true: {expression}")
+
+
 class Pen:
     """Draws in detector pixels."""
 
     def __init__(self, page):
         self.page = page
         page.wait_for_selector("#mask-graph .nsewdrag")
-        page.wait_for_function(f"{GRAPH}._xdMask === true")
+        wait_until(page, f"{GRAPH}._xdMask === true")
         wait_count(page, lambda n: n > 0)
 
     def at(self, x, y):
@@ -134,7 +143,7 @@ def test_draw_move_undo_redo_reload_and_a_second_browser(filled_dashboard, open_
     # deleting in the list takes the shape off the image
     page.click(".xd-mask-op:has-text('Ellipse 1') button[data-act=delete]")
     wait_count(page, lambda n: n > last)
-    page.wait_for_function("document.querySelector('#mask-graph .js-plotly-plot').layout.shapes.length === 4")
+    wait_until(page, "document.querySelector('#mask-graph .js-plotly-plot').layout.shapes.length === 4")
 
 
 @pytest.mark.timeout(600)
@@ -204,9 +213,10 @@ def test_threshold_partition_save_open_and_use(filled_dashboard, open_page, tmp_
     page.click("#mask-use")
     page.wait_for_selector("text=In use")
     page.goto(f"{dashboard.url}saxs?file={file_id(dashboard)}")
-    page.wait_for_function(
+    wait_until(
+        page,
         """[...document.querySelectorAll('.js-plotly-plot')].some(
-            g => (g.data || []).some(t => /with your partition/.test(t.name || '')))"""
+            g => (g.data || []).some(t => /with your partition/.test(t.name || '')))""",
     )
 
 
