@@ -156,23 +156,17 @@ class Coordinates:
         return out
 
     def whitening(
-        self, params: FloatArray, data: CurveData, numbers: PriorNumbers, broad: NDArray[np.bool_]
+        self, params: FloatArray, data: CurveData, numbers: PriorNumbers
     ) -> tuple[FloatArray, FloatArray]:
         """Mode (n_c, dim) found from ``params``, and a root (n_c, dim, dim) of the inverse curvature there.
 
-        ``u = mode + root @ eps`` makes a nearly Gaussian posterior nearly a unit sphere in eps. Curves that
-        are ``broad`` have no decay to speak of: their mode is a ripple of the noise, so they keep the start
-        they came with and the scales of one coordinate at a time.
+        ``u = mode + root @ eps`` makes a nearly Gaussian posterior nearly a unit sphere in eps.
         """
         with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
-            first = self.start(params, numbers)
-            u = np.where(broad[:, None], first, self._mode(first.copy(), data, numbers))
+            u = self._mode(self.start(params, numbers), data, numbers)
             curvature = np.nan_to_num(self.hessian(u, data, numbers), nan=0.0, posinf=0.0, neginf=0.0)
         values, vectors = np.linalg.eigh(curvature)
-        root = vectors / np.sqrt(np.maximum(np.abs(values), _WIDEST**-2))[:, None, :]
-        single = np.abs(np.einsum("cii->ci", curvature))
-        alone = np.eye(u.shape[1]) / np.sqrt(np.maximum(single, 0.5))[:, None, :]
-        return u, np.where(broad[:, None, None], alone, root)
+        return u, vectors / np.sqrt(np.maximum(np.abs(values), _WIDEST**-2))[:, None, :]
 
     def _mode(self, u: FloatArray, data: CurveData, numbers: PriorNumbers) -> FloatArray:
         cost = np.asarray(self.potential(u, data, numbers))

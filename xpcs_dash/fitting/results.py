@@ -54,7 +54,7 @@ class FitConfig:
     warmup: int = 500
     seed: int | None = None
     target_accept: float = 0.8
-    max_tree_depth: int = 6
+    max_tree_depth: int = 8
     early_stop: bool = True
 
     def to_dict(self) -> dict[str, Any]:

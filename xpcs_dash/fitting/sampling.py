@@ -236,12 +236,7 @@ class _Run:
         structure = structure_of(self.spec, fit, priors[0])
         self.coordinates = Coordinates(self.spec, structure)
         self.curves, self.numbers = self._arrays(priors)
-        first = fit.values.copy()
-        for j, p in enumerate(self.spec.parameters):
-            if p.scaled and not fit.fixed[j]:
-                middle = np.clip(data.window.log_middle, fit.lower[:, j], fit.upper[:, j])
-                first[:, j] = np.where(fit.no_decay, middle, first[:, j])
-        self.whitening = self.coordinates.whitening(first, self.curves, self.numbers, fit.no_decay)
+        self.whitening = self.coordinates.whitening(fit.values, self.curves, self.numbers)
         from xpcs_dash.fitting.engine import CHUNK, g2_sampler
 
         self.chunk = CHUNK
