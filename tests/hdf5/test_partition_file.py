@@ -54,7 +54,7 @@ def test_round_trip(tmp_path):
 def test_layout_is_the_writers(tmp_path, sample):
     _, made = some_partition()
     path = save_partition(tmp_path / "qmap.hdf", made, GEOMETRY)
-    with h5py.File(path) as ours, h5py.File(sample(A001_QMAP)) as theirs:
+    with h5py.File(path, locking=False) as ours, h5py.File(sample(A001_QMAP), locking=False) as theirs:
         a, b = ours["qmap"], theirs["qmap"]
         assert set(a) == set(b)
         for name in b:
@@ -104,7 +104,7 @@ def test_read_from_result_and_partition_files(sample):
 def test_millimetres_are_understood_and_said(tmp_path, distance, pixel):
     _, made = some_partition()
     path = save_partition(tmp_path / "mm.hdf", made, GEOMETRY)
-    with h5py.File(path, "r+") as h5:
+    with h5py.File(path, "r+", locking=False) as h5:
         h5["qmap/detector_distance"][()] = distance
         h5["qmap/pixel_size"][()] = pixel
     found = read_partition(path)
@@ -119,7 +119,7 @@ def test_millimetres_are_understood_and_said(tmp_path, distance, pixel):
 def test_what_lacks_says_so(tmp_path, name):
     _, made = some_partition()
     path = save_partition(tmp_path / "bad.hdf", made, GEOMETRY)
-    with h5py.File(path, "r+") as h5:
+    with h5py.File(path, "r+", locking=False) as h5:
         del h5["qmap"][name]
     with pytest.raises(IncompleteFile, match="partition cannot be used"):
         read_partition(path)
