@@ -204,6 +204,14 @@
       attachLive: (source) => { if (source) sources["live-detector"] = { draw: "none", ...source }; return source ? source.token : null; },
       attachMap: (source) => attach("qmap-graph", source),
       attachSaxs: (source) => attach("saxs-graph", source),
+      zoomed: (event, before) => {
+        const keep = window.dash_clientside.no_update, e = event || {};
+        if (e["xaxis.autorange"] || e["yaxis.autorange"]) return before ? null : keep;
+        const names = ["xaxis.range[0]", "xaxis.range[1]", "yaxis.range[0]", "yaxis.range[1]"];
+        if (!names.every((name) => Number.isFinite(e[name]))) return keep;
+        const now = names.map((name) => e[name]);
+        return JSON.stringify(now) === JSON.stringify(before) ? keep : now;
+      },
       attachTwotime: (source) => attach("twotime-map", source),
     },
   });

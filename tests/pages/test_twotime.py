@@ -48,12 +48,7 @@ def test_a_zoom_asks_for_its_part_in_full_resolution(viewed, monkeypatch):
 
     small = twotime.build([(0, np.triu(np.ones((2200, 2200), np.float32)))], 2200)
     monkeypatch.setattr(views.derived, "triangle", lambda *_: small)
-    event = {
-        "xaxis.range[0]": 0.995,
-        "xaxis.range[1]": 1.495,
-        "yaxis.range[0]": 1.995,
-        "yaxis.range[1]": 2.495,
-    }
+    event = [0.995, 1.495, 1.995, 2.495]
     fig, words = views.c2_figure(viewed, viewed.look(2), views.Colours(), None, event)
     overview, part = fig.to_figure().layout.images
     assert "every frame" in words
@@ -71,9 +66,7 @@ def test_time_runs_up_in_the_picture(viewed):
     assert size(answer.data) == (40, 400)
 
 
-@pytest.mark.parametrize(
-    "event", [None, {}, {"autosize": True}, {"xaxis.range[0]": "x"}, {"xaxis.autorange": True}]
-)
+@pytest.mark.parametrize("event", [None, [], [1, 2], ["x", 1, 2, 3], [float("nan"), 1, 2, 3]])
 def test_events_without_ranges_show_everything(event):
     assert views.zoomed(event) is None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State, ctx, no_update
+from dash import ClientsideFunction, Dash, Input, Output, State, no_update
 from dash.exceptions import PreventUpdate
 
 from xpcs_dash.components.errors import guarded
@@ -21,10 +21,21 @@ def register(app: Dash, services: Services) -> None:
     """Add the page's callbacks."""
     register_picture(app, services)
     register_ages(app, services)
+    register_zoom(app)
     app.clientside_callback(
         ClientsideFunction("views", "attachTwotime"),
         Output("twotime-attached", "data"),
         Input("twotime-source", "data"),
+    )
+
+
+def register_zoom(app: Dash) -> None:
+    """Keep the ranges of a zoom; other events of the graph must not discard a picture on its way."""
+    app.clientside_callback(
+        ClientsideFunction("views", "zoomed"),
+        Output("twotime-zoom", "data"),
+        Input("twotime-graph", "relayoutData"),
+        State("twotime-zoom", "data"),
     )
 
 
@@ -74,16 +85,14 @@ def register_picture(app: Dash, services: Services) -> None:
         Input("twotime-low", "value"),
         Input("twotime-high", "value"),
         Input("twotime-age", "value"),
-        Input("twotime-graph", "relayoutData"),
+        Input("twotime-zoom", "data"),
         State("twotime-frame", "data"),
     )
     @guarded(outputs=3, figure=True)
-    def c2(data: Any, cmap: str, low: float, high: float, age: float | None, event: Any, frame: Any) -> Any:
-        if ctx.triggered_id == "twotime-graph" and not any("range" in str(key) for key in event or {}):
-            raise PreventUpdate
+    def c2(data: Any, cmap: str, low: float, high: float, age: float | None, zoom: Any, frame: Any) -> Any:
         wanted = views.Colours(cmap, low, high)
         seen = looked(services, data)
-        fig, words = views.c2_figure(services, seen, wanted, age, event)
+        fig, words = views.c2_figure(services, seen, wanted, age, zoom)
         ends = views.run_ends(seen.xf)
         change, frame = framed(patch(fig), ends, ends, frame)
         return change, words, frame

@@ -117,6 +117,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
             ),
             dcc.Store(id="twotime-source"),
             dcc.Store(id="twotime-frame"),
+            dcc.Store(id="twotime-zoom"),
             dcc.Store(id="twotime-map-frame"),
             dcc.Store(id="twotime-attached"),
         ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,21 +74,17 @@ def bin_options(xf: Any) -> list[dict[str, Any]]:
     ]
 
 
-def zoomed(event: Mapping[str, Any] | None) -> tuple[tuple[float, float], tuple[float, float]] | None:
-    """Axis ranges of a zoom event as (x, y), or None where the whole matrix is shown."""
-    event = event or {}
+def zoomed(ends: Sequence[float] | None) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """Axis ranges (x, y) of a zoom as the browser keeps it, or None where the whole matrix is shown."""
     try:
-        found = tuple(
-            (float(event[f"{axis}.range[0]"]), float(event[f"{axis}.range[1]"]))
-            for axis in ("xaxis", "yaxis")
-        )
-    except (KeyError, TypeError, ValueError):
+        x0, x1, y0, y1 = (float(v) for v in ends or ())
+    except (TypeError, ValueError):
         return None
-    return found if all(math.isfinite(v) for pair in found for v in pair) else None  # type: ignore[return-value]
+    return ((x0, x1), (y0, y1)) if all(map(math.isfinite, (x0, x1, y0, y1))) else None
 
 
 def c2_figure(
-    services: Services, seen: Looked, wanted: Colours, age: float | None, event: Mapping[str, Any] | None
+    services: Services, seen: Looked, wanted: Colours, age: float | None, zoom: Sequence[float] | None
 ) -> tuple[Any, str]:
     """C2 with the overview below and the part that is looked at above it in full resolution."""
     xf, label, t = seen.xf, bin_of(seen), clock(seen.xf)
@@ -97,7 +93,7 @@ def c2_figure(
     query = {"lo": f"{limits[0]:.6g}", "hi": f"{limits[1]:.6g}", "cmap": wanted.cmap}
     whole = twotime.plan(data)
     plans = [whole]
-    ranges = zoomed(event)
+    ranges = zoomed(zoom)
     if ranges is not None:
         columns, rows = ((a / t.dt + 0.5, b / t.dt + 0.5) for a, b in ranges)
         part = twotime.plan(data, rows, columns, from_file=True)
