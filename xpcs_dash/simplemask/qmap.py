@@ -8,7 +8,9 @@ function.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from threading import Lock
 from typing import Any, Literal
@@ -144,7 +146,26 @@ def _evaluate(formula: Formula, kind: str, backend: BackendName) -> Callable[...
 
     if get_backend(backend).name == "jax":
         return _compiled(formula, kind)
-    return lambda *args: formula(np, kind, *args)
+    return lambda *args: _in_blocks(formula, kind, *args)
+
+
+def _in_blocks(formula: Formula, kind: str, across: Float, down: Float, numbers: Float) -> tuple[Float, ...]:
+    """The formulas over some rows at a time, so that what lies between stays in the processor's cache."""
+    height, width = down.shape[0], across.shape[1]
+    rows = max(1, 32_768 // width)
+    if height <= 2 * rows:
+        return formula(np, kind, across, down, numbers)
+    count = len(formula(np, kind, across, down[:1], numbers))
+    made = tuple(np.empty((height, width)) for _ in range(count))
+
+    def fill(start: int) -> None:
+        part = slice(start, start + rows)
+        for out, values in zip(made, formula(np, kind, across, down[part], numbers), strict=True):
+            out[part] = values
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        list(pool.map(fill, range(0, height, rows)))
+    return made
 
 
 @lru_cache(maxsize=16)
