@@ -79,7 +79,7 @@ def nested_labels(xf: XpcsFile) -> NDArray[np.int64] | None:
 
 
 def triangle(kernel: ViewerKernel, file_id: int, label: int) -> twotime.Triangle:
-    """A two-time matrix made ready for pictures and cuts; at most half of the cache is spent on it.
+    """A two-time matrix made ready for pictures and cuts; at most half of the cache goes into it.
 
     Raises
     ------
