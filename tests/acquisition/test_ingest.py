@@ -178,6 +178,24 @@ def test_a_restart_reads_nothing_and_loses_nothing(beamline):
     assert beamline.catalogue.revision() == revision
 
 
+@pytest.mark.parametrize("fate", ["unchanged", "finished", "removed"])
+def test_a_restart_takes_up_a_file_that_was_still_waiting(beamline, fate):
+    beamline.start(retry_limit_s=60)
+    path = beamline.write("slow.hdf", "half")
+    beamline.until(lambda: beamline.states() == {"slow.hdf": "waiting"} and beamline.reader.opened)
+    number = beamline.row("slow.hdf").id
+    beamline.stop()
+    if fate == "finished":
+        beamline.write("slow.hdf", "now it has its end")
+    elif fate == "removed":
+        (beamline.root / "slow.hdf").unlink()
+    beamline.start(retry_limit_s=1 if fate == "unchanged" else 60)
+    want = {"unchanged": "failed", "finished": "ready", "removed": "gone"}[fate]
+    beamline.until(lambda: beamline.states() == {"slow.hdf": want})
+    assert beamline.row("slow.hdf").id == number
+    assert not beamline.ingest._problems
+
+
 def test_what_happened_while_nobody_watched_is_found_at_the_start(beamline):
     beamline.start()
     for name in ("keep", "change", "remove", "move"):

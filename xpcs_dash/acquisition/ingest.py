@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 #: Pending files from which on fits wait.
 BACKLOG = 20
+#: Stands for a file that the catalogue names and nobody has read: equal to none on disk.
+UNREAD = Stat(-1, -1, -1)
 #: Seconds between two heartbeats and two looks for retry requests.
 HEARTBEAT_S, RETRIES_S = 2.0, 1.0
 
@@ -81,7 +83,8 @@ class Ingest:
         """Load what the catalogue knows and begin to watch."""
         for path, known in rows.load(self.journal.catalogue).items():
             if known.state == "waiting":
-                # seen in an earlier run, not read: it starts again with the first walk
+                # seen in an earlier run, not read: like no file on disk, so the first walk takes it up again
+                self.known[path] = known._replace(stat=UNREAD)
                 continue
             self.known[path] = known
             self._by_stat[known.stat] = path
