@@ -181,7 +181,7 @@ def test_a_restart_reads_nothing_and_loses_nothing(beamline):
 @pytest.mark.parametrize("fate", ["unchanged", "finished", "removed"])
 def test_a_restart_takes_up_a_file_that_was_still_waiting(beamline, fate):
     beamline.start(retry_limit_s=60)
-    path = beamline.write("slow.hdf", "half")
+    beamline.write("slow.hdf", "half")
     beamline.until(lambda: beamline.states() == {"slow.hdf": "waiting"} and beamline.reader.opened)
     number = beamline.row("slow.hdf").id
     beamline.stop()

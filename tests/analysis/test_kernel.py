@@ -102,7 +102,7 @@ def test_requests_for_the_same_result_wait_for_one_computation(kernel):
 
 def test_a_shared_store_answers_another_process(folder, sample):
     class Store(dict):
-        def set(self, key, value, timeout=None):  # noqa: ARG002 - as flask-caching calls it
+        def set(self, key, value, timeout=None):
             self[key] = value
 
     store = Store()

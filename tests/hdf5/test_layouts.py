@@ -87,17 +87,18 @@ def measurement(**change: Any) -> dict[str, Any]:
 def transition(**change: Any) -> dict[str, Any]:
     group = "/entry/instrument/bluesky/metadata"
     values = {
-
-            "t0": 1e-3,
-            "t1": 9e-4,
-            "bcx": 12.0,
-            "bcy": 11.0,
-            "ccdx": 0.0,
-            "ccdx0": 0.0,
-            "ccdy": 0.0,
-            "ccdy0": 0.0
-        ,
-        "det_dist": 3930.0, "pix_dim_x": 0.055, "pix_dim_y": 0.055, "X_energy": 10.97,
+        "t0": 1e-3,
+        "t1": 9e-4,
+        "bcx": 12.0,
+        "bcy": 11.0,
+        "ccdx": 0.0,
+        "ccdx0": 0.0,
+        "ccdy": 0.0,
+        "ccdy0": 0.0,
+        "det_dist": 3930.0,
+        "pix_dim_x": 0.055,
+        "pix_dim_y": 0.055,
+        "X_energy": 10.97,
     }
     return {**{f"{group}/{name}": value for name, value in values.items()}, **change}
 

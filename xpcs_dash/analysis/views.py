@@ -65,7 +65,7 @@ def stability_report(kernel: ViewerKernel, file_id: int) -> stability.Report:
 
 
 def nested_labels(xf: XpcsFile) -> NDArray[np.int64] | None:
-    """Dynamic label of each static label, (n_static + 1,), entry 0 being 0; None where bins are not nested."""
+    """Dynamic label of each static label, (n_static + 1,), entry 0 being 0; None where not nested."""
     static, dynamic = xf.sqmap, xf.dqmap
     if static is None or dynamic is None or xf.static is None or xf.dynamic is None:
         return None

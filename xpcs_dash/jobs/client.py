@@ -79,7 +79,9 @@ class JobClient:
             updated=now,
         )
         with self._engine.begin() as connection:
-            return int(connection.execute(statement).inserted_primary_key[0])
+            key = connection.execute(statement).inserted_primary_key
+        assert key is not None
+        return int(key[0])
 
     def get(self, job_id: int) -> JobRow:
         """The job with this id.

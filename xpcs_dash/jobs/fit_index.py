@@ -7,7 +7,7 @@ them, so that no file is opened to show two hundred fits.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -129,7 +129,9 @@ class FitIndex:
             if known is not None:
                 return int(known)
             inserted = connection.execute(FITS.insert().values(**row, updated=now))
-            return int(inserted.inserted_primary_key[0])
+            key = inserted.inserted_primary_key
+            assert key is not None
+            return int(key[0])
 
     def get(self, fit_id: int | str) -> FitRow:
         """The fit with this number, deleted or not.
@@ -233,7 +235,7 @@ def overall(states: Sequence[str]) -> str:
 
 
 def _row(record: sa.Row[Any]) -> FitRow:
-    values: Mapping[str, Any] = record._mapping
+    values = record._mapping
     made = {item.name: values[item.name] for item in fields(FitRow)}
     made["request"], made["facts"] = load(made["request"]), load(made["facts"])
     made["bins"] = load(made["bins"]).get("bins", [])

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,7 +31,8 @@ def save(state_dir: Path, store_id: str, result: FitResult, plots: Mapping[str, 
         target = place / f"{store_id}.plots.npz"
         part = target.with_suffix(".part")
         with part.open("wb") as stream:
-            np.savez_compressed(stream, **{name.replace("/", "."): array for name, array in plots.items()})
+            arrays: Any = {name.replace("/", "."): array for name, array in plots.items()}
+            np.savez_compressed(stream, **arrays)
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(target)

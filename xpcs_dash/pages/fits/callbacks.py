@@ -66,7 +66,7 @@ def _register_list(app: Dash, index: FitIndex) -> None:
         )  # fmt: skip
         wanted = {"ids": [i for i in ids_of(chosen) if any(row.id == int(i) for row in rows)]}
         hint = "Fit and Sample on the Fit page keep their results here."
-        none = [] if rows else states.empty("No stored fit in this list.", hint)
+        none: Any = [] if rows else states.empty("No stored fit in this list.", hint)
         return [views.grid_row(row) for row in rows], wanted, f"{len(rows)} fits", stamp, none
 
     @app.callback(
