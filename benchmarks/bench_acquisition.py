@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.result import Result
+from benchmarks.whole import measure
 from xpcs_dash.acquisition.catalogue import Catalogue
 from xpcs_dash.acquisition.simulator import write_file
 from xpcs_dash.acquisition.supervisor import Spec
@@ -112,7 +113,7 @@ def throughput(count: int) -> list[Result]:
         ]
 
 
-def large(count: int) -> list[Result]:
+def large(count: int, quick: bool) -> list[Result]:
     """Many files: cold indexing, restart, idle load. Links to one file stand for many."""
     with scene() as (settings, catalogue):
         root = settings.root
@@ -136,6 +137,7 @@ def large(count: int) -> list[Result]:
         opened = catalogue.status()["reads"]
         restart = restart_time(settings)
         reads = catalogue.status()["reads"]
+        whole = measure(settings.root, settings.state_dir, count, quick)
     return [
         Result(
             f"{count} files, first one ready", first, "s", "", None, "newest first, processes started cold"
@@ -152,6 +154,7 @@ def large(count: int) -> list[Result]:
             idle <= 2,
             "20 s, all its processes",
         ),
+        *whole,
     ]
 
 
@@ -184,5 +187,5 @@ def run(quick: bool) -> list[Result]:
     """All figures of acquisition."""
     results = latency(20 if quick else 100)
     results += throughput(200 if quick else 600)
-    results += large(1000 if quick else 10_000)
+    results += large(1000 if quick else 10_000, quick)
     return results
