@@ -1,4 +1,4 @@
-"""The whole of ``serve`` on a directory that is indexed already: time to the first page, idle load, memory."""
+"""The whole of ``serve`` on an indexed directory: time to the first page, idle load, memory."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def load_of(pid: int, seconds: float) -> float:
 
 
 def measure(root: Path, state: Path, count: int, quick: bool) -> list[Result]:
-    """Time to the first page with ``count`` files indexed, and the load of everything with five browsers open."""
+    """Time to the first page with ``count`` files, and the load of everything with five browsers."""
     from tests.browser.conftest import ARGUMENTS, chromium, stop_dashboard
 
     dashboard, seconds = first_page(root, state, count)
