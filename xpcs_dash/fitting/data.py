@@ -50,6 +50,14 @@ class FitData:
         return int(self.g2.shape[1])
 
     @property
+    def used(self) -> NDArray[np.bool_]:
+        """(n_delay, n_q) True where a point enters the fit."""
+        use = self.trusted & np.isfinite(self.g2) & (self.t > 0)[:, None]
+        if self.sigma is not None:
+            use = use & np.isfinite(self.sigma) & (self.sigma > 0)
+        return np.asarray(use)
+
+    @property
     def window(self) -> Window:
         """Delays of the data."""
         return Window.of(self.t)

@@ -264,9 +264,7 @@ class FitResult:
 
     def log_likelihood(self, k: int) -> tuple[FloatArray, NDArray[np.intp]]:
         """(chain, draw, n) pointwise log likelihood of bin ``k``, and the indices of the n delays."""
-        from xpcs_dash.fitting.sampling import used_points
-
-        use = np.flatnonzero(used_points(self.data)[:, k])
+        use = np.flatnonzero(self.data.used[:, k])
         sigma = np.ones(use.size) if self.data.sigma is None else self.data.sigma[use, k]
         scale = np.ones(1) if NOISE not in self.samples else self.samples[NOISE][k].reshape(-1, 1)
         sigma = sigma * scale

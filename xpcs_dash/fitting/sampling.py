@@ -43,7 +43,7 @@ from xpcs_dash.fitting.results import FitConfig, FitResult, Source
 from xpcs_dash.fitting.runtime import pad_size, require_x64
 from xpcs_dash.fitting.solvers import DELAYS
 
-__all__ = ["BinProgress", "FitCancelled", "NutsProgress", "fit_g2", "sample_g2", "used_points"]
+__all__ = ["BinProgress", "FitCancelled", "NutsProgress", "fit_g2", "sample_g2"]
 
 FloatArray = NDArray[np.float64]
 
@@ -90,14 +90,6 @@ class NutsProgress:
 
 
 Progress = Callable[[NutsProgress], None]
-
-
-def used_points(data: FitData) -> NDArray[np.bool_]:
-    """(n_delay, n_q) True where a point enters the fit."""
-    use = data.trusted & np.isfinite(data.g2) & (data.t > 0)[:, None]
-    if data.sigma is not None:
-        use = use & np.isfinite(data.sigma) & (data.sigma > 0)
-    return np.asarray(use)
 
 
 def _least_squares(data: FitData, config: FitConfig, backend: str) -> BatchFit:
@@ -166,7 +158,7 @@ def sample_g2(
     run = _Run(data, replace(config, seed=seed), fit, priors)
     draws, stopped = run.go(report, cancelled or (lambda: False))
     samples = run.parameters(draws["eps"])
-    use = used_points(data)
+    use = data.used
     diagnostics = []
     for k in range(data.n_q):
         params = _full(samples, fit, k)
@@ -249,7 +241,7 @@ class _Run:
 
     def _arrays(self, priors: list[dict[str, Any]]) -> tuple[CurveData, PriorNumbers]:
         data, n_q = self.data, self.data.n_q
-        use = used_points(data).T
+        use = data.used.T
         width = pad_size(data.t.size, DELAYS)
 
         def padded(values: Any, fill: float) -> FloatArray:
