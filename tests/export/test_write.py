@@ -61,6 +61,10 @@ def test_hdf5_reads_back_with_units_and_provenance(aging, tmp_path):
     np.testing.assert_array_equal(values, find_view("saxs").tables(aging, ViewOptions())[0]["q"])
     record = json.loads(attributes["provenance"])
     assert record["source"] == A002
+    again = open_result(out)  # the file is one of our own layout, so it opens like a result
+    assert again.layout == "seed_xpcs"
+    np.testing.assert_allclose(again.g2, np.nan_to_num(aging.g2))
+    np.testing.assert_allclose(again.t_el, aging.t_el)
     assert record["url"] == "http://localhost/saxs"
     assert record["map_hash"] == aging.map_hash
     assert record["versions"]["xpcs-dash"]

@@ -55,7 +55,7 @@ def export(xf: XpcsFile, view: str, out: Path, options: ViewOptions, url: str = 
                 table.name: {column.name: (column.values, column.unit) for column in table.columns}
                 for table in found.tables(xf, options)
             }
-            write_tables(out, tables, {"provenance": source.as_json(), "view": view})
+            write_tables(out, tables, {"provenance": source.as_json(), "view": view}, xf)
     except OSError as err:
         raise UsageError(
             f"{out}: cannot be written ({err.strerror or err}); free some space or choose another place."

@@ -4,42 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import IncompleteFile
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool
-from xpcs_dash.hdf5.writer import atomic_hdf5, put
+from xpcs_dash.hdf5.schemas import G2Data
+from xpcs_dash.hdf5.writer import atomic_hdf5, put, write_own
+from xpcs_dash.hdf5.xpcs_file import XpcsFile
 
 Columns = Mapping[str, tuple[NDArray[np.generic], str]]
 
 
-def write_tables(path: Path, tables: Mapping[str, Columns], attributes: Mapping[str, str]) -> None:
-    """Write tables atomically.
+def write_tables(
+    path: Path, tables: Mapping[str, Columns], attributes: Mapping[str, str], source: XpcsFile | None = None
+) -> None:
+    """Write tables atomically, in our own layout where ``source`` has a multi-tau g2.
+
+    The tables stand under ``/tables/<table>/<column>``; beside them then ``/xpcs/g2`` and ``/xpcs/metadata``
+    of the source, so that the file opens wherever our own layout does.
 
     Parameters
     ----------
     tables : table -> column -> (values (n,), unit). A slash in a name becomes an underscore.
-    attributes : texts for the root of the file, such as the provenance.
+    attributes : texts for ``/xpcs/metadata``, such as the provenance.
+    source : the file that the numbers are of.
 
     Raises
     ------
     WriteError
         Where the file cannot be written.
     """
+    datasets = {
+        f"/tables/{_plain(table)}/{_plain(column)}": (_storable(values), unit)
+        for table, columns in tables.items()
+        for column, (values, unit) in columns.items()
+    }
+    if source is not None and source.n_delay:
+        g2 = G2Data(np.nan_to_num(source.g2), np.abs(np.nan_to_num(source.g2_err)), source.t_el, source.q)
+        write_own(path, g2=g2, geometry=source.geometry, extra=datasets, provenance=attributes)
+        return
     with atomic_hdf5(path) as h5:
-        for name, value in attributes.items():
-            h5.attrs[name] = value
-        for table, columns in tables.items():
-            for column, (values, unit) in columns.items():
-                text = values.dtype.kind == "U"
-                put(
-                    h5,
-                    f"tables/{_plain(table)}/{_plain(column)}",
-                    values.tolist() if text else values,
-                    unit=unit,
-                )
+        h5.require_group("/xpcs/metadata").attrs.update(attributes)
+        for name, (values, unit) in datasets.items():
+            put(h5, name, values, unit=unit)
 
 
 def read_tables(path: Path) -> tuple[dict[str, dict[str, tuple[NDArray[np.generic], str]]], dict[str, str]]:
@@ -62,7 +72,11 @@ def read_tables(path: Path) -> tuple[dict[str, dict[str, tuple[NDArray[np.generi
             }
             for table, group in h5["tables"].items()
         }
-        return tables, {name: str(text) for name, text in h5.attrs.items()}
+        return tables, {name: str(text) for name, text in h5["/xpcs/metadata"].attrs.items()}
+
+
+def _storable(values: NDArray[np.generic]) -> Any:
+    return values.tolist() if values.dtype.kind == "U" else values
 
 
 def _values(dataset: object) -> NDArray[np.generic]:
