@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -80,22 +81,32 @@ def large_matrix(path: Path, n: int) -> None:
         group["normalized_g2_segments"] = np.ones((n // 5, 5, 1), np.float32)
 
 
+def show(kernel: ViewerKernel) -> None:
+    """What a click on the two-time page asks of the server."""
+    kernel.cache.clear()
+    data = triangle(kernel, 1, 1)
+    shown = twotime.picture(data)
+    picture_png(shown.values, twotime.colour_limits(data, 1, 99.5), "viridis")
+
+
+def growth_mb(path: Path) -> float:
+    """Growth of the peak memory of a fresh process while it opens the matrix."""
+    kernel = ViewerKernel(Settings(state_dir=path.parent), lambda _: path)
+    kernel.open(1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    show(kernel)
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
+
+
 def matrices(n: int) -> list[Result]:
     with tempfile.TemporaryDirectory(prefix="xpcs-dash-bench-") as folder:
         path = Path(folder) / "large_results.hdf"
         large_matrix(path, n)
         kernel = ViewerKernel(Settings(state_dir=Path(folder)), lambda _: path)
         kernel.open(1)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-        def open_it() -> None:
-            kernel.cache.clear()
-            data = triangle(kernel, 1, 1)
-            shown = twotime.picture(data)
-            picture_png(shown.values, twotime.colour_limits(data, 1, 99.5), "viridis")
-
-        opened = best(open_it, 2)
-        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
+        opened = best(lambda: show(kernel), 3)
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            grown = pool.submit(growth_mb, path).result()
         data = triangle(kernel, 1, 1)
 
         def zoom() -> None:
@@ -155,7 +166,13 @@ def in_browser(rounds: int) -> list[Result]:
             process.terminate()
             process.wait(30)
     return [
-        at_most("q-map page, 1676×2100: click to drawn", measured.click_ms, "ms", 500, "best of the rounds"),
+        at_most(
+            "q-map page, 1676×2100: click to drawn",
+            measured.click_ms,
+            "ms",
+            500,
+            f"median of {rounds} visits in a fresh page",
+        ),
         at_most("q-map page: payload of map, labels, counts", measured.payload / 1e6, "MB", 1.5),
         at_most(
             "q-map page: heap", measured.heap / 1e6, "MB", 80, "JavaScript heap and arrays after collection"
@@ -204,7 +221,9 @@ def measure(executable: str, url: str, rounds: int) -> Any:
             payload = sum(len_of(r) for r in sizes.values())
             page.close()
         browser.close()
-    return SimpleNamespace(click_ms=min(clicks), payload=payload, heap=heap + arrays, hover_ms=hover)
+    return SimpleNamespace(
+        click_ms=float(np.median(clicks)), payload=payload, heap=heap + arrays, hover_ms=hover
+    )
 
 
 def len_of(response: Any) -> int:
@@ -225,4 +244,4 @@ HOVER = """async () => { const out = document.querySelector('#qmap-readout'), la
 
 
 def run(quick: bool) -> list[Result]:
-    return [*series(), *matrices(2_000 if quick else 5_000), *in_browser(2 if quick else 4)]
+    return [*series(), *matrices(2_000 if quick else 5_000), *in_browser(2 if quick else 7)]
