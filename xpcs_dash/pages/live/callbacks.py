@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dash import ClientsideFunction, Dash, Input, Output, State, html
 from dash.exceptions import PreventUpdate
 
+from xpcs_dash.analysis.views import stability_report
 from xpcs_dash.components import states
 from xpcs_dash.components.errors import guarded
 from xpcs_dash.components.graphs import message, patch
@@ -20,6 +21,7 @@ from xpcs_dash.figures.theme import css_gradient
 from xpcs_dash.figures.trends import figure_trends
 from xpcs_dash.pages.g2.qbar import qbar
 from xpcs_dash.pages.live import numbers, view
+from xpcs_dash.pages.stability.views import verdict_mark
 
 if TYPE_CHECKING:
     from xpcs_dash.services import Services
@@ -109,8 +111,12 @@ def register(app: Dash, services: Services) -> None:
     @guarded(outputs=2, figure=True)
     def show_intensity(current: Any, _theme: Any, scale: Any) -> Any:
         need(current)
-        drawing, words = view.intensity_view(services, look(services, current), scale or 1.0)
-        return (message("This file holds no I(t)."), "") if drawing is None else (patch(drawing), words)
+        seen = look(services, current)
+        drawing, words = view.intensity_view(services, seen, scale or 1.0)
+        if drawing is None:
+            return message("This file holds no I(t)."), ""
+        verdict = stability_report(services.kernel, seen.file_id).verdict
+        return patch(drawing), [verdict_mark(verdict), f" · {words}"]
 
     @app.callback(
         Output("live-trends", "figure"),
