@@ -40,6 +40,7 @@ class Spec:
     target : ``module:function``, called with the settings and ``args``.
     fds : file descriptors that it inherits.
     once : True for a process that may come to its end (a replay).
+    delay_s : pause before the first start, so that it does not compete with what people wait for.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Spec:
     fds: tuple[int, ...] = ()
     once: bool = False
     one_thread: bool = True
+    delay_s: float = 0.0
 
 
 @dataclass
@@ -110,7 +112,10 @@ class Supervisor:
         before = {number: signal.signal(number, self.stop_soon) for number in handled}
         try:
             for child in self.children:
-                self._start(child)
+                if child.spec.delay_s:
+                    child.retry_at = time.monotonic() + child.spec.delay_s
+                else:
+                    self._start(child)
             while not self._stopping:
                 for child in self.children:
                     self._watch(child)
@@ -161,7 +166,7 @@ class Supervisor:
     def _watch(self, child: Child) -> None:
         if child.process is None:
             if child.state != "done" and time.monotonic() >= child.retry_at:
-                child.restarts += 1
+                child.restarts += child.started > 0
                 self._start(child)
             return
         code = child.process.poll()

@@ -25,6 +25,10 @@ log = logging.getLogger(__name__)
 _OURS = frozenset({"opened", "closed_no_write"})
 
 
+#: Share of the time that walks may take: where nothing else notices changes, and where the kernel tells.
+WALK_SHARE, WALK_SHARE_WATCHED = 0.25, 0.01
+
+
 class Hints:
     """Paths to look at, collected by threads and taken by one loop, which sleeps on `fileno`."""
 
@@ -228,7 +232,8 @@ class Watcher:
                 self._observe()
             # polling has only the walk to notice with, so it walks more often while that is cheap
             period = min(self.rescan_s, 1.0) if self.mode == "polling" else self.rescan_s
-            self._pause(max(period, 4.0 * self.scan_s))
+            share = WALK_SHARE if self._observer is None else WALK_SHARE_WATCHED
+            self._pause(max(period, self.scan_s / share))
 
     def _pause(self, seconds: float) -> None:
         self.hints.rescan_wanted.wait(seconds)

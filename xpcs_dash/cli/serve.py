@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: The processes of a dashboard.
 PARTS = ("ingest", "web", "jobs")
+#: The job process starts last: nobody waits for it, and its imports would hold up the first page.
+JOBS_DELAY_S = 2.0
 
 Host = Annotated[str | None, typer.Option(help="address to listen on; 0.0.0.0 for all of this machine")]
 Port = Annotated[int | None, typer.Option(help="port to listen on; 0 takes a free one")]
@@ -196,7 +198,9 @@ def run_dashboard(
             fd = listener.fileno()
             specs.append(Spec("web", "xpcs_dash.wsgi:run", {"fd": fd}, fds=(fd,), one_thread=False))
         if "jobs" in parts:
-            specs.append(Spec("jobs", "xpcs_dash.jobs.dispatcher:run", one_thread=False))
+            specs.append(
+                Spec("jobs", "xpcs_dash.jobs.dispatcher:run", one_thread=False, delay_s=JOBS_DELAY_S)
+            )
         supervisor = Supervisor(settings, [*specs, *extra], catalogue)
         waiter = None if listener is None else _Waiter(settings, listener, supervisor)
         try:

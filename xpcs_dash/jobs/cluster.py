@@ -46,6 +46,7 @@ def connect(settings: Settings) -> tuple[Client, Callable[[], None]]:
             "distributed.admin.tick.interval": "2s",
             "distributed.admin.tick.limit": "10s",
             "distributed.admin.system-monitor.interval": "5s",
+            "distributed.worker.memory.monitor-interval": "1s",
             "distributed.scheduler.work-stealing": False,
         }
     )

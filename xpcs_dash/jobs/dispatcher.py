@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-TICK_S, IDLE_TICK_S = 0.05, 0.25
+TICK_S, IDLE_TICK_S = 0.05, 0.5
 """How often the queue is looked at; a click waits at most this long for its job to start."""
 
 GRACE_S = 0.8
@@ -41,7 +41,7 @@ GRACE_S = 0.8
 PATIENCE_S = 20.0
 """A worker whose job still has not stopped by then is restarted, at the price of its compiled programs."""
 
-BEAT_S = 1.0
+BEAT_S = 2.0
 
 WARM = "xpcs_dash.jobs.kinds.fit:warm"
 """What a new worker calls before its first job."""
