@@ -6,7 +6,7 @@ Memory is bounded by a few files whatever their number: every sum is updated as 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from xpcs_dash.errors import UsageError
 from xpcs_dash.hdf5.aps_writer import ApsResult
+from xpcs_dash.hdf5.convert import aps_result
 from xpcs_dash.hdf5.xpcs_file import XpcsFile
 
 Array = NDArray[np.float64]
+NONE_ACCEPTED = "No file was accepted: widen the accept band or choose other files."
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,8 @@ class Averaged:
     g2: Array
     g2_err: Array
     coincidences: Array
-    saxs_1d: Array
-    saxs_2d: Array
+    saxs_1d: Array | None
+    saxs_2d: Array | None
     segments: Array | None
     int_t: Array | None
 
@@ -157,7 +159,7 @@ class RunningAverage:
     def first(self) -> XpcsFile:
         """The first file added, whose metadata the average carries."""
         if self._first is None:
-            raise UsageError("No file was accepted: widen the accept band or choose other files.")
+            raise UsageError(NONE_ACCEPTED)
         return self._first
 
     @property
@@ -216,16 +218,16 @@ class RunningAverage:
     def result(self) -> Averaged:
         """The averages so far."""
         number = len(self._paths)
-        first = self.first
+        if not number:
+            raise UsageError(NONE_ACCEPTED)
         means = {name: np.where(self._counts[name] > 0, mean, np.nan) for name, mean in self._means.items()}
-        shape = first.geometry.shape if first.geometry is not None else (0, 0)
         return Averaged(
             paths=tuple(self._paths),
             g2=means["g2"],
             g2_err=np.sqrt(self._sums["variance"]) / number,
             coincidences=self._sums["coincidences"],
-            saxs_1d=means.get("saxs_1d", np.empty(0)),
-            saxs_2d=means.get("saxs_2d", np.zeros(shape)),
+            saxs_1d=means.get("saxs_1d"),
+            saxs_2d=means.get("saxs_2d"),
             segments=means.get("segments"),
             int_t=means.get("int_t"),
         )
@@ -265,42 +267,21 @@ def to_result(running: RunningAverage) -> ApsResult:
     UsageError
         Where the first file lacks what such a file must hold.
     """
-    first, mean = running.first, running.result()
-    if (
-        first.geometry is None
-        or first.dynamic is None
-        or first.dqmap is None
-        or first.g2_frame_time_s is None
-    ):
-        raise UsageError(
-            f"{first.path.name}: has no q-map, geometry or frame time, so no average can be written."
-        )
-    delays = np.rint(first.t_el / first.g2_frame_time_s).astype(np.int64)
-    return ApsResult(
-        dynamic=first.dynamic,
-        static=first.static,
-        geometry=first.geometry,
-        dqmap=first.dqmap,
-        sqmap=first.sqmap,
-        mask=first.mask,
-        frame_time_s=first.frame_time_s or first.g2_frame_time_s,
-        exposure_s=first.exposure_s,
-        stride_frame=first.stride,
-        avg_frame=first.avg,
-        delay_frames=delays,
+    mean = running.result()
+    first = aps_result(running.first)
+    return replace(
+        first,
         g2=mean.g2,
         g2_err=mean.g2_err,
-        saxs_1d=mean.saxs_1d if mean.saxs_1d.size else None,
-        saxs_2d=mean.saxs_2d if mean.saxs_2d.size else None,
+        saxs_1d=mean.saxs_1d,
+        saxs_2d=mean.saxs_2d,
         segments=mean.segments,
         int_t=None if mean.int_t is None else mean.int_t[1],
-        start_time=first.start_time,
-        end_time=first.end_time,
-        sample=first.sample,
-        scan=first.scan,
-        temperature_c=None if first.temperature_k is None else first.temperature_k - 273.15,
-        raw_path=first.raw_path,
+        # these belong to one file; an average of them was not asked for
+        partial_g2=None,
+        partial_g2_err=None,
+        partial_labels=None,
+        twotime=None,
         averaged_from=running.sources,
-        map_hash=first.map_hash,
-        extra={"/xpcs/average/coincidences": (mean.coincidences, "")},
+        extra={**first.extra, "/xpcs/average/coincidences": (mean.coincidences, "")},
     )
