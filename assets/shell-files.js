@@ -73,7 +73,13 @@
     follow();
     return api;
   };
-  xd.attachGrid = attach;
+  /* A callback may run before the grid of its page is drawn, or after the page was left: try for ten seconds. */
+  const attachSoon = async (id, tries = 200) => {
+    const api = await attach(id);
+    if (api || !tries) return api;
+    await new Promise((done) => setTimeout(done, 50));
+    return attachSoon(id, tries - 1);
+  };
   xd.grid = (id) => grids[id] || null;
 
   /* A click pins one file, Ctrl adds or takes one away, Shift takes all between. */
@@ -159,9 +165,7 @@
         if (api) api.applyColumnState({ defaultState: { sort: null }, state: ORDERS[e.target.value].map(([colId, sort], sortIndex) => ({ colId, sort, sortIndex })) });
       }
     });
-    // the first callback runs before the grid is drawn
-    const start = () => attach("shell-grid").then((api) => { if (!api) setTimeout(start, 50); });
-    start();
+    attachSoon("shell-grid");
   };
 
   const samples = () => {
@@ -197,7 +201,7 @@
     filter: (search, show) => {
       tableNeedles = words(search || "");
       xd.show = show || "all";
-      attach("files-grid").then((api) => { if (api) { api.onFilterChanged(); counts(); } });
+      attachSoon("files-grid").then((api) => { if (api) { api.onFilterChanged(); counts(); } });
       return "click pins a file · Ctrl or Shift for several · newest first";
     },
   };
