@@ -8,11 +8,13 @@ running dashboard, dark and light, 1920x1080 and 1280x720, for a look before a r
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +61,16 @@ def demo() -> Iterator[str]:
         process.wait(timeout=30)
 
 
+def newest_of_kind(url: str, kind: str) -> int:
+    """Number of the newest file that holds ``kind``."""
+    with urllib.request.urlopen(f"{url}/api/files?state=ready", timeout=10) as answer:
+        files = json.load(answer)["files"]
+    return next(row["id"] for row in files if kind in row.get("kinds", ()))
+
+
 def shoot(page: Page, url: str, path: str, out: Path, settle_s: float) -> None:
+    if path.endswith("?file=twotime"):
+        path = path.replace("?file=twotime", f"?file={newest_of_kind(url, 'twotime')}")
     page.goto(url + path)
     page.wait_for_load_state("networkidle" if "kiosk" not in path else "load")
     time.sleep(settle_s)
@@ -71,6 +82,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", help="a running dashboard; default: a demo started for the purpose")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
+    parser.add_argument(
+        "--only", nargs="*", default=list(DOCUMENTED), help="names of the documented pictures"
+    )
     parser.add_argument("--all", action="store_true", help="every page, both themes, both sizes")
     parser.add_argument("--pages", nargs="*", help="paths to take instead of the documented ones")
     parser.add_argument("--wait", type=float, default=3.0, help="seconds between loading and shooting")
@@ -92,7 +106,8 @@ def main() -> None:
                             name = re.sub(r"\W+", "-", path).strip("-") or "live"
                             shoot(page, url, path, given.out / f"{name}-{theme}-{width}.png", given.wait)
         else:
-            for name, (path, theme) in DOCUMENTED.items():
+            for name in given.only:
+                path, theme = DOCUMENTED[name]
                 with _page(browser, url, theme, SIZES[0]) as page:
                     shoot(page, url, path, given.out / f"{name}.png", given.wait)
         browser.close()

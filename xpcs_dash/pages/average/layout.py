@@ -81,6 +81,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
                 "Baselines",
                 graph("average-graph"),
                 conditions=html.Span(id="average-conditions"),
+                export=(None, "average-graph"),
                 flex="1 1 45%",
             ),
             panel("Files", table, conditions="untick or tick a file to overrule the rule", flex="1 1 45%"),

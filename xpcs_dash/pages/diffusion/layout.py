@@ -49,10 +49,15 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
                         conditions=html.Span(id="diffusion-conditions"),
                         export=("diffusion", "diffusion-graph"),
                     ),
-                    panel("Contrast", graph("diffusion-contrast", filename="contrast-q")),
+                    panel(
+                        "Contrast",
+                        graph("diffusion-contrast", filename="contrast-q"),
+                        export=(None, "diffusion-contrast"),
+                    ),
                     panel(
                         "Parameter",
                         graph("diffusion-other", filename="parameter-q"),
+                        export=(None, "diffusion-other"),
                         controls=segmented("diffusion-parameter", "", OTHERS, _one_of(query, "show", OTHERS)),
                     ),
                     panel("Power law τ = a·q^b", html.Div(id="diffusion-law", className="xd-views-scroll")),

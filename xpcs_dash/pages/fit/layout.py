@@ -54,6 +54,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:
                             className="fit-scroll",
                         ),
                         conditions=html.Span(id="fit-conditions"),
+                        export=("fit", "fit-graph"),
                         class_name="fit-main",
                     ),
                     html.Div([_results(), _diagnostics()], className="fit-right"),

@@ -168,5 +168,6 @@ def _curves() -> Component:
         "Curves",
         html.Div(html.Div(graph("fits-graph", blank()), id="fits-graph-box"), className="fit-scroll"),
         conditions=html.Span(id="fits-graph-conditions"),
+        export=(None, "fits-graph"),
         class_name="fits-curves",
     )

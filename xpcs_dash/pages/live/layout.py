@@ -68,6 +68,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
             className="xd-live-trends-body",
         ),
         conditions=html.Span(id="live-trends-conditions"),
+        export=(None, "live-trends"),
         class_name="xd-live-trends",
     )
     return html.Div(
