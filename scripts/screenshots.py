@@ -61,11 +61,17 @@ def demo() -> Iterator[str]:
         process.wait(timeout=30)
 
 
-def newest_of_kind(url: str, kind: str) -> int:
-    """Number of the newest file that holds ``kind``."""
-    with urllib.request.urlopen(f"{url}/api/files?state=ready", timeout=10) as answer:
-        files = json.load(answer)["files"]
-    return next(row["id"] for row in files if kind in row.get("kinds", ()))
+def newest_of_kind(url: str, kind: str, patience_s: float = 300.0) -> int:
+    """Number of the newest file that holds ``kind``; waits until the demo has written one."""
+    end = time.monotonic() + patience_s
+    while time.monotonic() < end:
+        with urllib.request.urlopen(f"{url}/api/files?state=ready", timeout=10) as answer:
+            files = json.load(answer)["files"]
+        for row in files:
+            if kind in row.get("kinds", ()):
+                return int(row["id"])
+        time.sleep(2.0)
+    sys.exit(f"no file with {kind} came within {patience_s:g} s")
 
 
 def shoot(page: Page, url: str, path: str, out: Path, settle_s: float) -> None:
