@@ -14,7 +14,6 @@ from xpcs_dash.figures.drawing import Drawing, pack
 from xpcs_dash.figures.theme import axis, colormap, tokens, with_alpha
 
 __all__ = [
-    "STARVED_NOTE",
     "Curve",
     "Panel",
     "figure_live",
@@ -23,14 +22,17 @@ __all__ = [
     "fixed_auto",
     "grid",
     "nice_limits",
+    "starved_note",
     "t_limits",
     "y_limits",
 ]
 
-#: What is said of points below the limit, wherever they are drawn.
-STARVED_NOTE = "faint: fewer than 10 coincidences"
-
 Range = tuple[float | None, float | None]
+
+
+def starved_note(minimum: float) -> str:
+    """What is said of points with fewer than ``minimum`` expected coincidences, wherever they are drawn."""
+    return f"faint: fewer than {minimum:g} coincidences"
 
 
 def _hover(what: str) -> str:

@@ -13,7 +13,7 @@ from xpcs_dash.components.views import Looked
 from xpcs_dash.errors import UsageError
 from xpcs_dash.figures import format as fmt
 from xpcs_dash.figures.drawing import Drawing
-from xpcs_dash.figures.g2 import STARVED_NOTE, Curve, Panel, figure_map, figure_panels, grid
+from xpcs_dash.figures.g2 import Curve, Panel, figure_map, figure_panels, grid, starved_note
 from xpcs_dash.figures.theme import q_colours, tokens
 from xpcs_dash.pages.g2.curves import choose_q, curve_of, name_of_bin, same_bin, share_starved, source_of
 
@@ -124,9 +124,9 @@ def _words(xf: XpcsFile, curves: Sequence[Curve], options: Options, first: str) 
     parts = [first, "σ with photon counting" if xf.photons else "σ of the file: intensity is not in photons"]
     starved = share_starved(curves)
     if xf.photons and options.combine:
-        parts.append("delays combined to ≥ 10 coincidences")
+        parts.append(f"delays combined to ≥ {xf.min_coincidences:g} coincidences")
     elif starved:
-        parts.append(f"{STARVED_NOTE}, {fmt.percent(starved)} of the points")
+        parts.append(f"{starved_note(xf.min_coincidences)}, {fmt.percent(starved)} of the points")
     if any(curve.fit_g2 is not None for curve in curves):
         parts.append("line: single exponential, dotted where the data do not determine it")
     return " · ".join(parts)
@@ -259,7 +259,7 @@ def map_view(_services: Services, seen: Looked, options: Options) -> View:
     words = f"{xf.n_q} q-bins × {xf.n_delay} delays"
     starved = 1.0 - float(xf.trusted.mean())
     if xf.photons and starved:
-        words += f" · empty: fewer than 10 coincidences, {fmt.percent(starved)}"
+        words += f" · empty: fewer than {xf.min_coincidences:g} coincidences, {fmt.percent(starved)}"
     return View(drawing, {}, words, 1)
 
 

@@ -11,7 +11,7 @@ from xpcs_dash.components.views import Looked
 from xpcs_dash.figures import format as fmt
 from xpcs_dash.figures.detector import figure_detector
 from xpcs_dash.figures.drawing import Drawing
-from xpcs_dash.figures.g2 import STARVED_NOTE, Curve, figure_live
+from xpcs_dash.figures.g2 import Curve, figure_live, starved_note
 from xpcs_dash.figures.images import percentile_limits
 from xpcs_dash.figures.intensity import figure_intensity
 from xpcs_dash.figures.theme import q_colours
@@ -84,7 +84,8 @@ def g2_conditions(xf: XpcsFile, curves: Sequence[Curve], combine: bool) -> str:
     parts = [f"{len(curves)} of {xf.n_q} q"]
     parts.append("σ with counting" if xf.photons else "σ of the file alone")
     if xf.photons:
-        parts.append("≥ 10 coincidences" if combine else STARVED_NOTE)
+        minimum = xf.min_coincidences
+        parts.append(f"≥ {minimum:g} coincidences" if combine else starved_note(minimum))
     if any(curve.fit_g2 is not None for curve in curves):
         parts.append("line: fit")
     return " · ".join(parts)
