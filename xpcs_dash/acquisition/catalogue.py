@@ -6,7 +6,6 @@ in WAL mode, so readers never hold up the writer; any other SQLAlchemy URL (Post
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from xpcs_dash.database import open_engine, set_up, writing
 from xpcs_dash.errors import UsageError
 
 State = Literal["waiting", "ready", "failed", "gone"]
@@ -137,40 +136,6 @@ def _row(found: sa.RowMapping) -> FileRow:
     return FileRow(**values)
 
 
-def _dumps(value: Any) -> str:
-    # orjson writes NaN as null: PostgreSQL refuses NaN, and so do browsers
-    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS).decode()
-
-
-def _build_engine(url: str) -> sa.Engine:
-    parsed = sa.make_url(url)
-    is_sqlite = parsed.get_backend_name() == "sqlite"
-    if is_sqlite and parsed.database:
-        Path(parsed.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
-    arguments: dict[str, Any] = {"connect_args": {"timeout": 15.0}} if is_sqlite else {"pool_pre_ping": True}
-    engine = sa.create_engine(parsed, json_serializer=_dumps, json_deserializer=orjson.loads, **arguments)
-    if is_sqlite:
-        sa.event.listen(engine, "connect", _configure_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _configure_sqlite(connection: Any, _record: Any) -> None:
-    # the driver's own transaction handling is switched off: `_begin_sqlite` decides how each one starts
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in ("busy_timeout=15000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    # a deferred transaction that reads before it writes fails at once with "database is locked" however long
-    # the busy time-out is; taking the write lock at the start waits properly
-    writes = connection.get_execution_options().get("xpcs_dash_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
 class Catalogue:
     """The table of files on a SQLAlchemy engine. Safe to share among threads; open one in each process.
 
@@ -189,7 +154,7 @@ class Catalogue:
         self.url = url
         self._root = root.resolve() if root is not None else None
         try:
-            self.engine = _build_engine(url)
+            self.engine = open_engine(url)
             self._create()
         except (SQLAlchemyError, OSError, ImportError) as err:
             detail = str(getattr(err, "orig", None) or err).splitlines()[0]
@@ -202,22 +167,14 @@ class Catalogue:
     def _create(self) -> None:
         if self._is_current():
             return
-        for attempt in range(5):
-            try:
-                with self.write() as db:
-                    _metadata.create_all(db)
-                    if self._schema(db) != SCHEMA:
-                        files_table.drop(db)
-                        files_table.create(db)
-                        db.execute(
-                            sa.update(meta_table).where(meta_table.c.name == "schema").values(number=SCHEMA)
-                        )
-                return
-            except (OperationalError, ProgrammingError, IntegrityError):
-                # another process may be creating the same tables at this moment
-                if attempt == 4:
-                    raise
-                time.sleep(0.1 * (attempt + 1))
+        set_up(self.engine, self._make_tables)
+
+    def _make_tables(self, db: sa.Connection) -> None:
+        _metadata.create_all(db)
+        if self._schema(db) != SCHEMA:
+            files_table.drop(db)
+            files_table.create(db)
+            db.execute(sa.update(meta_table).where(meta_table.c.name == "schema").values(number=SCHEMA))
 
     def _is_current(self) -> bool:
         with self.engine.connect() as db:
@@ -240,7 +197,7 @@ class Catalogue:
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction that will write: waits for the write lock, commits at its end."""
-        with self.engine.connect().execution_options(xpcs_dash_writes=True) as db, db.begin():
+        with writing(self.engine) as db:
             yield db
 
     @contextmanager

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from xpcs_dash.database import create_tables, writing
 from xpcs_dash.errors import UsageError
 from xpcs_dash.jobs import table
 from xpcs_dash.jobs.registry import KINDS
@@ -38,7 +39,7 @@ class JobClient:
 
     def __init__(self, catalogue: HasEngine) -> None:
         self._engine = catalogue.engine
-        table.ensure(self._engine)
+        create_tables(self._engine, table.METADATA)
 
     def submit(
         self, kind: str, params: Mapping[str, Any], title: str, priority: int = 0, owner: str = ""
@@ -78,7 +79,7 @@ class JobClient:
             worker="",
             updated=now,
         )
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             key = connection.execute(statement).inserted_primary_key
         assert key is not None
         return int(key[0])
@@ -136,7 +137,7 @@ class JobClient:
             .where(JOBS.c.id == int(job_id), JOBS.c.state == "running")
             .values(cancel_requested=True, updated=now, message="Stopping…")
         )
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             if connection.execute(waiting).rowcount == 0:
                 connection.execute(running)
         return self.get(job_id)
@@ -167,7 +168,7 @@ class JobClient:
                 updated=now,
             )
         )
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             changed = connection.execute(again).rowcount
         row = self.get(job_id)
         if not changed:
@@ -183,7 +184,7 @@ class JobClient:
             .where(JOBS.c.id == int(job_id), JOBS.c.state == "queued")
             .values(priority=int(priority), updated=time.time())
         )
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             connection.execute(change)
         return self.get(job_id)
 
@@ -191,7 +192,7 @@ class JobClient:
         """Remove ended jobs from the list and say how many; fits that they made stay."""
         limit = time.time() - older_than_s
         removal = JOBS.delete().where(JOBS.c.state.in_(FINAL), JOBS.c.finished <= limit)
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             return int(connection.execute(removal).rowcount)
 
     def dispatcher(self) -> DispatcherStatus:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from xpcs_dash.database import open_engine
 from xpcs_dash.errors import XpcsDashError
 from xpcs_dash.jobs.context import TOPIC
 from xpcs_dash.jobs.queue import JobQueue
@@ -70,16 +71,12 @@ def run(settings: Settings, stop: threading.Event | None = None, *, warm: bool =
     stop : set from another thread to end; needed where this is not the main thread.
     warm : let every new worker import what fits need before the first click.
     """
-    import sqlalchemy as sa
-
     stop = stop or threading.Event()
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
     settings.state_dir.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(settings.catalogue, pool_pre_ping=True)
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _sqlite_pragmas)
+    engine = open_engine(settings.catalogue)
     jobs = JobQueue(engine)
     parent = os.getppid()
     try:
@@ -100,14 +97,6 @@ def run(settings: Settings, stop: threading.Event | None = None, *, warm: bool =
     finally:
         jobs.release()
         engine.dispose()
-
-
-def _sqlite_pragmas(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA busy_timeout=10000")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.close()
 
 
 class Dispatcher:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
+from xpcs_dash.database import create_tables, writing
 from xpcs_dash.errors import UsageError
 from xpcs_dash.jobs.table import dump, load
 
@@ -109,11 +109,7 @@ class FitIndex:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        try:
-            METADATA.create_all(engine, checkfirst=True)
-        except (OperationalError, ProgrammingError, IntegrityError):
-            # another process created it between the check and the statement
-            METADATA.create_all(engine, checkfirst=True)
+        create_tables(engine, METADATA)
 
     def add(self, **values: Any) -> int:
         """Enter a stored fit and return its number; the same ``store_id`` twice gives the number it has."""
@@ -122,7 +118,7 @@ class FitIndex:
         for name in ("request", "facts"):
             values[name] = dump(values.get(name, {}))
         row = {"created": now, "review": "open", "note": "", "reviewer": "", "deleted": False, **values}
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             known = connection.execute(
                 sa.select(FITS.c.id).where(FITS.c.store_id == row["store_id"])
             ).scalar_one_or_none()
@@ -220,7 +216,7 @@ class FitIndex:
             self._change(fit_id, deleted=False)
 
     def _change(self, fit_id: int, **values: Any) -> FitRow:
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             connection.execute(
                 FITS.update().where(FITS.c.id == int(fit_id)).values(**values, updated=time.time())
             )

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import sqlalchemy as sa
 
+from xpcs_dash.database import create_tables, writing
 from xpcs_dash.jobs import table
 from xpcs_dash.jobs.registry import KINDS
 from xpcs_dash.jobs.table import DISPATCHER, JOBS, JobRow
@@ -34,7 +35,7 @@ class JobQueue:
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
         self.token = uuid.uuid4().hex
-        table.ensure(engine)
+        create_tables(engine, table.METADATA)
 
     # -- lease: one dispatcher at a time -------------------------------------------------------------------
 
@@ -48,7 +49,7 @@ class JobQueue:
             "beat": now,
             "status": "{}",
         }
-        with self.engine.begin() as connection:
+        with writing(self.engine) as connection:
             record = connection.execute(sa.select(DISPATCHER)).first()
             if record is None:
                 connection.execute(DISPATCHER.insert().values(id=1, **mine))
@@ -66,12 +67,12 @@ class JobQueue:
             .where(DISPATCHER.c.token == self.token)
             .values(beat=time.time(), status=table.dump(status))
         )
-        with self.engine.begin() as connection:
+        with writing(self.engine) as connection:
             return connection.execute(change).rowcount == 1
 
     def release(self) -> None:
         """Give the lease back, so that a successor need not wait for it to run out."""
-        with self.engine.begin() as connection:
+        with writing(self.engine) as connection:
             connection.execute(
                 DISPATCHER.update().where(DISPATCHER.c.token == self.token).values(beat=0.0, token="")
             )
@@ -93,7 +94,7 @@ class JobQueue:
             .order_by(JOBS.c.priority.desc(), JOBS.c.id)
             .limit(1)
         )
-        with self.engine.begin() as connection:
+        with writing(self.engine) as connection:
             record = connection.execute(first).first()
             if record is None:
                 return None
@@ -131,7 +132,7 @@ class JobQueue:
         if "worker" in report:
             values["worker"] = str(report["worker"])
         running = sa.and_(JOBS.c.id == job_id, JOBS.c.state == "running")
-        with self.engine.begin() as connection:
+        with writing(self.engine) as connection:
             connection.execute(JOBS.update().where(running).values(**values))
             if "message" in report:
                 # a wish to stop keeps its own sentence
@@ -156,7 +157,7 @@ class JobQueue:
         if state == "done":
             values["progress"] = 1.0
         closing = JOBS.update().where(JOBS.c.id == job_id, JOBS.c.state == "running").values(**values)
-        with self.engine.begin() as connection:
+        with writing(self.engine) as connection:
             return connection.execute(closing).rowcount == 1
 
     def requeue(self, job_id: int, reason: str, *, counts: bool = True) -> str:
@@ -172,7 +173,7 @@ class JobQueue:
         The state that the job is in now.
         """
         now = time.time()
-        with self.engine.begin() as connection:
+        with writing(self.engine) as connection:
             record = connection.execute(
                 sa.select(JOBS).where(JOBS.c.id == job_id, JOBS.c.state == "running")
             ).first()

@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 STATES = ("queued", "running", "done", "failed", "cancelled", "interrupted")
 FINAL = ("done", "failed", "cancelled", "interrupted")
@@ -113,15 +112,6 @@ class DispatcherStatus:
     scheduler: str = ""
     message: str = ""
     workers: tuple[dict[str, Any], ...] = field(default=())
-
-
-def ensure(engine: sa.Engine) -> None:
-    """Create the tables where they are missing; safe when several processes start at once."""
-    try:
-        METADATA.create_all(engine, checkfirst=True)
-    except (OperationalError, ProgrammingError, IntegrityError):
-        # another process created them between the check and the statement
-        METADATA.create_all(engine, checkfirst=True)
 
 
 def dump(value: Mapping[str, Any]) -> str:

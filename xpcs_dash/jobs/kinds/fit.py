@@ -204,8 +204,7 @@ def finish(params: Mapping[str, Any], answer: Mapping[str, Any], settings: Setti
     -------
     ``{"fit": number as text}``, what the Fit page shows when the job is done.
     """
-    import sqlalchemy as sa
-
+    from xpcs_dash.database import open_engine
     from xpcs_dash.jobs.fit_index import FitIndex, overall
 
     bins, source = list(answer["bins"]), answer["source"]
@@ -213,7 +212,7 @@ def finish(params: Mapping[str, Any], answer: Mapping[str, Any], settings: Setti
     fit_files.save(settings.state_dir, store_id, answer["result"], answer.get("plots"))
     chi2 = [b["chi2"] for b in bins if b["chi2"] is not None and np.isfinite(b["chi2"])]
     request = FitRequest.from_params(params)
-    engine = sa.create_engine(settings.catalogue, poolclass=sa.NullPool)
+    engine = open_engine(settings.catalogue)
     try:
         number = FitIndex(engine).add(
             store_id=store_id,
