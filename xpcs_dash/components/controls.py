@@ -180,6 +180,11 @@ def button(
     )
 
 
+def together(*children: Any) -> html.Span:
+    """Controls that belong to each other, such as the ends of a range: a full line never parts them."""
+    return html.Span(list(children), className="xd-together")
+
+
 def toolbar(*children: Any, id: Any = None) -> html.Div:  # noqa: A002 - Dash's own name
     """The page's controls in one line, hidden in kiosk mode."""
     return html.Div(

@@ -51,8 +51,10 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
         controls.number(
             "average-window", "last delays", int(number_of(query, "window", rule.window)), minimum=1, step=1
         ),
-        controls.number("average-low", "baseline from", number_of(query, "low", rule.low), step=0.01),
-        controls.number("average-high", "to", number_of(query, "high", rule.high), step=0.01),
+        controls.together(
+            controls.number("average-low", "baseline from", number_of(query, "low", rule.low), step=0.01),
+            controls.number("average-high", "to", number_of(query, "high", rule.high), step=0.01),
+        ),
         controls.text("average-name", "name", placeholder="after the first file"),
         controls.button(
             "average-run",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dash import html
 from dash.development.base_component import Component
 
-from xpcs_dash.components.controls import number, segmented, toolbar
+from xpcs_dash.components.controls import number, segmented, together, toolbar
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
 from xpcs_dash.services import Services
@@ -38,8 +38,10 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
             toolbar(
                 segmented("diffusion-model", "Model", MODELS, _one_of(query, "model", MODELS)),
                 segmented("diffusion-axes", "Axis", AXES, _one_of(query, "axes", AXES)),
-                number("diffusion-q-low", "Power law from q", _q(query, "q0"), minimum=0, width="6.5em"),
-                number("diffusion-q-high", "to", _q(query, "q1"), unit="Å⁻¹", minimum=0, width="6.5em"),
+                together(
+                    number("diffusion-q-low", "Power law from q", _q(query, "q0"), minimum=0, width="6.5em"),
+                    number("diffusion-q-high", "to", _q(query, "q1"), unit="Å⁻¹", minimum=0, width="6.5em"),
+                ),
             ),
             html.Div(
                 [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dash import dcc, html
 
-from xpcs_dash.components.controls import number, segmented, switch, toolbar
+from xpcs_dash.components.controls import number, segmented, switch, together, toolbar
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
 from xpcs_dash.figures.theme import KIOSK_SCALE
@@ -38,15 +38,19 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
             "g2-combine",
             "combine delays",
             query.get("combine", "0") == "1",
-            title="neighbouring delays are combined until each point holds 10 expected coincidences",
+            title="neighbouring delays are combined until each point holds enough expected coincidences",
         ),
         switch("g2-fit", "fit", query.get("fit", "1") != "0", title="single exponential fitted at arrival"),
         switch("g2-common", "common scale", query.get("common", "1") != "0", title="one axis for all"),
         segmented("g2-delay", "", DELAYS, delay if delay in DELAYS else "log"),
-        number("g2-tmin", "τ", _given(query, "tmin"), title="shortest delay; empty follows the data"),
-        number("g2-tmax", "to", _given(query, "tmax"), unit="s", title="longest delay; empty: the data"),
-        number("g2-ymin", "g₂", _given(query, "ymin"), title="lower end; empty: the data", width="5.5em"),
-        number("g2-ymax", "to", _given(query, "ymax"), title="upper end; empty: the data", width="5.5em"),
+        together(
+            number("g2-tmin", "τ", _given(query, "tmin"), title="shortest delay; empty follows the data"),
+            number("g2-tmax", "to", _given(query, "tmax"), unit="s", title="longest delay; empty: the data"),
+        ),
+        together(
+            number("g2-ymin", "g₂", _given(query, "ymin"), title="lower end; empty: the data", width="5.5em"),
+            number("g2-ymax", "to", _given(query, "ymax"), title="upper end; empty: the data", width="5.5em"),
+        ),
         number(
             "g2-offset", "offset", _given(query, "offset"), title="moves each next curve up", width="5em",
         ),
