@@ -215,6 +215,7 @@
   /* An answer may come after its page has been left. Dash ignores most of it, but fails on a change of a figure
    * that is no longer there: take such changes out. */
   xd.dropStale = (response) => {
+    if (xd.fetchPictures) xd.fetchPictures(response);
     Object.entries(response || {}).forEach(([id, props]) => {
       const patched = props && typeof props === "object" && Object.keys(props).filter((p) => props[p] && props[p].__dash_patch_update);
       if (!patched || !patched.length) return;

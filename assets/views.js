@@ -194,8 +194,23 @@
   const attach = (id, source) => {
     if (!source || !source.token) return window.dash_clientside.no_update;
     sources[id] = { draw: "none", ...source };
-    load(sources[id]).catch((err) => console.warn("views:", err.message));
+    // the arrays for the cursor wait until the picture is drawn: they need the same two processors
+    const later = window.requestIdleCallback || ((run) => setTimeout(run, 200));
+    later(() => load(sources[id]).catch((err) => console.warn("views:", err.message)), { timeout: 1000 });
     return source.token;
+  };
+  /* Pictures of a figure are asked for when its description arrives, not when Plotly has come to drawing them. */
+  xd.fetchPictures = (response) => {
+    Object.entries(response || {}).forEach(([id, props]) => {
+      if (id === "shell-page" && props.children)
+        [...JSON.stringify(props.children).matchAll(/"source":"(\/[^"]+?\.png[^"]*)"/g)].forEach((m) => { new Image().src = m[1]; });
+      const figure = props && props.figure, steps = (figure && figure.operations) || [];
+      const found = steps.filter((s) => (s.location || []).join() === "layout,images").map((s) => (s.params || {}).value)
+        .concat(figure && figure.layout ? [figure.layout.images] : []);
+      found.flat().forEach((picture) => {
+        if (picture && typeof picture.source === "string" && picture.source.startsWith("/")) new Image().src = picture.source;
+      });
+    });
   };
   xd.views = { sources, kept, pixelAt };
   window.dash_clientside = Object.assign({}, window.dash_clientside, {

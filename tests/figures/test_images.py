@@ -94,3 +94,37 @@ def test_detector_png_of_a_real_shape_is_small():
     values = np.random.default_rng(2).poisson(0.02, (512, 1024)).astype(np.float32)
     assert len(detector_png(values)) < 200_000
     assert full_palette("inferno").shape == (256, 3)
+
+
+@pytest.mark.parametrize("limits", [(1.0, 5.0), (1e-5, 1.5e-3), (1e-3, 1e6)])
+def test_a_large_image_has_the_indices_of_a_logarithm_of_every_pixel(limits):
+    rng = np.random.default_rng(0)
+    values = np.exp(rng.uniform(np.log(limits[0]) - 1, np.log(limits[1]) + 1, (1000, 800))).astype(np.float32)
+    values[0, :4] = 0.0, -3.0, np.nan, np.inf
+    large = to_index(values, None, "log", limits)
+    small = np.concatenate([to_index(part, None, "log", limits) for part in np.array_split(values, 4)])
+    assert large[0, :4].tolist() == small[0, :4].tolist() == [1, 1, 0, 0]
+    difference = np.abs(large.astype(int) - small)
+    assert difference.max() <= 1  # a value beside the border of two colours
+    assert np.mean(difference > 0) < 0.1
+
+
+def test_a_large_image_with_narrow_limits_keeps_its_steps():
+    values = np.linspace(1.0, 1.01, 600_000, dtype=np.float32).reshape(1000, 600)
+    assert np.unique(to_index(values, None, "log", (1.0, 1.01))).size == 255
+
+
+def test_few_photons_pack_by_run_lengths_and_noise_does_not():
+    rng = np.random.default_rng(0)
+    few, noise = rng.poisson(0.1, (400, 500)).astype(np.uint8), rng.integers(0, 255, (400, 500), np.uint8)
+    assert len(palette_png(few, "inferno", flat=None)) == len(palette_png(few, "inferno", flat=True))
+    assert len(palette_png(few, "inferno", flat=None)) < len(palette_png(few, "inferno"))
+    assert palette_png(noise, "inferno", flat=None) == palette_png(noise, "inferno")
+    np.testing.assert_array_equal(decode(palette_png(few, "inferno", flat=None)), few)
+
+
+def test_percentiles_of_a_large_image_see_every_column():
+    values = np.tile(np.arange(1, 2001, dtype=np.float32), (1000, 1))
+    low, high = percentile_limits(values, None, "linear", 1, 99)
+    assert low == pytest.approx(20, abs=3)
+    assert high == pytest.approx(1980, abs=3)

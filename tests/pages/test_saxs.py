@@ -5,8 +5,9 @@ import pytest
 
 from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.saxs import figure_profile, figure_ring, region_shapes
+from xpcs_dash.pages.saxs import PAGE
 from xpcs_dash.pages.saxs.layout import backgrounds, layout
-from xpcs_dash.pages.saxs.views import Wanted, image, parse_region, profile_curves, ring_figure
+from xpcs_dash.pages.saxs.views import Wanted, colour_limits, image, parse_region, profile_curves, ring_figure
 
 
 def test_the_image_comes_by_address_with_its_limits(viewed):
@@ -114,3 +115,30 @@ def test_the_address_sets_the_controls_and_nonsense_does_not(viewed):
     assert "5, 50" in text
     assert "<script>" not in text
     assert list(backgrounds(viewed))[:2] == ["none", "1"]
+
+
+def test_the_page_opens_with_its_picture(viewed):
+    made = layout(viewed, {"file": "5", "cmap": "viridis"})
+    graph = next(part for part in made._traverse() if getattr(part, "id", None) == "saxs-graph")
+    picture = graph.figure.layout.images[0]
+    assert f"/img/5/{viewed.kernel.open(5).key.token}/scattering.png" in picture.source
+    assert "viridis" in picture.source
+    assert graph.figure.layout.xaxis.range == (-0.5, 2099.5)
+    assert graph.figure.layout.yaxis.range == (1675.5, -0.5)
+    frame = next(part for part in made._traverse() if getattr(part, "id", None) == "saxs-frame")
+    assert frame.data == [-0.5, 2099.5, 1675.5, -0.5]
+    empty = layout(viewed, {})
+    assert next(part for part in empty._traverse() if getattr(part, "id", None) == "saxs-frame").data is None
+
+
+def test_what_the_page_will_ask_for_is_made_beforehand(viewed):
+    PAGE.prepare(viewed, 1, {"scale": "linear"})
+    low, high = colour_limits(viewed, 1, "linear", (1.0, 99.7))
+
+    def late(_):
+        raise AssertionError("it was not made")
+
+    png = viewed.kernel.derived(1, "img.scattering", ("linear", "inferno", low, high), late)
+    assert png.startswith(b"\x89PNG")
+    source = image(viewed, viewed.look(1), "linear", "inferno", (1.0, 99.7), "")[0].to_plotly_json()
+    assert f"lo={low}&hi={high}" in source["layout"]["images"][0]["source"]

@@ -6,7 +6,9 @@ one server callback that puts a page into the frame.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 import dash_ag_grid as dag
@@ -51,6 +53,10 @@ class Page(Protocol):
     @property
     def params(self) -> Mapping[str, tuple[str, str]]:
         """Controls that the URL keeps."""
+
+    @property
+    def prepare(self) -> Callable[[Services, int, Mapping[str, str]], object] | None:
+        """Starter of what its callbacks will ask for."""
 
     @property
     def in_rail(self) -> bool:
@@ -370,8 +376,45 @@ def register(app: Dash, services: Services, pages: Sequence[Page]) -> None:
             )
 
     @app.callback(Output("shell-page", "children"), Input("shell-route", "data"), State("shell-view", "data"))
-    def show_page(route: Mapping[str, Any] | None, _view: Any) -> Any:
-        return render_page(services, by_path, route)
+    def show_page(route: Mapping[str, Any] | None, view: Any) -> Any:
+        prepare_page(services, by_path, route, view)
+        return render_page(services, by_path, with_view(route, view))
+
+
+def with_view(route: Mapping[str, Any] | None, view: Any) -> Mapping[str, Any] | None:
+    """The route with the files and q-bins on the screen in its query, as the address will name them."""
+    if not route:
+        return route
+    chosen = {name: (view or {}).get(name) for name in ("file", "q")}
+    seen = {name: ",".join(map(str, ids)) for name, ids in chosen.items() if isinstance(ids, list) and ids}
+    return {**route, "query": {**seen, **(route.get("query") or {})}}
+
+
+def prepare_page(
+    services: Services, by_path: Mapping[str, Page], route: Mapping[str, Any] | None, view: Any
+) -> threading.Thread | None:
+    """Start what the page's callbacks will ask for while its layout is on the way to the browser.
+
+    Returns
+    -------
+    The thread that does it, or None where there is nothing to do.
+    """
+    page = by_path.get(str((route or {}).get("path")))
+    if page is None or page.prepare is None:
+        return None
+    chosen, prepare = (view or {}).get("file"), page.prepare
+    query = {str(name): str(value) for name, value in ((route or {}).get("query") or {}).items()}
+
+    def run() -> None:
+        with suppress(Exception):  # the callbacks meet the same error, and say it
+            if isinstance(chosen, list) and chosen:
+                prepare(services, int(chosen[0]), query)
+            elif (newest := services.catalogue.newest()) is not None:
+                prepare(services, newest.id, query)
+
+    thread = threading.Thread(target=run, name=f"prepare {page.path}", daemon=True)
+    thread.start()
+    return thread
 
 
 def render_page(services: Services, by_path: Mapping[str, Page], route: Mapping[str, Any] | None) -> Any:

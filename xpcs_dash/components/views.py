@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -12,12 +12,13 @@ from dash import Patch
 from flask import Response, request
 
 from xpcs_dash.components.graphs import graph
-from xpcs_dash.components.selection import Selection
+from xpcs_dash.components.selection import Selection, View
 from xpcs_dash.components.theme import current_theme
-from xpcs_dash.errors import UsageError
+from xpcs_dash.errors import UsageError, XpcsDashError
 from xpcs_dash.figures.theme import base_figure
 
 if TYPE_CHECKING:
+    from xpcs_dash.figures.drawing import Drawing
     from xpcs_dash.hdf5.xpcs_file import XpcsFile
     from xpcs_dash.services import Services
 
@@ -78,14 +79,48 @@ def look(services: Services, current: Any) -> Looked:
     return Looked(selection, selection.primary, xf, current_theme(), services.settings.url_prefix)
 
 
-def detector_graph(id: str, filename: str, *, upwards: bool = False) -> Any:  # noqa: A002 - Dash's own name
+def first_look(services: Services, query: Mapping[str, str]) -> Looked | None:
+    """Open the file that a page is about to show, for its layout; None where the callbacks have to look."""
+    view = View.from_query(query)
+    ids = view.files
+    if ids is None:
+        newest = services.catalogue.newest()
+        ids = () if newest is None else (newest.id,)
+    given = {"files": [{"id": number} for number in ids], "q": list(view.q or ()), "follow": not view.files}
+    try:
+        return look(services, given)
+    except XpcsDashError:
+        return None
+
+
+def detector_graph(
+    id: str,  # noqa: A002 - Dash's own name
+    filename: str,
+    *,
+    upwards: bool = False,
+    first: tuple[Drawing, tuple[int, int]] | None = None,
+) -> Any:
     """A graph for pictures: square pixels, and rows counted downwards unless ``upwards``.
 
     Which way an axis runs belongs to its range, which later changes leave alone; so it is set at the start.
+
+    Parameters
+    ----------
+    id, filename : of the graph.
+    upwards : rows are counted upwards.
+    first : what the graph shows from the start, and the detector's shape (H, W): a picture that comes with
+        the page is drawn before the first callback has answered.
     """
     x = {"constrain": "domain", "showgrid": False, "visible": False}
     y = x | {"scaleanchor": "x", "autorange": True if upwards else "reversed"}
-    return graph(id, base_figure(current_theme(), xaxis=x, yaxis=y, dragmode="pan"), filename=filename)
+    figure = base_figure(current_theme(), xaxis=x, yaxis=y, dragmode="pan")
+    if first is not None:
+        drawing, shape = first
+        figure.update_layout(drawing.to_plotly_json()["layout"])
+        figure.add_traces(drawing.data)
+        for name, ends in zip(("xaxis", "yaxis"), detector_frame(shape), strict=True):
+            figure.update_layout({name: {"autorange": False, "range": ends}})
+    return graph(id, figure, filename=filename)
 
 
 def framed(change: Patch, x: Sequence[float], y: Sequence[float], before: Any) -> tuple[Patch, list[float]]:
@@ -106,6 +141,14 @@ def framed(change: Patch, x: Sequence[float], y: Sequence[float], before: Any) -
             change["layout"][name]["autorange"] = False
             change["layout"][name]["range"] = list(ends)
     return change, extent
+
+
+def frame_of(first: tuple[Drawing, tuple[int, int]] | None) -> list[float] | None:
+    """What `framed` will return for the picture that a graph starts with, for the store of its extent."""
+    if first is None:
+        return None
+    x, y = detector_frame(first[1])
+    return [*x, *y]
 
 
 def detector_frame(shape: tuple[int, int]) -> tuple[tuple[float, float], tuple[float, float]]:

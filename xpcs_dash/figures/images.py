@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def palette_png(
-    index: np.ndarray, palette: np.ndarray | str, alpha: Sequence[int] = (0,), *, flat: bool = False
+    index: np.ndarray, palette: np.ndarray | str, alpha: Sequence[int] = (0,), *, flat: bool | None = False
 ) -> bytes:
     """Encode an indexed image.
 
@@ -30,6 +31,7 @@ def palette_png(
     palette : (n, 3) uint8 with n <= 256, or the name of a colour map (255 colours behind the masked one).
     alpha : opacities 0 … 255 of the first entries of the palette; the rest is opaque.
     flat : the image is made of even areas, as a partition is: run lengths then take a twentieth of the room.
+        None looks: where half of the neighbours are equal, as with few photons, they halve time and size.
 
     Returns
     -------
@@ -39,6 +41,9 @@ def palette_png(
     table = full_palette(palette) if isinstance(palette, str) else np.asarray(palette, dtype=np.uint8)
     raw = np.zeros((height, width + 1), dtype=np.uint8)  # one leading filter byte (0: none) a row
     raw[:, 1:] = index
+    if flat is None:
+        some = index[:: max(1, height // 64)]
+        flat = bool(width > 1 and np.mean(some[:, 1:] == some[:, :-1]) > 0.5)
     strategy = zlib.Z_RLE if flat else zlib.Z_HUFFMAN_ONLY
     coder = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, strategy)
     body = coder.compress(raw.tobytes()) + coder.flush()
@@ -74,9 +79,13 @@ def percentile_limits(
     -------
     (low, high), low < high; (0.1, 1) or (0, 1) where there is nothing to measure.
     """
-    seen = values[mask] if mask is not None else np.asarray(values).ravel()
-    if seen.size > 400_000:  # percentiles of a regular sample are the same to a colour step
-        seen = seen[:: seen.size // 200_000]
+    seen, used = np.asarray(values).ravel(), None if mask is None else np.asarray(mask, dtype=bool).ravel()
+    if seen.size > 800_000:  # percentiles of a regular sample are the same to a colour step
+        step = seen.size // 400_000
+        while math.gcd(step, np.shape(values)[-1]) > 1:  # else it would look at a few columns alone
+            step += 1
+        seen, used = seen[::step], None if used is None else used[::step]
+    seen = seen if used is None else seen[used]
     seen = seen[np.isfinite(seen) & (seen > 0)] if scale == "log" else seen[np.isfinite(seen)]
     if not seen.size:
         return (0.1, 1.0) if scale == "log" else (0.0, 1.0)
@@ -109,17 +118,43 @@ def to_index(
     low, high = limits if limits is not None else percentile_limits(values, mask, scale)
     if scale == "log":
         floor = max(float(low), float(np.finfo(np.float32).tiny))
+        high = max(float(high), floor * (1 + 1e-6))
+        if values.size > 500_000 and high > 4 * floor:
+            return _hide(_log_index(values, floor, high), values, mask)
         scaled = np.log(np.maximum(values, floor))
-        low, high = float(np.log(floor)), float(np.log(max(float(high), floor * (1 + 1e-6))))
+        low, high = float(np.log(floor)), float(np.log(high))
     else:
         scaled = values
     with np.errstate(invalid="ignore"):
         index = np.clip((scaled - low) * (254.0 / max(high - low, 1e-30)) + 1.5, 1.0, 255.0)
-    hidden = ~np.isfinite(values)
+        index = np.nan_to_num(index, nan=0.0).astype(np.uint8)
+    return _hide(index, values, mask)
+
+
+def _log_index(values: np.ndarray, floor: float, high: float) -> np.ndarray:
+    """Palette indices 1 … 255 on a logarithmic scale, by a table over the leading bits of float32 numbers.
+
+    The bits of positive floats, read as whole numbers, rise with their value. 11 of the 23 bits of the
+    mantissa place a value to 0.05 %: less than a tenth of a colour step where the
+    scale spans a factor of four or more, in a third of the time that a logarithm of every pixel takes.
+    """
+    keys = np.ascontiguousarray(values).view(np.int32) >> 12  # negative numbers stay negative: lowest colour
+    first, last = (int(v) for v in np.array([floor, high], np.float32).view(np.int32) >> 12)
+    middles = ((np.arange(first, last + 1, dtype=np.int32) << 12) + 2048).view(np.float32).astype(np.float64)
+    place = (np.log(middles) - np.log(floor)) * (254.0 / (np.log(high) - np.log(floor))) + 1.5
+    table = np.clip(place, 1.0, 255.0).astype(np.uint8)
+    np.clip(keys, first, last, out=keys)
+    keys -= first
+    return table[keys]
+
+
+def _hide(index: np.ndarray, values: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """Give masked pixels and those without a number the index 0."""
+    shown = np.isfinite(values)
     if mask is not None:
-        hidden |= ~np.asarray(mask, dtype=bool)
-    index[hidden] = 0.0
-    return index.astype(np.uint8)
+        shown &= np.asarray(mask, dtype=bool)
+    index *= shown
+    return index
 
 
 def detector_png(
@@ -130,7 +165,7 @@ def detector_png(
     colours: str = "inferno",
 ) -> bytes:
     """A detector image ready to be served: `to_index`, then `palette_png`."""
-    return palette_png(to_index(values, mask, scale, limits), colours)
+    return palette_png(to_index(values, mask, scale, limits), colours, flat=None)
 
 
 def label_png(labels: np.ndarray, colours: str = "turbo", selected: Sequence[int] = ()) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 from flask import Blueprint, Response, request
 
 from xpcs_dash.errors import UsageError
-from xpcs_dash.figures.images import Scale, palette_png, to_index
+from xpcs_dash.figures.images import Scale, detector_png, palette_png
 from xpcs_dash.hdf5.xpcs_file import XpcsFile
 from xpcs_dash.services import Services
 
@@ -25,7 +25,7 @@ def scattering(xf: XpcsFile, scale: str, cmap: str, low: float | None, high: flo
         raise UsageError(f"{xf.path.name} holds no detector image.")
     limits = (low, high) if low is not None and high is not None else None
     shown: Scale = "linear" if scale == "linear" else "log"
-    return palette_png(to_index(xf.saxs_2d, xf.mask, shown, limits), cmap)
+    return detector_png(xf.saxs_2d, xf.mask, shown, limits, cmap)
 
 
 def labels(xf: XpcsFile, which: str, cmap: str) -> bytes:

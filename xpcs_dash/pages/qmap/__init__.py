@@ -3,7 +3,7 @@
 from xpcs_dash.pages.page import Page
 from xpcs_dash.pages.qmap.callbacks import register
 from xpcs_dash.pages.qmap.layout import layout
-from xpcs_dash.pages.qmap.routes import blueprint
+from xpcs_dash.pages.qmap.routes import blueprint, prepare
 
 PAGE = Page(
     path="/qmap",
@@ -11,6 +11,7 @@ PAGE = Page(
     icon="bi-bullseye",
     layout=layout,
     register=register,
+    prepare=prepare,
     params={"map": ("qmap-kind", "value"), "bins": ("qmap-bins", "value"), "cmap": ("qmap-cmap", "value")},
     routes=blueprint,
 )

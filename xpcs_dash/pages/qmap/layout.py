@@ -10,19 +10,23 @@ from dash.development.base_component import Component
 from xpcs_dash.components.controls import segmented, select, toolbar
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
-from xpcs_dash.components.views import detector_graph
+from xpcs_dash.components.views import detector_graph, first_look, frame_of
+from xpcs_dash.errors import XpcsDashError
+from xpcs_dash.figures.drawing import Drawing
 from xpcs_dash.figures.qmap import MAPS
+from xpcs_dash.pages.qmap import pictures
 from xpcs_dash.services import Services
 
 COLOURS = {name: name for name in ("viridis", "turbo", "cividis", "plasma", "inferno", "gray")}
 BINS = {"dynamic": "dynamic", "static": "static"}
 
 
-def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: ARG001 - the page protocol
+def layout(services: Services, query: Mapping[str, str]) -> Component:
     """Map on the left; pixels per bin and the map's facts on the right."""
     kind = query.get("map", "dynamic")
     bins = query.get("bins", "dynamic")
     cmap = query.get("cmap", "viridis")
+    first = first_picture(services, query)
     return html.Div(
         [
             toolbar(
@@ -39,7 +43,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
                     panel(
                         "q-map",
                         [
-                            detector_graph("qmap-graph", "qmap"),
+                            detector_graph("qmap-graph", "qmap", first=first),
                             html.Div(id="qmap-readout", className="xd-readout", children=READOUT_HINT),
                         ],
                         conditions=html.Span(id="qmap-conditions"),
@@ -58,11 +62,23 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
                 className="xd-views-grid xd-views-map",
             ),
             dcc.Store(id="qmap-source"),
-            dcc.Store(id="qmap-frame"),
+            dcc.Store(id="qmap-frame", data=frame_of(first)),
             dcc.Store(id="qmap-attached"),
         ],
         className="xd-views",
     )
+
+
+def first_picture(services: Services, query: Mapping[str, str]) -> tuple[Drawing, tuple[int, int]] | None:
+    """The map that the page opens with; None where there is none to show."""
+    kind, cmap = query.get("map", "dynamic"), query.get("cmap", "viridis")
+    seen = first_look(services, query)
+    if seen is None or kind not in MAPS or cmap not in COLOURS:
+        return None
+    try:
+        return pictures.draw(services, seen, kind, cmap)[0], pictures.shape_of(seen.xf)
+    except XpcsDashError:
+        return None
 
 
 READOUT_HINT = (

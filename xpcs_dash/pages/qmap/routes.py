@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,41 +16,9 @@ from xpcs_dash.figures import qmap as figures
 from xpcs_dash.figures.images import outline_png
 from xpcs_dash.figures.theme import tokens
 from xpcs_dash.hdf5.xpcs_file import XpcsFile
+from xpcs_dash.pages.qmap.fields import field_of, labels_of
 from xpcs_dash.pages.qmap.layout import COLOURS
 from xpcs_dash.services import Services
-
-
-def labels_of(xf: XpcsFile, which: str) -> Any:
-    """The dynamic or static label map.
-
-    Raises
-    ------
-    UsageError
-        Where the file has none.
-    """
-    found = xf.dqmap if which == "dynamic" else xf.sqmap
-    if found is None:
-        raise UsageError(f"{xf.path.name} holds no {which} partition.")
-    return found
-
-
-def field_of(xf: XpcsFile, which: str) -> tuple[Any, tuple[float, float]]:
-    """Per-pixel q or φ and the limits of its colours over the unmasked pixels.
-
-    Raises
-    ------
-    UsageError
-        Where the file holds no geometry.
-    """
-    if xf.geometry is None:
-        raise UsageError(f"{xf.path.name} holds no geometry, so q and φ of its pixels are not known.")
-    rows, columns = xf.geometry.shape
-    y, x = np.arange(rows)[:, None], np.arange(columns)[None, :]
-    if which == "phi":
-        return xf.geometry.phi_at(x, y), (-180.0, 180.0)
-    values = xf.geometry.q_at(x, y)
-    seen = values[xf.mask] if xf.mask is not None and xf.mask.any() else values
-    return values, (float(seen.min()), float(seen.max()))
 
 
 def map_png(xf: XpcsFile, kind: str, cmap: str) -> bytes:
@@ -65,6 +33,13 @@ def map_png(xf: XpcsFile, kind: str, cmap: str) -> bytes:
         return figures.mask_png(xf.mask)
     values, limits = field_of(xf, kind)
     return figures.field_png(values, xf.mask, limits, cmap)
+
+
+def prepare(services: Services, file_id: int, query: Mapping[str, str]) -> None:
+    """Leave the label map's picture that the page will ask for in the kernel's cache."""
+    kind, cmap = query.get("map", "dynamic"), query.get("cmap", "viridis")
+    if kind in ("dynamic", "static", "q", "phi", "mask") and cmap in COLOURS:
+        services.kernel.derived(file_id, f"map.{kind}", (cmap,), lambda xf: map_png(xf, kind, cmap))
 
 
 def encode_intensity(image: Any, frames: int | None) -> tuple[dict[str, Any], bytes]:

@@ -3,6 +3,7 @@
 from xpcs_dash.pages.page import Page
 from xpcs_dash.pages.saxs.callbacks import register
 from xpcs_dash.pages.saxs.layout import layout
+from xpcs_dash.pages.saxs.prepare import prepare
 
 PAGE = Page(
     path="/saxs",
@@ -10,6 +11,7 @@ PAGE = Page(
     icon="bi-grid-3x3",
     layout=layout,
     register=register,
+    prepare=prepare,
     params={
         "scale": ("saxs-scale", "value"),
         "cmap": ("saxs-cmap", "value"),

@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from xpcs_dash.components.controls import number, segmented, select, text, toolbar
+from xpcs_dash.components.controls import number, segmented, select, text, together, toolbar
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
-from xpcs_dash.components.views import detector_graph
+from xpcs_dash.components.views import detector_graph, first_look, frame_of
+from xpcs_dash.errors import XpcsDashError
+from xpcs_dash.figures.drawing import Drawing
+from xpcs_dash.pages.saxs import views
 from xpcs_dash.services import Services
 
 COLOURS = {name: name for name in ("inferno", "viridis", "magma", "plasma", "cividis", "turbo", "gray")}
@@ -37,6 +40,7 @@ def _number(query: Mapping[str, str], name: str, default: float) -> float:
 
 def layout(services: Services, query: Mapping[str, str]) -> Component:
     """Image on the left; I(q) above I(φ) on the right."""
+    first = first_picture(services, query)
     return html.Div(
         [
             toolbar(*image_controls(query), *profile_controls(services, query)),
@@ -45,7 +49,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:
                     panel(
                         "Scattering",
                         [
-                            detector_graph("saxs-graph", "saxs-2d"),
+                            detector_graph("saxs-graph", "saxs-2d", first=first),
                             html.Div("Move over the image.", id="saxs-readout", className="xd-readout"),
                         ],
                         conditions=html.Span(id="saxs-conditions"),
@@ -78,31 +82,58 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:
                 className="xd-views-grid xd-views-saxs",
             ),
             dcc.Store(id="saxs-source"),
-            dcc.Store(id="saxs-frame"),
+            dcc.Store(id="saxs-frame", data=frame_of(first)),
             dcc.Store(id="saxs-attached"),
         ],
         className="xd-views",
     )
 
 
+def first_picture(services: Services, query: Mapping[str, str]) -> tuple[Drawing, tuple[int, int]] | None:
+    """The image that the page opens with; None where there is none to show."""
+    seen = first_look(services, query)
+    if seen is None or seen.xf.detector_shape is None:
+        return None
+    scale, cmap, percentiles = picture_of(query)
+    try:
+        drawn, _ = views.image(services, seen, scale, cmap, percentiles, query.get("region"))
+    except XpcsDashError:
+        return None
+    return drawn, seen.xf.detector_shape
+
+
+def picture_of(query: Mapping[str, str]) -> tuple[str, str, tuple[float, float]]:
+    """Scale, colour map and percentiles of the image that an address asks for."""
+    percentiles = _number(query, "lo", 1.0), _number(query, "hi", 99.7)
+    return _one_of(query, "scale", SCALES), _one_of(query, "cmap", COLOURS), percentiles
+
+
 def image_controls(query: Mapping[str, str]) -> list[Component]:
     """Colours of the image."""
-    low, high = _number(query, "lo", 1.0), _number(query, "hi", 99.7)
+    scale, cmap, (low, high) = picture_of(query)
     return [
-        select("saxs-scale", "Image", SCALES, _one_of(query, "scale", SCALES), title="Scale of the colours"),
-        select("saxs-cmap", "", COLOURS, _one_of(query, "cmap", COLOURS), title="Colour map"),
-        number(
-            "saxs-low", "", low, minimum=0, maximum=100, width="4.4em", title="Lower colour limit, percentile"
-        ),
-        number(
-            "saxs-high",
-            "to",
-            high,
-            unit="%",
-            minimum=0,
-            maximum=100,
-            width="4.8em",
-            title="Upper colour limit, percentile",
+        select("saxs-scale", "Image", SCALES, scale, title="Scale of the colours"),
+        select("saxs-cmap", "", COLOURS, cmap, title="Colour map"),
+        together(
+            number(
+                "saxs-low",
+                "",
+                low,
+                minimum=0,
+                maximum=100,
+                width="4.4em",
+                title="Lower colour limit, percentile",
+            ),
+            number(
+                "saxs-high",
+                "to",
+                high,
+                unit="%",
+                minimum=0,
+                maximum=100,
+                width="4.8em",
+                title="Upper colour limit, percentile",
+            ),
         ),
     ]
 

@@ -63,13 +63,7 @@ def image(
     xf = seen.xf
     if xf.saxs_2d is None or xf.detector_shape is None:
         raise UsageError("This file holds no scattering image.")
-    low, high = _percentiles(percentiles)
-    limits = services.kernel.derived(
-        seen.file_id,
-        "limits",
-        (scale, low, high),
-        lambda f: percentile_limits(f.saxs_2d, f.mask, scale, low, high),
-    )
+    limits = colour_limits(services, seen.file_id, scale, percentiles)
     source = seen.url("img", "scattering.png", scale=scale, cmap=cmap, lo=limits[0], hi=limits[1])
     centre = (xf.geometry.bcx, xf.geometry.bcy) if xf.geometry is not None else None
     fig = figure_detector(
@@ -90,6 +84,26 @@ def image(
             found, centre, xf.detector_shape, seen.theme
         )
     return fig, "masked pixels grey"
+
+
+def colour_limits(
+    services: Services, file_id: int, scale: Any, percentiles: tuple[Any, Any]
+) -> tuple[float, float]:
+    """Values of the lowest and the highest colour.
+
+    Raises
+    ------
+    UsageError
+        For percentiles out of order, or a file without a scattering image.
+    """
+    low, high = _percentiles(percentiles)
+
+    def compute(xf: Any) -> tuple[float, float]:
+        if xf.saxs_2d is None:
+            raise UsageError("This file holds no scattering image.")
+        return percentile_limits(xf.saxs_2d, xf.mask, scale, low, high)
+
+    return services.kernel.derived(file_id, "limits", (scale, low, high), compute)
 
 
 def _percentiles(given: tuple[Any, Any]) -> tuple[float, float]:
