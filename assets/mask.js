@@ -101,7 +101,7 @@
       next.fresh = true;
       fetched("meta.json", "json").then((m) => { next.meta = m; }).catch(() => {});
       if (!next.intensity) fetched("intensity.bin?k=" + state.src).then((b) => { next.intensity = b; }).catch(() => {});
-      for (const which of ["dynamic", "static"])
+      if (state.geometry) for (const which of ["dynamic", "static"])
         fetched(which + ".bin?k=" + key, "labels").then((b) => { next[which] = b; }).catch(() => { next[which] = null; });
     };
   };
@@ -256,7 +256,12 @@
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const gd = graph();
     if (!gd) return;
-    if (corners && (key === "enter" || key === "escape")) { key === "enter" ? close() : polygon(false); return; }
+    if (corners && (key === "enter" || key === "escape")) {
+      event.preventDefault();                         // Enter must not press the button that still has the focus
+      event.stopImmediatePropagation();
+      key === "enter" ? close() : polygon(false);
+      return;
+    }
     if (key === "p") { event.preventDefault(); event.stopImmediatePropagation(); polygon(!corners); return; }
     if (key === "x" || key === "delete") { event.stopImmediatePropagation(); erase(gd); return; }
     const at = { 1: 0, 2: 1, 3: 2 }[key];
@@ -289,15 +294,40 @@
     gd.on("plotly_afterplot", () => { if (!corners) remember(gd); pick(gd); });
     pick(gd);
   };
+  // an answer to a drawing: overlay and count first, the rest of the page after the frame that shows them
+  let queue = Promise.resolve();
+  const frame = () => new Promise((done) => { requestAnimationFrame(() => setTimeout(done, 0)); setTimeout(done, 200); });
+  const show = async (made) => {
+    const layers = [...document.querySelectorAll("#mask-graph .js-plotly-plot image")];
+    const layer = layers.find((i) => i.href.baseVal.includes("/overlay.png"));
+    if (made.overlay && layer) {
+      const image = new Image();
+      image.src = made.overlay;
+      await image.decode().catch(() => {});
+      layer.setAttributeNS("http://www.w3.org/1999/xlink", "xlink:href", made.overlay);
+      layer._imgSrc = made.overlay;                    // as Plotly notes what an image shows
+      window.dash_clientside.set_props("mask-count", { children: made.count });
+      await frame();
+    }
+    window.dash_clientside.set_props("mask-state", { data: made.state });
+  };
   cs.mask = {
+    drawn: (made) => {
+      if (made) queue = queue.then(() => show(made)).catch((err) => console.error(err));
+      return window.dash_clientside.no_update;
+    },
     attach: (state) => {
       load(state);
+      if (state && state.forms) window.dash_clientside.set_props("mask-refill", { data: ++counter });
       let tries = 0;
       const wait = () => { const gd = graph(); if (gd && gd.on) hook(gd); else if (tries++ < 100) setTimeout(wait, 50); };
       wait();
       clearTimeout(settle);
       const rev = state && state.rev;
-      settle = setTimeout(() => window.dash_clientside.set_props("mask-settled", { data: { rev, n: ++counter } }), 350);
+      settle = setTimeout(() => {                      // the other panes ask when they are opened
+        if (document.querySelector("[data-tab=partition][aria-selected=true]"))
+          window.dash_clientside.set_props("mask-settled", { data: { rev, n: ++counter } });
+      }, 350);
       return window.dash_clientside.no_update;
     },
   };

@@ -21,10 +21,11 @@ SETTING = ("mode", "legacy_q", "swing_h", "swing_v", "incidence", "orientation")
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add ``mask build`` and ``mask show``."""
+    """Add ``mask build``, ``mask show`` and ``mask regroup``."""
     group = typer.Typer(help="Make and look at masks and partition files.", no_args_is_help=True)
     group.command("build")(build)
     group.command("show")(show)
+    group.command("regroup")(regroup)
     app.add_typer(group, name="mask")
 
 
@@ -84,6 +85,26 @@ def show(
 ) -> None:
     """Say what a mask or partition file holds."""
     _print({"file": str(path), **describe(path)}, as_json)
+
+
+def regroup(
+    path: Annotated[Path, typer.Argument(help="result file with the per-pixel G2 (save_G2)")],
+    partition: Annotated[Path, typer.Option(help="partition file with the new bins")],
+    out: Annotated[Path, typer.Option(help="result file to write; replaced if it exists")],
+    as_json: Annotated[bool, typer.Option("--json", help="report as JSON")] = False,
+) -> None:
+    """Recompute g2 and its error for other bins, as the correlator would, without the raw frames."""
+    from xpcs_dash.analysis.regroup import regroup_result
+    from xpcs_dash.hdf5.aps_writer import write_aps
+    from xpcs_dash.hdf5.partition_file import read_partition
+    from xpcs_dash.hdf5.xpcs_file import open_result
+
+    if out.exists() and out.resolve() in (path.resolve(), partition.resolve()):
+        raise UsageError(f"{out.name}: choose another name; the file that is read is not replaced.")
+    file = open_result(path)
+    made = regroup_result(file, read_partition(partition))
+    write_aps(out, made)
+    _print({"file": str(out), "bins": made.dynamic.n, "delays": file.n_delay}, as_json)
 
 
 def describe(path: Path) -> dict[str, Any]:

@@ -46,6 +46,7 @@ KINDS: dict[str, Kind] = {
         finish="xpcs_dash.jobs.kinds.fit:finish",
     ),
     "average": Kind(run="xpcs_dash.jobs.kinds.average:run"),
+    "regroup": Kind(run="xpcs_dash.jobs.kinds.regroup:run"),
     "sleep": Kind(run="xpcs_dash.jobs.kinds.sleep:run"),
 }
 

@@ -37,6 +37,7 @@ from xpcs_dash.pages.mask.work import (
     perform,
     save_version,
     session_of,
+    swiftly,
 )
 from xpcs_dash.simplemask.partition import FEW_PIXELS, label_values
 
@@ -56,15 +57,19 @@ def register(app: Dash, bench: Workbench) -> None:
 
 
 def _register_actions(app: Dash, bench: Workbench) -> None:
-    @app.callback(
-        Output("mask-state", "data", allow_duplicate=True),
-        Input("mask-action", "data"),
-        prevent_initial_call=True,
-    )
+    @app.callback(Output("mask-drawn", "data"), Input("mask-action", "data"), prevent_initial_call=True)
     def act(action: Any) -> Any:
         if not action:
             raise PreventUpdate
-        return perform(bench, session_of(), action)
+        return swiftly(bench, session_of(), action)
+
+    # the browser shows the overlay and the count of this answer at once, and only then asks for the rest
+    app.clientside_callback(
+        ClientsideFunction("mask", "drawn"),
+        Output("mask-attached", "data", allow_duplicate=True),
+        Input("mask-drawn", "data"),
+        prevent_initial_call=True,
+    )
 
     @app.callback(
         Output("mask-state", "data", allow_duplicate=True),
@@ -113,11 +118,11 @@ def _register_paint(app: Dash, bench: Workbench) -> None:
     @app.callback(
         Output("mask-geometry", "children"),
         Output("mask-partition", "children"),
-        Input("mask-state", "data"),
+        Input("mask-refill", "data"),
         prevent_initial_call=True,
     )
-    def refill(state: Any) -> Any:
-        if not (state or {}).get("forms"):
+    def refill(asked: Any) -> Any:
+        if not asked:
             raise PreventUpdate
         draft = bench.store.load(session_of())
         return forms.geometry_form(draft), forms.partition_form(draft)

@@ -8,7 +8,7 @@ from typing import Any
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from xpcs_dash.components.controls import button, number, segmented, text, toolbar
+from xpcs_dash.components.controls import button, number, segmented, text, together, toolbar
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
 from xpcs_dash.components.states import empty, failed
@@ -62,6 +62,8 @@ def page_layout(bench: Workbench, query: Mapping[str, str]) -> Component:
                 className="xd-mask-grid",
             ),
             dcc.Store(id="mask-action"),
+            dcc.Store(id="mask-drawn"),
+            dcc.Store(id="mask-refill"),
             dcc.Store(id="mask-state", data=state_of(bench, session, draft)),
             dcc.Store(id="mask-settled"),
             dcc.Store(id="mask-attached"),
@@ -87,7 +89,8 @@ def first_picture(bench: Workbench, session: str, draft: Draft, query: Mapping[s
 def stage(bench: Workbench, session: str, draft: Draft, problem: str | None = None) -> Any:
     """The graph, or a sentence on why there is none."""
     if not draft.source:
-        return failed(problem) if problem else empty("No detector image is open.", "Open one under Files.")
+        said = failed(problem) if problem else empty("No detector image is open.", "Open one under Files.")
+        return _without_picture(said)
     theme = current_theme()
     try:
         image = bench.image(session, draft)
@@ -103,13 +106,18 @@ def stage(bench: Workbench, session: str, draft: Draft, problem: str | None = No
             scale=str(draft.view.get("scale", "log")),
         )
     except XpcsDashError as err:
-        return failed(err, "Open another image under Files.")
+        return _without_picture(failed(err, "Open another image under Files."))
     return graph(
         "mask-graph",
         fig.to_plotly_json(),
         filename="mask",
         config={"modeBarButtonsToAdd": list(DRAW_BUTTONS), "scrollZoom": True},
     )
+
+
+def _without_picture(said: Component) -> list[Component]:
+    # the graph stays in the page, unseen: the callbacks that paint it need it there
+    return [said, html.Div(graph("mask-graph"), hidden=True)]
 
 
 def tools() -> Component:
@@ -137,8 +145,10 @@ def tools() -> Component:
         html.Span(id="mask-count", className="xd-mask-count", role="status"),
         segmented("mask-show", "Show", {"image": "Image", "bins": "Bins"}, "image"),
         segmented("mask-scale", "Scale", {"log": "log", "linear": "linear"}, "log"),
-        number("mask-low", "from", 1, unit="%", minimum=0, maximum=100, width="4.2em"),
-        number("mask-high", "to", 99.7, unit="%", minimum=0, maximum=100, width="4.8em"),
+        together(
+            number("mask-low", "from", 1, unit="%", minimum=0, maximum=100, width="4.2em"),
+            number("mask-high", "to", 99.7, unit="%", minimum=0, maximum=100, width="4.8em"),
+        ),
         button("mask-keys", "", icon="bi-keyboard", title=KEYS),
     )
 

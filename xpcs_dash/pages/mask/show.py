@@ -10,7 +10,7 @@ import numpy as np
 from xpcs_dash.errors import XpcsDashError
 from xpcs_dash.figures.images import percentile_limits
 from xpcs_dash.figures.mask import styled_shapes
-from xpcs_dash.pages.mask.session import Workbench
+from xpcs_dash.pages.mask.session import NUMBERS, Workbench
 from xpcs_dash.simplemask.files import DetectorImage
 from xpcs_dash.simplemask.store import Draft
 
@@ -21,7 +21,8 @@ def state_of(bench: Workbench, session: str, draft: Draft, **more: Any) -> dict[
         source = bench.token(draft, session)
     except XpcsDashError:
         source = ""
-    return {"rev": draft.revision, "src": source, **more}
+    known = all(draft.geometry.get(name) is not None for name in NUMBERS)
+    return {"rev": draft.revision, "src": source, "geometry": known, **more}
 
 
 def limits_of(image: DetectorImage, draft: Draft) -> tuple[float, float]:

@@ -15,15 +15,14 @@ from xpcs_dash.components.errors import notify
 from xpcs_dash.components.roles import require_write, user_name
 from xpcs_dash.components.scope import browser_scope
 from xpcs_dash.components.selection import Selection
+from xpcs_dash.components.theme import current_theme
 from xpcs_dash.errors import UsageError, XpcsDashError
 from xpcs_dash.pages.mask import forms
 from xpcs_dash.pages.mask.actions import apply_action
 from xpcs_dash.pages.mask.layout import stage
 from xpcs_dash.pages.mask.routes import mask_file
 from xpcs_dash.pages.mask.session import Workbench, start
-from xpcs_dash.pages.mask.show import (
-    state_of,
-)
+from xpcs_dash.pages.mask.show import count_text, overlay_url, state_of
 from xpcs_dash.simplemask.centre import calibrate, centre_by_rings, centre_by_symmetry
 from xpcs_dash.simplemask.files import read_image, read_mask, save_own, save_partition
 from xpcs_dash.simplemask.operations import Operation
@@ -66,6 +65,21 @@ def perform(bench: Workbench, session: str, action: dict[str, Any]) -> Any:
         notify(str(err), "warning")
         draft, more["shapes"] = bench.store.load(session), True
     return state_of(bench, session, draft, n=action.get("n"), **more)
+
+
+def swiftly(bench: Workbench, session: str, action: dict[str, Any]) -> dict[str, Any]:
+    """Apply one action; beside the state what a person waits for: the count and the overlay's address.
+
+    The rest of the page (the list of steps, the figure) is repainted when these two are on the screen.
+    """
+    state = perform(bench, session, action)
+    try:
+        draft = bench.store.load(session)
+        mask, _ = bench.mask(session, draft)
+        overlay = overlay_url(bench, session, draft, current_theme())
+    except XpcsDashError:  # the repaint says why
+        return {"state": state}
+    return {"state": state, "count": count_text(mask), "overlay": overlay}
 
 
 def _only_moves(action: dict[str, Any]) -> bool:
