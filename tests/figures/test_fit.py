@@ -7,7 +7,8 @@ from base64 import b64decode
 import numpy as np
 import pytest
 
-from xpcs_dash.figures.fit import FitPanel, TauPoint, figure_bins, figure_fit, figure_tau
+from xpcs_dash.figures.bins import figure_bins
+from xpcs_dash.figures.fit import FitPanel, TauPoint, figure_fit, figure_tau
 from xpcs_dash.figures.g2 import Curve
 
 

@@ -106,6 +106,8 @@ def run(file: Path, config: Any, bayes: bool, state_dir: Path | None) -> tuple[F
 
 def document(result: FitResult, warnings: tuple[str, ...], saved: str | None) -> dict[str, Any]:
     """What ``--json`` prints."""
+    from xpcs_dash.fitting.results import HDI_PROB
+
     out: dict[str, Any] = {
         "file": result.source.path,
         "model": result.config.model,
@@ -117,7 +119,12 @@ def document(result: FitResult, warnings: tuple[str, ...], saved: str | None) ->
         "seconds": result.seconds,
     }
     if result.bayesian:
-        out |= {"seed": result.seed, "stopped_early": result.stopped_early, "versions": result.versions}
+        out |= {
+            "hdi_prob": HDI_PROB,
+            "seed": result.seed,
+            "stopped_early": result.stopped_early,
+            "versions": result.versions,
+        }
     if saved:
         out["saved"] = saved
     return out

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from xpcs_dash.figures.draw_numbers import Draws, autocorrelation, density, rank_counts
 from xpcs_dash.figures.drawing import Drawing, pack
 from xpcs_dash.figures.theme import axis, q_colours, tokens, with_alpha
 
@@ -17,7 +18,7 @@ KINDS: dict[str, str] = {
     "autocorrelation": "Autocorrelation",
     "pair": "Pairs",
     "energy": "Energy",
-    "prior": "Prior and posterior",
+    "prior": "Prior",
     "forest": "τ(q)",
 }
 """The plots of the diagnostics panel, in the order of its tabs."""
@@ -28,18 +29,18 @@ WHAT_TO_SEE: dict[str, str] = {
     "autocorrelation": "Should fall to the grey band soon; a slow fall means few independent draws.",
     "pair": "A narrow ridge means that two parameters depend on each other; ✕ marks divergences.",
     "energy": "The two shapes should be equally wide; a narrow transition means a BFMI that is too small.",
-    "prior": "Where the posterior looks like the prior, the data have said nothing.",
-    "forest": "Intervals over q; bins that fail a check are marked.",
+    "prior": "Prior and posterior: where they look alike, the data have said nothing.",
+    "forest": "Relaxation times with 94 % intervals; ▲ use with care, ✕ not usable.",
 }
-
-Draws = np.ndarray
 
 
 def _place(k: int) -> str:
     return "" if k == 0 else str(k + 1)
 
 
-def _rows(titles: Sequence[str], x_title: str, **y_axis: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _rows(
+    titles: Sequence[str], x_title: str, y_title: str = "", **y_axis: Any
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Layout of one row a title on a common x axis, and the axes that the traces of each row are put on."""
     layout: dict[str, Any] = {
         "annotations": [], "shapes": [], "showlegend": False, "margin": {"l": 66, "r": 12, "t": 22, "b": 42},
@@ -55,7 +56,17 @@ def _rows(titles: Sequence[str], x_title: str, **y_axis: Any) -> tuple[dict[str,
         layout[f"yaxis{tail}"] = {"domain": [max(top - height, 0.0), top], "anchor": f"x{tail}", "nticks": 4}
         layout[f"yaxis{tail}"] |= y_axis
         layout["annotations"].append(_name(title, 0, top))
+    if y_title:
+        layout["annotations"].append(_beside(y_title))
     return layout, [{"type": "scatter", "xaxis": f"x{_place(k)}", "yaxis": f"y{_place(k)}"} for k in range(n)]
+
+
+def _beside(text: str) -> dict[str, Any]:
+    """Name of the y axis that all rows have."""
+    return {
+        "text": text, "x": 0, "xshift": -62, "xanchor": "left", "y": 0.5, "yanchor": "middle",
+        "xref": "paper", "yref": "paper", "textangle": -90, "showarrow": False, "font": {"size": 12},
+    }  # fmt: skip
 
 
 def _expected(k: int, low: float, high: float, colour: str) -> dict[str, Any]:
@@ -145,26 +156,6 @@ def figure_trace(
     return Drawing(data, layout, theme)
 
 
-def rank_counts(values: Draws, bins: int = 20) -> np.ndarray:
-    """How often each chain takes each fraction of the ranks of all draws together.
-
-    Parameters
-    ----------
-    values : (n_chain, n_draw).
-    bins : number of equal parts of the ranks.
-
-    Returns
-    -------
-    (n_chain, bins) counts divided by what is expected of chains that agree, so 1 everywhere is perfect.
-    """
-    chains, n = values.shape
-    ranks = np.empty(values.size)
-    ranks[np.argsort(values, axis=None, kind="stable")] = np.arange(values.size)
-    bin_of = (ranks.reshape(chains, n) * bins / values.size).astype(int)
-    counts = np.stack([np.bincount(row, minlength=bins)[:bins] for row in bin_of])
-    return counts * bins / n
-
-
 def figure_rank(draws: Mapping[str, Draws], theme: str = "dark", bins: int = 20) -> Drawing:
     """Rank histograms of each chain, one row a parameter, with the 95 % range of chains that agree.
 
@@ -175,7 +166,7 @@ def figure_rank(draws: Mapping[str, Draws], theme: str = "dark", bins: int = 20)
     bins : parts of the ranks.
     """
     data: list[dict[str, Any]] = []
-    layout, places = _rows(list(draws), "rank among all draws", rangemode="tozero")
+    layout, places = _rows(list(draws), "rank among all draws", "draws / expected", rangemode="tozero")
     centres = pack((np.arange(bins) + 0.5) / bins)
     for k, values in enumerate(draws.values()):
         counts = rank_counts(values, bins)
@@ -196,33 +187,12 @@ def figure_rank(draws: Mapping[str, Draws], theme: str = "dark", bins: int = 20)
     return Drawing(data, layout, theme)
 
 
-def autocorrelation(values: Draws, lags: int = 100) -> np.ndarray:
-    """Autocorrelation of each chain up to ``lags``.
-
-    Parameters
-    ----------
-    values : (n_chain, n_draw).
-
-    Returns
-    -------
-    (n_chain, min(lags, n_draw - 1) + 1), 1 at lag 0; 0 beyond it for a chain that never moves.
-    """
-    n = values.shape[1]
-    lags = max(0, min(lags, n - 1))
-    centred = values - values.mean(axis=1, keepdims=True)
-    size = 1 << (2 * n - 1).bit_length()
-    power = np.abs(np.fft.rfft(centred, size, axis=1)) ** 2
-    sums = np.fft.irfft(power, size, axis=1)[:, : lags + 1]
-    zero = sums[:, :1]
-    made = np.divide(sums, zero, out=np.zeros_like(sums), where=zero > 0)
-    made[:, 0] = 1.0
-    return made
-
-
 def figure_autocorrelation(draws: Mapping[str, Draws], theme: str = "dark", lags: int = 100) -> Drawing:
     """Autocorrelation over lag, one row a parameter, with the 95 % range of independent draws."""
     data: list[dict[str, Any]] = []
-    layout, places = _rows(list(draws), "lag (draws)", autorangeoptions={"include": [-0.3, 1.0]})
+    layout, places = _rows(
+        list(draws), "lag (draws)", "autocorrelation", autorangeoptions={"include": [-0.3, 1.0]}
+    )
     for k, values in enumerate(draws.values()):
         rho = autocorrelation(values, lags)
         for chain, colour in enumerate(chain_colours(len(values), theme)):
@@ -308,36 +278,6 @@ def _pair_axis(domain: list[float], anchor: str, title: str, log: bool, outer: b
     }  # fmt: skip
 
 
-def density(values: np.ndarray, points: int = 120, log: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Smoothed distribution of draws (Gaussian kernel, Silverman's width, on a fine grid).
-
-    Parameters
-    ----------
-    values : (n,) draws.
-    points : number of places.
-    log : smooth the logarithm; the density is then per unit of ln x.
-
-    Returns
-    -------
-    (points,), (points,) places and density; two zeros where nothing varies.
-    """
-    x = np.log(values[values > 0]) if log else values[np.isfinite(values)]
-    if x.size < 2 or np.ptp(x) == 0:
-        where = np.exp(x[:1]) if log else x[:1]
-        return np.repeat(where, 2), np.zeros(2 if x.size else 0)
-    quartiles = np.percentile(x, [25, 75])
-    wide = min(float(x.std()), float(np.ptp(quartiles)) / 1.349) or float(x.std())
-    width = 0.9 * wide * x.size**-0.2
-    grid = np.linspace(x.min() - 3 * width, x.max() + 3 * width, 1024)
-    counts, _ = np.histogram(x, bins=np.append(grid, grid[-1] + grid[1] - grid[0]))
-    half = min(511, max(1, math.ceil(4 * width / (grid[1] - grid[0]))))
-    kernel = np.exp(-0.5 * (np.arange(-half, half + 1) * (grid[1] - grid[0]) / width) ** 2)
-    smooth = np.convolve(counts, kernel / kernel.sum(), mode="same") / (x.size * (grid[1] - grid[0]))
-    places = np.linspace(grid[0], grid[-1], points)
-    made = np.interp(places, grid, smooth)
-    return (np.exp(places) if log else places), made
-
-
 def figure_energy(energy: Draws, bfmi: Sequence[float] = (), theme: str = "dark") -> Drawing:
     """Marginal energy and energy transitions of each chain (Betancourt, arXiv:1604.00695).
 
@@ -365,8 +305,10 @@ def figure_energy(energy: Draws, bfmi: Sequence[float] = (), theme: str = "dark"
         )  # fmt: skip
     text = ", ".join(f"{value:.2f}" for value in bfmi if math.isfinite(value))
     layout = {
-        "xaxis": axis("energy minus its mean"), "yaxis": {"showticklabels": False, "rangemode": "tozero"},
-        "legend": {"x": 0.98, "xanchor": "right", "y": 0.98}, "margin": {"l": 20, "r": 12, "t": 22, "b": 42},
+        "xaxis": axis("energy minus its mean"), "yaxis": {
+            "showticklabels": False, "rangemode": "tozero", "title": {"text": "density"},
+        },
+        "legend": {"x": 0.98, "xanchor": "right", "y": 0.98}, "margin": {"l": 40, "r": 12, "t": 22, "b": 42},
         "annotations": [_name(f"BFMI by chain: {text}", 0, 1)] if text else [], "showlegend": True,
     }  # fmt: skip
     return Drawing(data, layout, theme)
@@ -395,9 +337,9 @@ def figure_prior(
     layout: dict[str, Any] = {
         "annotations": [],
         "showlegend": True,
-        "margin": {"l": 20, "r": 12, "t": 24, "b": 40},
+        "margin": {"l": 40, "r": 12, "t": 24, "b": 40},
     }
-    layout["legend"] = {"x": 1, "xanchor": "right", "y": 1.0, "yanchor": "top", "orientation": "v"}
+    layout["legend"] = {"x": 1, "xanchor": "right", "y": 1.0, "yanchor": "bottom", "orientation": "h"}
     for k, (title, values) in enumerate(draws.items()):
         at = {"xaxis": f"x{_place(k)}", "yaxis": f"y{_place(k)}", "type": "scatter", "mode": "lines"}
         on_log = title in log
@@ -433,7 +375,7 @@ def figure_prior(
         }  # fmt: skip
         layout[f"yaxis{_place(k)}"] = {
             "domain": [bottom, top], "anchor": f"x{_place(k)}", "showticklabels": False,
-            "rangemode": "tozero",
+            "rangemode": "tozero", "title": {"text": "density" if left == 0 else ""},
         }  # fmt: skip
         layout["annotations"].append(_name(title, left, top))
     return Drawing(data, layout, theme)

@@ -13,7 +13,7 @@ from xpcs_dash.figures.drawing import Drawing, pack
 from xpcs_dash.figures.logaxis import log_axis
 from xpcs_dash.figures.theme import axis, tokens, with_alpha
 
-UNUSED = "at a bound or without a decay in the window: not used"
+UNUSED = "at a bound, without a decay in the window, or described badly: not used"
 HOVER = "<b>bin %{customdata[0]}</b><br>q = %{x:.5~g} Å⁻¹<br>%{y:.4~g}<br>%{customdata[1]}<extra></extra>"
 PARAMETERS: dict[str, str] = {"tau": "τ (s)", "contrast": "contrast", "baseline": "baseline", "gamma": "γ"}
 

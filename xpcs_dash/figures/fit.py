@@ -1,4 +1,4 @@
-"""Fitted g2 with residuals below each panel, relaxation times over q, and the small map for choosing bins."""
+"""Fitted g2 with residuals below each panel, and relaxation times over q."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 
 from xpcs_dash.figures.drawing import Drawing, pack
+from xpcs_dash.figures.format import engineering
 from xpcs_dash.figures.g2 import Curve, fixed_auto, t_limits, y_limits
-from xpcs_dash.figures.theme import STATE_COLOURS, STATE_SHAPES, Tokens, axis, colormap, tokens, with_alpha
+from xpcs_dash.figures.theme import STATE_COLOURS, STATE_SHAPES, Tokens, axis, tokens, with_alpha
 
 PANEL_PX = 236
 """Height that a panel with its residuals needs to be read; the page scrolls beyond that."""
+
+TICK_PX = 11
 
 SYMBOLS = {
     "ok": "circle",
@@ -37,7 +40,7 @@ class FitPanel:
     residuals : (n,) (g2 - fit)/σ; NaN where not fitted.
     note : conditions of the title, such as ``χ² 0.94``.
     state : ok, warning, alarm or nodata: whether the numbers of this bin may be trusted.
-    band, inner : (fit_t, low, high) of the 90 % predictive band of data and of the curve itself, or None.
+    band, inner : (fit_t, low, high) of the 94 % predictive band of data and of the curve itself, or None.
     second_t, second_g2 : another fit's line for comparison, dashed; or None.
     """
 
@@ -97,9 +100,12 @@ def figure_fit(
         "margin": {"l": 62, "r": 12, "t": 26, "b": 46},
     }  # fmt: skip
     plot_px = max(rows * PANEL_PX - 10, 200)
-    gap_x, gap_y = (0.05 if columns > 1 else 0.0), (30 / plot_px if rows > 1 else 0.0)
+    gap_x, gap_y = (0.075 if columns > 1 else 0.0), (30 / plot_px if rows > 1 else 0.0)
     width, height = (1 - gap_x * (columns - 1)) / columns, (1 - gap_y * (rows - 1)) / rows
     rest = _residual_limit(panels)
+    # ten to the minus four and its neighbours need 40 px each
+    step = 1 if columns * math.log10(x_limits[1] / x_limits[0]) <= 18 else 2
+    small, powers = {"size": TICK_PX}, {"size": TICK_PX / 1.25}  # the axis draws powers of ten 1.25 x larger
     for k, panel in enumerate(panels):
         row, column = divmod(k, columns)
         main, below = _names(2 * k), _names(2 * k + 1)
@@ -110,16 +116,17 @@ def figure_fit(
         domain = [left, min(left + width, 1.0)]
         # the lower axis carries the ticks; the upper one follows it, so zooming into one zooms into both
         layout[f"xaxis{below}"] = {
-            "type": "log", "dtick": 1, "exponentformat": "power", "domain": domain, "anchor": f"y{below}",
+            "type": "log", "dtick": step, "exponentformat": "power", "domain": domain, "anchor": f"y{below}",
+            "tickfont": powers,
             "autorangeoptions": fixed_auto(*x_limits), "showticklabels": last_row,
         } | ({} if k == 0 else {"matches": "x2"})  # fmt: skip
         layout[f"xaxis{main}"] = {
-            "type": "log", "dtick": 1, "domain": domain, "anchor": f"y{main}", "showticklabels": False,
+            "type": "log", "dtick": step, "domain": domain, "anchor": f"y{main}", "showticklabels": False,
             "matches": "x2", "autorangeoptions": fixed_auto(*x_limits),
         }  # fmt: skip
         layout[f"yaxis{main}"] = {
             "domain": [split + 0.05 * (top - bottom), top], "anchor": f"x{main}", "nticks": 5,
-            "tickformat": ".3~f",
+            "tickformat": ".6~g", "tickfont": small,
             "autorangeoptions": fixed_auto(*y_limits([panel.curve], baseline=None)),
         }  # fmt: skip
         layout[f"yaxis{below}"] = {
@@ -128,9 +135,11 @@ def figure_fit(
             "autorangeoptions": fixed_auto(-1.35 * rest, 1.35 * rest),
         }  # fmt: skip
         layout["annotations"].append(_title(panel, left, top, theme))
+        if column == 0:
+            layout["annotations"] += _row_names(split + 0.05 * (top - bottom), top, bottom, split)
         layout["shapes"] += _marks(main, below, delay_range, x_limits, t)
         data += _traces(panel, main, below, t)
-    layout["annotations"] += _axis_names()
+    layout["annotations"].append(_delay_name())
     return Drawing(data, layout, theme)
 
 
@@ -250,11 +259,22 @@ def _title(panel: FitPanel, left: float, top: float, theme: str) -> dict[str, An
     }  # fmt: skip
 
 
-def _axis_names() -> list[dict[str, Any]]:
-    common = {"xref": "paper", "yref": "paper", "showarrow": False, "font": {"size": 13}}
-    x = {"text": "delay τ (s)", "x": 0.5, "y": 0, "yshift": -44, "yanchor": "bottom", "xanchor": "center"}
-    y = {"text": "g₂ · residual (σ)", "x": 0, "y": 0.5, "xshift": -60, "textangle": -90, "xanchor": "left"}
-    return [common | x, common | y]
+def _delay_name() -> dict[str, Any]:
+    return {
+        "text": "delay τ (s)", "x": 0.5, "y": 0, "yshift": -44, "yanchor": "bottom", "xanchor": "center",
+        "xref": "paper", "yref": "paper", "showarrow": False, "font": {"size": 13},
+    }  # fmt: skip
+
+
+def _row_names(foot: float, top: float, bottom: float, split: float) -> list[dict[str, Any]]:
+    """Names of the two y axes of a row of panels."""
+    common = {
+        "xref": "paper", "yref": "paper", "showarrow": False, "x": 0, "xshift": -62, "xanchor": "left",
+        "yanchor": "middle", "textangle": -90,
+    }  # fmt: skip
+    g2 = {"text": "g₂", "y": (foot + top) / 2, "font": {"size": 13}}
+    rest = {"text": "resid. (σ)", "y": (bottom + split) / 2, "font": {"size": 11}}
+    return [common | g2, common | rest]
 
 
 @dataclass(frozen=True)
@@ -327,14 +347,17 @@ def figure_tau(
             }
         )  # fmt: skip
     x, y = [p.q for p in shown], [p.tau for p in shown if p.state != "nodata"] or [p.tau for p in shown]
+    tau_limits = _log_limits(y, (1e-5, 1.0), 2.0)
+    times = _time_ticks(*tau_limits)
     layout = {
         "xaxis": {
             "type": "log", "title": {"text": f"q ({unit})"}, "tickfont": {"size": 11}, "tickangle": 0,
             "tickvals": (ticks := _q_ticks(x)), "ticktext": [f"{1e3 * v:g}·10⁻³" for v in ticks],
             "autorangeoptions": fixed_auto(*_log_limits(x, (1e-3, 1e-1), 1.15)),
         },
-        "yaxis": axis("τ (s)", log=True, autorangeoptions=fixed_auto(*_log_limits(y, (1e-5, 1.0), 2.0))),
-        "margin": {"l": 60, "r": 14, "t": 10, "b": 46},
+        "yaxis": axis("relaxation time τ", log=True, autorangeoptions=fixed_auto(*tau_limits))
+        | {"tickvals": times, "ticktext": [engineering(v, "s", 1) for v in times], "tickfont": {"size": 11}},
+        "margin": {"l": 66, "r": 14, "t": 10, "b": 46},
         "legend": {"x": 0.02, "xanchor": "left", "y": 0.02, "yanchor": "bottom"},
         "showlegend": bool(line_name and line is not None),
     }  # fmt: skip
@@ -350,54 +373,16 @@ def _q_ticks(q: Sequence[float]) -> list[float]:
     return inside if len(inside) <= 7 else [v for v in inside if f"{v:e}"[0] in "125"]
 
 
+def _time_ticks(low: float, high: float, most: int = 8) -> list[float]:
+    """Round times from ``low`` to ``high``: 1, 2, 5 of each decade, or whole decades where those are many."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for steps, every in (((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), ((1,), 2), ((1,), 3)):
+        ticks = [m * 10.0**k for k in range(first, last + 1) if k % every == 0 for m in steps]
+        inside = [v for v in ticks if low <= v <= high]
+        if len(inside) <= most:
+            return inside
+    return inside
+
+
 def _log_limits(values: Sequence[float], without: tuple[float, float], margin: float) -> tuple[float, float]:
     return (min(values) / margin, max(values) * margin) if values else without
-
-
-def figure_bins(
-    labels: np.ndarray,
-    chosen: Sequence[int],
-    stride: int,
-    theme: str = "dark",
-) -> Drawing:
-    """The dynamic bins on the detector, small; the chosen ones bright. A click on one gives its label.
-
-    Parameters
-    ----------
-    labels : (h, w) every ``stride``-th pixel of the dynamic map, 0 where masked.
-    chosen : labels that are selected.
-    stride : how many detector pixels one cell stands for.
-    theme : "dark" or "light".
-    """
-    t = tokens(theme)
-    n = max(int(labels.max(initial=0)), 1)
-    # 0: masked, 1..n: plain bins, n+1..2n: chosen bins, so that one colour scale does both
-    picked = np.isin(labels, np.asarray(list(chosen), dtype=labels.dtype)) & (labels > 0)
-    z = labels.astype(np.float32) + np.where(picked, n, 0)
-    table = colormap("viridis", 256)
-    low, high = (62, 255) if theme != "light" else (0, 214)
-    stops: list[list[Any]] = [[0.0, t.raised if theme != "light" else t.grid], [0.5 / (2 * n), t.line]]
-    for k in range(n):
-        stops.append([(k + 0.5) / (2 * n), with_alpha(t.faint, 0.35 + 0.25 * (k % 2))])
-        stops.append([(k + 1.5) / (2 * n) - 1e-9, with_alpha(t.faint, 0.35 + 0.25 * (k % 2))])
-    for k in range(n):
-        rgb = table[round(low + (high - low) * k / max(n - 1, 1))]
-        colour = "rgb({},{},{})".format(*map(int, rgb))
-        stops.append([(n + k + 0.5) / (2 * n), colour])
-        stops.append([min((n + k + 1.5) / (2 * n) - 1e-9, 1.0), colour])
-    h, w = labels.shape
-    heat = {
-        "type": "heatmap", "z": pack(z), "zmin": 0, "zmax": 2 * n, "colorscale": stops, "showscale": False,
-        "x0": 0, "dx": stride, "y0": 0, "dy": stride, "customdata": pack(labels, "i4"),
-        "hovertemplate": "q-bin %{customdata}<extra></extra>",
-    }  # fmt: skip
-    layout = {
-        "xaxis": {"visible": False, "autorangeoptions": fixed_auto(-0.5 * stride, (w - 0.5) * stride)},
-        "yaxis": {
-            "visible": False, "autorange": "reversed", "scaleanchor": "x", "constrain": "domain",
-            "autorangeoptions": fixed_auto(-0.5 * stride, (h - 0.5) * stride),
-        },
-        "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
-        "dragmode": False,
-    }  # fmt: skip
-    return Drawing([heat], layout, theme)

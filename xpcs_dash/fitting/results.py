@@ -250,6 +250,9 @@ class FitResult:
         }
         if self.data.sigma is not None:
             constant["sigma"] = (shape, self.data.sigma)
+        # whoever opens the draws alone must see which bins may not be used, and why
+        constant["passed"] = ("q_bin", np.array([self.passed(k) for k in range(self.data.n_q)]))
+        constant["reasons"] = ("q_bin", np.array(["; ".join(self.reasons(k)) for k in range(self.data.n_q)]))
         groups["constant_data"] = xr.Dataset(constant, coords=axes)
         tree = xr.DataTree.from_dict(groups)
         tree.attrs = {

@@ -26,7 +26,7 @@ def _fit(xf: XpcsFile, options: ViewOptions) -> tuple[list[int], BatchFit, str]:
 
 def points_of(xf: XpcsFile, bins: list[int], fit: BatchFit, tau: str) -> Points:
     """Relaxation times with their state: a flagged one is never taken for good."""
-    state = tuple("ok" if good else "failed" for good in fit.good)
+    state = tuple("ok" if good else "failed" for good in fit.good & ~fit.poor_fit)
     return Points(np.array(bins) + 1, xf.q[bins], fit[tau], fit.error(tau), state)
 
 

@@ -44,11 +44,12 @@ def points(fit: BatchFit, q: np.ndarray, parameter: str) -> diffusion.Points:
     """One parameter of a fit against q, with a status for each bin.
 
     A bin has failed where there were too few points or the fit did not converge; it is at a bound where this
-    parameter stands at one, or where the window holds no decay or only a part of it, so that τ is a guess.
+    parameter stands at one, or where the window holds no decay or only a part of it, so that τ is a guess. A
+    bin that the model does not describe does not count either.
     """
     k = list(fit.names).index(parameter)
     failed = fit.too_few_points | fit.not_converged
-    bound = fit.at_bound[:, k] | fit.no_decay | fit.incomplete_decay
+    bound = fit.at_bound[:, k] | fit.no_decay | fit.incomplete_decay | fit.poor_fit
     status = tuple("failed" if f else "bound" if b else "ok" for f, b in zip(failed, bound, strict=True))
     label = np.arange(1, fit.n_q + 1)
     return diffusion.Points(label, np.asarray(q), fit.values[:, k], fit.errors[:, k], status)
@@ -97,7 +98,7 @@ def summary(made: list[Series]) -> str:
     failed = sum(s.points.status.count("failed") for s in made)
     parts = [f"{good} of {total} bins"]
     if bound:
-        parts.append(f"{bound} at a bound or without a full decay (open)")
+        parts.append(f"{bound} at a bound or without a full decay or described badly (open)")
     if failed:
         parts.append(f"{failed} without a fit (✕)")
     return " · ".join(parts)
@@ -141,7 +142,7 @@ def value_table(services: Services, seen: Looked, model: str) -> Any:
             else "● good"
         )
         rows.append(cells)
-        classes.append("" if fit.good[k] else "xd-faded")
+        classes.append("" if fit.good[k] and not fit.poor_fit[k] else "xd-faded")
     head = [
         "bin",
         "q",

@@ -17,6 +17,7 @@ PAGE = Page(
         "sigma": ("fit-sigma", "value"),
         "tmin": ("fit-tmin", "value"),
         "tmax": ("fit-tmax", "value"),
+        "par": ("fit-given", "data"),
         "job": ("fit-job", "data"),
         "fit": ("fit-shown", "data"),
     },

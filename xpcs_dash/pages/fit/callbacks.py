@@ -14,15 +14,16 @@ from xpcs_dash.components.graphs import message, patch
 from xpcs_dash.components.selection import Selection, choose
 from xpcs_dash.components.states import warning_line
 from xpcs_dash.components.views import look
-from xpcs_dash.errors import XpcsDashError
-from xpcs_dash.figures.fit import columns_for, figure_bins, figure_fit, height_for
+from xpcs_dash.errors import UsageError, XpcsDashError
+from xpcs_dash.figures.bins import figure_bins
+from xpcs_dash.figures.fit import columns_for, figure_fit, height_for
 from xpcs_dash.jobs.kinds.fit_request import FitRequest, chosen, spread_bins
 from xpcs_dash.pages.fit import preview, tables
-from xpcs_dash.pages.fit.controls import CONTROLS, MODEL
-from xpcs_dash.pages.fit.layout import parameter_rows
+from xpcs_dash.pages.fit.controls import CONTROLS, MODEL, request_from
 from xpcs_dash.pages.fit.live import view_on_screen
+from xpcs_dash.pages.fit.parameters import parameter_table
 from xpcs_dash.pages.fit.plots import register_plots
-from xpcs_dash.pages.fit.request import parse_bins, write_bins
+from xpcs_dash.pages.fit.request import parse_bins, write_bins, write_given
 from xpcs_dash.pages.fit.sampling import register_sampling
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from xpcs_dash.services import Services
 
+WIDTH_PX = 860
+"""Width for which the grid of panels is laid out."""
 MAP_CELLS = 150
 """Longest side of the small map of bins."""
 
@@ -68,11 +71,11 @@ def _register_fit(app: Dash, services: Services) -> None:
             view.panels,
             looked.theme,
             delay_range=view.delay,
-            columns=columns_for(len(view.panels), 760),
+            columns=columns_for(len(view.panels), WIDTH_PX),
             dragmode=drag,
         )
         # another grid needs other axes, and those that are gone must go: only then is the whole figure sent
-        needed = height_for(len(view.panels), 760)
+        needed = height_for(len(view.panels), WIDTH_PX)
         style = {"height": f"max(100%, {needed}px)", "--fit-panels": str(len(view.panels))}
         same = (before or {}).get("--fit-panels") == style["--fit-panels"]
         figure = patch(drawing) if same else drawing.to_plotly_json()
@@ -130,7 +133,14 @@ def _register_bins(app: Dash, services: Services) -> None:
 def _register_controls(app: Dash, services: Services) -> None:
     @app.callback(Output("fit-params", "children"), MODEL, prevent_initial_call=True)
     def change_model(model: str) -> Any:
-        return parameter_rows(FitRequest(model=model))
+        return parameter_table(FitRequest(model=model))
+
+    @app.callback(Output("fit-given", "data"), CONTROLS, prevent_initial_call=True)
+    def keep_in_address(given: Mapping[str, Any]) -> Any:
+        try:
+            return write_given(request_from(given))
+        except UsageError:
+            raise PreventUpdate from None  # the panel of the fit says what is wrong
 
     @app.callback(
         Output({"type": "fit-par", "name": ALL, "field": ALL}, "placeholder"),
@@ -144,7 +154,8 @@ def _register_controls(app: Dash, services: Services) -> None:
             looked = look(services, current)
         except XpcsDashError:
             raise PreventUpdate from None  # the panel of the fit says what is wrong
-        return preview.placeholders(looked.xf, model, [(i["name"], i["field"]) for i in ids])
+        texts = preview.placeholders(looked.xf, model, [(i["name"], i["field"]) for i in ids])
+        return [text.replace("e-0", "e-").replace("e+0", "e") for text in texts]
 
     @app.callback(
         Output("fit-tmin", "value"),

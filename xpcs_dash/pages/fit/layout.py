@@ -14,8 +14,8 @@ from xpcs_dash.components.panel import panel
 from xpcs_dash.components.theme import current_theme
 from xpcs_dash.figures.diagnostics import KINDS
 from xpcs_dash.figures.theme import base_figure
-from xpcs_dash.fitting.models import FORMULA, MODELS
 from xpcs_dash.jobs.kinds.fit_request import FitRequest
+from xpcs_dash.pages.fit.parameters import parameter_table
 from xpcs_dash.pages.fit.restore import request_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 MODEL_NAMES = {"single": "single", "stretched": "stretched", "double": "double"}
 SIGMAS = {"counting": "counting", "file": "file"}
-PRIORS = {"lognormal": "log-normal", "normal": "normal", "halfnormal": "half-normal", "uniform": "uniform"}
 
 
 def blank() -> Any:
@@ -42,20 +41,14 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:
             dcc.Store(id="fit-job", data=job if job.isdigit() else None),
             dcc.Store(id="fit-shown", data=query.get("fit") or None),
             dcc.Interval(id="fit-tick", interval=400, disabled=not job.isdigit()),
+            dcc.Store(id="fit-given", data=query.get("par") or None),
             _tools(asked),
             _sampler(asked),
             html.Div(
                 [
-                    html.Div([_bins(), _parameters(asked)], className="fit-side"),
-                    panel(
-                        "g₂ and fit",
-                        html.Div(
-                            html.Div(graph("fit-graph", blank()), id="fit-graph-box"),
-                            className="fit-scroll",
-                        ),
-                        conditions=html.Span(id="fit-conditions"),
-                        export=("fit", "fit-graph"),
-                        class_name="fit-main",
+                    html.Div(
+                        [html.Div([_bins(), _parameters(asked)], className="fit-setup"), _curves()],
+                        className="fit-left",
                     ),
                     html.Div([_results(), _diagnostics()], className="fit-right"),
                 ],
@@ -78,15 +71,17 @@ def _tools(asked: FitRequest) -> Component:
             asked.sigma,
             title="counting: the file's error and photon counting together. file: the file's error as it is",
         ),
-        controls.number("fit-tmin", "delays", low or None, minimum=0, width="7em", title="first delay"),
-        controls.number(
-            "fit-tmax",
-            "to",
-            high if high is not None and high < 1e30 else None,
-            unit="s",
-            minimum=0,
-            width="7em",
-            title="last delay",
+        controls.together(
+            controls.number("fit-tmin", "delays", low or None, minimum=0, width="7em", title="first delay"),
+            controls.number(
+                "fit-tmax",
+                "to",
+                high if high is not None and high < 1e30 else None,
+                unit="s",
+                minimum=0,
+                width="7em",
+                title="last delay",
+            ),
         ),
         controls.segmented(
             "fit-drag",
@@ -95,26 +90,26 @@ def _tools(asked: FitRequest) -> Component:
             "zoom",
             title="what dragging on the plot does",
         ),
-        controls.button(
-            "fit-run",
-            "Fit",
-            icon="bi-bezier2",
-            primary=True,
-            title="fit with NLSQ on the worker and keep the result",
-        ),
-        controls.button(
-            "fit-sample",
-            "Sample",
-            icon="bi-shuffle",
-            title="sample the posterior with NUTS, started from the fit",
-        ),
-        controls.button("fit-cancel", "Cancel", icon="bi-x-lg", danger=True, disabled=True),
     )
 
 
 def _sampler(asked: FitRequest) -> Component:
     return html.Div(
         [
+            controls.button(
+                "fit-run",
+                "Fit",
+                icon="bi-bezier2",
+                primary=True,
+                title="fit with NLSQ on the worker and keep the result",
+            ),
+            controls.button(
+                "fit-sample",
+                "Sample",
+                icon="bi-shuffle",
+                title="sample the posterior with NUTS, started from the fit",
+            ),
+            controls.button("fit-cancel", "Cancel", icon="bi-x-lg", danger=True, disabled=True),
             controls.number("fit-chains", "chains", asked.chains, minimum=1, maximum=16, step=1, width="4em"),
             controls.number(
                 "fit-draws", "draws", asked.draws, minimum=10, maximum=20000, step=1, width="5.5em"
@@ -161,85 +156,19 @@ def _bins() -> Component:
 def _parameters(asked: FitRequest) -> Component:
     return panel(
         "Parameters",
-        html.Div(parameter_rows(asked), id="fit-params", className="fit-params"),
-        conditions=html.Span(
-            "empty: follows data", title="An empty field follows the data, as the grey text says."
-        ),
+        html.Div(parameter_table(asked), id="fit-params", className="fit-scroll fit-params"),
+        conditions="an empty field follows the data, as its grey text says",
         class_name="fit-params-panel",
     )
 
 
-def parameter_rows(asked: FitRequest) -> list[Component]:
-    """One block a parameter: held or started at a value, bounds, prior; empty fields follow the data."""
-    head = html.P([html.Code(MODELS[asked.model].formula)], className="fit-formula", title=FORMULA)
-    return [head, *(_parameter(asked, spec) for spec in MODELS[asked.model].parameters)]
-
-
-def _parameter(asked: FitRequest, spec: Any) -> Component:
-    name = spec.name
-    low, high = asked.bounds.get(name, (None, None))
-    kind, loc, scale = asked.priors.get(name, (spec.prior.kind, None, None))
-    held = name in asked.fixed
-    value = asked.fixed.get(name, asked.start.get(name))
-
-    def field(what: str, shown: Any, title: str) -> Component:
-        finite = shown if shown is None or abs(shown) < 1e300 else None
-        box = dcc.Input(
-            id={"type": "fit-par", "name": name, "field": what},
-            type="number",
-            step="any",
-            value=finite,
-            debounce=True,
-            className="xd-number fit-field",
-        )
-        return html.Label(
-            [html.Span(f"{name}: {title}", className="visually-hidden"), box],
-            title=title,
-            className="fit-cell",
-        )
-
-    unit = f" ({spec.unit})" if spec.unit else ""
-    return html.Fieldset(
-        [
-            html.Legend([html.B(spec.symbol), html.Span(f" {name}{unit}", className="xd-muted")]),
-            html.Div(
-                [
-                    dcc.Checklist(
-                        id={"type": "fit-held", "name": name},
-                        options=[{"label": "hold at", "value": 1}],
-                        value=[1] if held else [],
-                        className="fit-held",
-                    ),
-                    field("value", value, "value held, or start of the fit"),
-                ],
-                className="fit-line",
-            ),
-            html.Div(
-                [
-                    html.Span("bounds", className="xd-muted"),
-                    field("lower", low, "lower bound"),
-                    html.Span("–"),
-                    field("upper", high, "upper bound"),
-                ],
-                className="fit-line",
-            ),
-            html.Div(
-                [
-                    dbc.Select(
-                        id={"type": "fit-prior", "name": name},
-                        options=[{"label": text, "value": key} for key, text in PRIORS.items()],
-                        value=kind,
-                        size="sm",
-                        class_name="fit-prior",
-                    ),
-                    field("loc", loc, "centre of the prior"),
-                    html.Span("±"),
-                    field("scale", scale, "width of the prior"),
-                ],
-                className="fit-line",
-            ),
-        ],
-        className="fit-par",
+def _curves() -> Component:
+    return panel(
+        "g₂ and fit",
+        html.Div(html.Div(graph("fit-graph", blank()), id="fit-graph-box"), className="fit-scroll"),
+        conditions=html.Span(id="fit-conditions"),
+        export=("fit", "fit-graph"),
+        class_name="fit-main",
     )
 
 
@@ -256,22 +185,24 @@ def _results() -> Component:
 
 
 def _diagnostics() -> Component:
-    tools = [
-        dbc.RadioItems(
-            id="fit-plot",
-            options=[{"label": text, "value": key} for key, text in KINDS.items()],
-            value="forest",
-            inline=True,
-            class_name="xd-segmented",
-            input_class_name="btn-check",
-            label_class_name="xd-segment",
-            label_checked_class_name="xd-segment-on",
-        ),
-        controls.select("fit-plot-bin", "", [], title="q-bin of the plot"),
-    ]
+    kinds = dbc.RadioItems(
+        id="fit-plot",
+        options=[{"label": text, "value": key} for key, text in KINDS.items()],
+        value="forest",
+        inline=True,
+        class_name="xd-segmented",
+        input_class_name="btn-check",
+        label_class_name="xd-segment",
+        label_checked_class_name="xd-segment-on",
+    )
     body = [
+        html.Div(id="fit-chains", className="fit-chains"),
         html.Div(id="fit-diagnostics", className="fit-scroll fit-verdicts"),
+        html.Div(
+            [kinds, controls.select("fit-plot-bin", "", [], title="q-bin of the plot")],
+            className="fit-plot-tools xd-not-kiosk",
+        ),
         html.Div(graph("fit-plot-graph", blank()), className="fit-plot-box"),
         html.P(id="fit-plot-note", className="xd-muted fit-note"),
     ]
-    return panel("Convergence", body, controls=tools, class_name="fit-diagnostics-panel")
+    return panel("Convergence", body, class_name="fit-diagnostics-panel")

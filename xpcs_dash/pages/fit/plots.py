@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dash import Input, Output, State
+from dash import Input, Output, State, html
 
-from xpcs_dash.components import states
 from xpcs_dash.components.errors import guarded
 from xpcs_dash.components.graphs import message
 from xpcs_dash.components.views import look
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from xpcs_dash.components.views import Looked
     from xpcs_dash.services import Services
 
+HIDDEN = {"display": "none"}
+NOT_CHECKED = "Not sampled. Sample checks R-hat, sample sizes, divergences, BFMI and misfit of every bin."
 NOT_SAMPLED = "No draws yet: Sample starts NUTS from the fit and fills this plot."
 
 
@@ -79,19 +80,19 @@ def register_plots(app: Dash, services: Services) -> None:
         Output("fit-diagnostics", "children"),
         Output("fit-plot-bin", "options"),
         Output("fit-plot-bin", "value"),
+        Output("fit-plot-bin", "style"),
         Input("fit-shown", "data"),
         State("fit-plot-bin", "value"),
     )
-    @guarded(outputs=3)
+    @guarded(outputs=4)
     def show_verdicts(shown: Any, chosen: Any) -> Any:
         row = stored(services, shown)
         if row is None or row.kind != "nuts":
-            hint = "Sample checks R-hat, effective sample sizes, divergences, BFMI and misfit of every bin."
-            return states.empty("Not sampled.", hint, sign="bi-shuffle"), [], None
+            return html.P(NOT_CHECKED, className="xd-muted fit-note fit-not-sampled"), [], None, HIDDEN
         options = [{"value": str(b["label"]), "label": f"bin {b['label']}"} for b in row.bins]
         values = [option["value"] for option in options]
         keep = chosen if chosen in values else worst(row)
-        return tables.verdicts(verdict_rows(row)), options, keep
+        return tables.verdicts(verdict_rows(row)), options, keep, {}
 
     @app.callback(
         Output("fit-plot-graph", "figure"),

@@ -84,8 +84,45 @@ def read_controls(
     )
 
 
+def write_given(request: FitRequest) -> str | None:
+    """What somebody set in the table of parameters, as text of an address; None where nothing is set.
+
+    ``tau.fixed:0.001,gamma.lower:0.8,contrast.prior:normal``; the inverse is `read_given`.
+    """
+    parts: list[tuple[str, str, str | float | None]] = []
+    parts += [(name, "fixed", value) for name, value in request.fixed.items()]
+    parts += [(name, "value", value) for name, value in request.start.items()]
+    for name, (low, high) in request.bounds.items():
+        parts += [(name, "lower", low), (name, "upper", high)]
+    for name, (kind, loc, scale) in request.priors.items():
+        parts += [(name, "prior", kind), (name, "loc", loc), (name, "scale", scale)]
+    texts = [
+        f"{name}.{what}:{value if isinstance(value, str) else f'{value:.8g}'}"
+        for name, what, value in parts
+        if isinstance(value, str) or (value is not None and math.isfinite(value))
+    ]
+    return ",".join(texts) or None
+
+
+def read_given(text: str | None) -> list[tuple[str, str, Any]]:
+    """(parameter, field, value) triples for `read_controls`, from the text of an address."""
+    found: list[tuple[str, str, Any]] = []
+    for part in (text or "").split(","):
+        match = re.fullmatch(r"(\w+)\.(\w+):(\S+)", part.strip())
+        if match is None or match[2] not in FIELDS:
+            continue
+        name, what, value = match.groups()
+        if what == "fixed":
+            found += [(name, "fixed", True), (name, "value", value)]
+        else:
+            found.append((name, what, value))
+    return found
+
+
 def _prior(default: Any, given: Mapping[str, Any]) -> tuple[str, float | None, float] | None:
     kind = given.get("prior") or default.kind
+    if kind not in ("lognormal", "normal", "halfnormal", "uniform"):
+        raise UsageError(f"there is no prior called {kind}.")
     loc, scale = _number(given.get("loc")), _number(given.get("scale"))
     if kind == default.kind and loc is None and scale is None:
         return None

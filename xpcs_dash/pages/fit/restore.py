@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xpcs_dash.errors import XpcsDashError
 from xpcs_dash.jobs.fit_index import FitIndex
 from xpcs_dash.jobs.kinds.fit_request import FitRequest
-from xpcs_dash.pages.fit.request import read_controls
+from xpcs_dash.pages.fit.request import read_controls, read_given
 
 if TYPE_CHECKING:
     from xpcs_dash.services import Services
@@ -22,7 +22,8 @@ def request_of(services: Services, query: Mapping[str, str]) -> FitRequest:
         if query.get("job", "").isdigit():
             return FitRequest.from_params(services.jobs.get(int(query["job"])).params)
         low, high = (_float(query.get(name)) for name in ("tmin", "tmax"))
-        return read_controls(query.get("model", "single"), query.get("sigma", "counting"), (low, high), ())
+        model, sigma = query.get("model", "single"), query.get("sigma", "counting")
+        return read_controls(model, sigma, (low, high), read_given(query.get("par")))
     except XpcsDashError:
         return FitRequest()
 

@@ -14,7 +14,7 @@ from xpcs_dash.components.selection import Selection
 from xpcs_dash.errors import UsageError
 from xpcs_dash.jobs.kinds.fit_request import FitRequest, chosen
 from xpcs_dash.pages.fit.controls import AS_STATE, request_from
-from xpcs_dash.pages.jobs.views import progress
+from xpcs_dash.pages.jobs.views import chain_table, progress
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -99,6 +99,7 @@ def register_sampling(app: Dash, services: Services) -> None:
 
     @app.callback(
         Output("fit-progress", "children"),
+        Output("fit-chains", "children"),
         Output("fit-tick", "disabled", allow_duplicate=True),
         Output("fit-cancel", "disabled"),
         Output("fit-shown", "data", allow_duplicate=True),
@@ -111,7 +112,8 @@ def register_sampling(app: Dash, services: Services) -> None:
         if not job:
             raise PreventUpdate
         row = services.jobs.get(int(job))
-        return progress_line(services, row), row.final, row.final, result_of(row, shown)
+        chains = [] if row.state == "done" else chain_table(row.detail)
+        return progress_line(services, row), chains, row.final, row.final, result_of(row, shown)
 
 
 def progress_line(services: Services, row: JobRow) -> Any:

@@ -13,6 +13,7 @@ from xpcs_dash.figures.theme import q_colours
 from xpcs_dash.fitting.models import get_model
 from xpcs_dash.jobs.fit_index import FitIndex, FitRow
 from xpcs_dash.jobs.kinds.fit_request import FitRequest, Selected, select
+from xpcs_dash.pages.fit import tables
 from xpcs_dash.pages.fit.draws import Bands, load_bands
 from xpcs_dash.pages.fit.preview import View, bin_names, curve_delays, notes_of
 from xpcs_dash.pages.fit.tables import Line
@@ -48,7 +49,7 @@ def view_of_row(row: FitRow, xf: XpcsFile, theme: str, bands: Bands | None = Non
         warnings.insert(
             0, "The file has changed since this fit: the points are new, the lines and numbers are not."
         )
-    kind = "posterior median, 94 % interval" if row.kind == "nuts" else "NLSQ, ± one standard error"
+    kind = tables.SAMPLED if row.kind == "nuts" else f"NLSQ, {tables.LEAST_SQUARES}"
     sigma = "file σ" if row.sigma == "file" else "σ with photon counting"
     word = {"open": "not reviewed", "accepted": "accepted", "rejected": "rejected", "flagged": "flagged"}[
         row.review

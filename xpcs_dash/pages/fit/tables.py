@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from dash import html
 
+from xpcs_dash.components import states
 from xpcs_dash.components.states import SIGNS
 from xpcs_dash.figures.format import uncertain
 from xpcs_dash.fitting.models import get_model
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
+
+LEAST_SQUARES = "± one standard error"
+SAMPLED = "posterior median ± half its 94 % HDI (highest-density interval)"
+"""What stands behind the ± of a table."""
 
 WORDS = {"ok": "good", "warning": "with care", "alarm": "not usable", "nodata": "not judged"}
 
@@ -60,29 +65,33 @@ def results(lines: Sequence[Line], model: str, *, interval: str) -> Component:
     spec = get_model(model)
     head = [
         html.Th(["q-bin", html.Small(" q / Å⁻¹")]),
-        html.Th(""),
+        html.Th("checks"),
+        html.Th("χ²", title="reduced χ²"),
         *(
             html.Th([html.B(p.symbol), html.Small(f" {p.name}{f' / {p.unit}' if p.unit else ''}")])
             for p in spec.parameters
         ),
-        html.Th("χ²", title="reduced χ²"),
     ]
     rows: list[Component] = []
     for line in lines:
         short = line.name.removeprefix("q = ").replace("\N{NO-BREAK SPACE}Å⁻¹", "")
         cells = [html.Td([html.B(f"{line.label} "), html.Span(short, className="xd-muted")], title=line.name)]
         cells.append(html.Td(badge(line.state, line.reasons)))
-        cells += [html.Td(_value(line, p.name, p.unit), className="fit-number") for p in spec.parameters]
         cells.append(html.Td("—" if line.chi2 is None else f"{line.chi2:.3g}", className="fit-number"))
+        cells += [html.Td(_value(line, p.name, p.unit), className="fit-number") for p in spec.parameters]
         rows.append(html.Tr(cells, className=f"fit-row-{line.state}", **{"data-label": str(line.label)}))
         if line.reasons:
-            why = html.Td(
-                "; ".join(line.reasons) + ".", colSpan=len(head) - 1, className=f"fit-why xd-{line.state}"
-            )
-            rows.append(html.Tr([html.Td(""), why], className="fit-why-row"))
+            rows.append(_why(line.reasons, line.state, len(head)))
     return html.Table(
         [html.Caption(interval), html.Thead(html.Tr(head)), html.Tbody(rows)], className="fit-table"
     )
+
+
+def _why(reasons: Sequence[str], state: str, columns: int) -> Component:
+    """The row below a bin that says why; two lines of it, all of it on hovering."""
+    text = "; ".join(reasons) + "."
+    cell = html.Td(html.Div(text, title=text), colSpan=columns - 1, className=f"fit-why xd-{state}")
+    return html.Tr([html.Td(""), cell], className="fit-why-row")
 
 
 def _value(line: Line, name: str, unit: str) -> Any:
@@ -92,10 +101,13 @@ def _value(line: Line, name: str, unit: str) -> Any:
     if name in line.held:
         return [str(uncertain(value, None, unit)), html.Small(" held", className="xd-muted")]
     if low is None or high is None:
-        return str(uncertain(value, sigma, unit))
+        shown = uncertain(value, sigma, unit)
+        # a number never stands there as if it were exact
+        open_end = html.Small(" ± ?", title="its error is unknown, or far larger than the value")
+        return str(shown) if shown.sigma else [str(shown), open_end]
     shown = uncertain(value, (high - low) / 2, unit)
     ends = f"{uncertain(low, None, unit)} to {uncertain(high, None, unit)}"
-    return html.Span(str(shown), title=f"94 % interval {ends}")
+    return html.Span(str(shown), title=f"94 % HDI {ends}")
 
 
 CHECKS = ("r_hat", "ess_bulk", "ess_tail", "divergences", "bfmi", "misfit")
@@ -143,7 +155,9 @@ def verdicts(rows: Sequence[Verdict]) -> Component:
             state = "ok" if passed else "alarm"
             sign = html.Span(SIGNS[state], className="xd-sign", **{"aria-hidden": "true"})
             cells.append(html.Td([sign, text], className=f"fit-light xd-{state}"))
-        word = "converged" if row.state == "ok" else "; ".join(row.reasons) or "failed"
-        cells.append(html.Td(word, className=f"fit-why xd-{row.state}"))
-        body.append(html.Tr(cells))
+        word = "converged" if row.state == "ok" else "failed"
+        cells.append(html.Td(states.mark(row.state, word)))
+        body.append(html.Tr(cells, **{"data-label": str(row.label)}))
+        if row.state != "ok":
+            body.append(_why(row.reasons or ("it was not checked",), row.state, len(head)))
     return html.Table([html.Thead(html.Tr(head)), html.Tbody(body)], className="fit-table fit-lights")

@@ -40,7 +40,6 @@ def register(app: Dash, services: Services) -> None:
 def _register_list(app: Dash, index: FitIndex) -> None:
     @app.callback(
         Output("fits-grid", "rowData"),
-        Output("fits-grid", "selectedRows"),
         Output("fits-count", "children"),
         Output("fits-stamp", "data"),
         Output("fits-empty", "children"),
@@ -51,11 +50,8 @@ def _register_list(app: Dash, index: FitIndex) -> None:
         Input("fits-model", "value"),
         Input("fits-review-filter", "value"),
         State("fits-stamp", "data"),
-        State("fits-chosen", "data"),
     )
-    def show_list(
-        _t: Any, _d: Any, text: Any, kind: Any, model: Any, review: Any, before: Any, chosen: Any
-    ) -> Any:
+    def show_list(_t: Any, _d: Any, text: Any, kind: Any, model: Any, review: Any, before: Any) -> Any:
         stamp = f"{text}|{kind}|{model}|{review}|{index.stamp()}"
         if stamp == before:
             raise PreventUpdate
@@ -64,10 +60,24 @@ def _register_list(app: Dash, index: FitIndex) -> None:
             kind=_given(kind), model=_given(model), review=None if deleted else _given(review),
             text=text or "", deleted=deleted,
         )  # fmt: skip
-        wanted = {"ids": [i for i in ids_of(chosen) if any(row.id == int(i) for row in rows)]}
         hint = "Fit and Sample on the Fit page keep their results here."
         none: Any = [] if rows else states.empty("No stored fit in this list.", hint)
-        return [views.grid_row(row) for row in rows], wanted, f"{len(rows)} fits", stamp, none
+        return [views.grid_row(row) for row in rows], f"{len(rows)} fits", stamp, none
+
+    # the grid can only select rows that it has drawn, so this comes after them
+    @app.callback(
+        Output("fits-grid", "selectedRows"),
+        Input("fits-grid", "virtualRowData"),
+        State("fits-chosen", "data"),
+        State("fits-grid", "selectedRows"),
+        prevent_initial_call=True,
+    )
+    def mark_chosen(rows: Any, chosen: Any, selected: Any) -> Any:
+        wanted = [i for i in ids_of(chosen) if any(str(row["id"]) == i for row in rows or ())]
+        marked = [str(row["id"]) for row in selected] if isinstance(selected, list) else []
+        if sorted(marked) == sorted(wanted):
+            raise PreventUpdate
+        return {"ids": wanted}
 
     @app.callback(
         Output("fits-chosen", "data"),
@@ -107,7 +117,7 @@ def _register_detail(app: Dash, services: Services, index: FitIndex) -> None:
     def show_detail(chosen: Any, _stamp: Any) -> Any:
         ids = ids_of(chosen)
         if not ids:
-            hint = "Choose one on the left; choose two (Ctrl-click) to compare them."
+            hint = "Choose one in the list; choose two (Ctrl-click) to compare them."
             return states.empty("No fit is chosen.", hint), True, "#", "", ""
         rows = [index.get(i) for i in ids]
         if len(rows) == 2:

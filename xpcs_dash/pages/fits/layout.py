@@ -36,14 +36,14 @@ def _column(field: str, name: str, width: int, **more: Any) -> dict[str, Any]:
 
 
 COLUMNS = [
-    _column("id", "fit", 84, sort="desc", checkboxSelection=True, type="rightAligned"),
-    _column("file", "file", 200, flex=1, minWidth=150, tooltipField="file"),
-    _column("kind", "kind", 76),
-    _column("model", "model", 94),
-    _column("state", "checks", 132, tooltipField="why"),
+    _column("id", "fit", 62, sort="desc", type="rightAligned"),
+    _column("file", "file", 180, flex=1, minWidth=140, tooltipField="file"),
+    _column("kind", "kind", 72),
+    _column("model", "model", 96),
+    _column("state", "checks", 128, tooltipField="why"),
     _column("chi2", "χ²", 66, type="rightAligned"),
-    _column("review", "review", 128, tooltipField="note"),
-    _column("when", "made", 126),
+    _column("review", "review", 124, tooltipField="note"),
+    _column("when", "made", 122),
 ]
 
 
@@ -62,16 +62,20 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
         id="fits-grid",
         columnDefs=COLUMNS,
         rowData=[],
-        getRowId="String(params.data.id)",
+        getRowId="params.data.key",
         className="xd-grid",
         style={"height": "100%", "width": "100%"},
         defaultColDef={"sortable": True, "resizable": True, "filter": False},
         dashGridOptions={
             "rowHeight": 32,
             "headerHeight": 34,
-            "rowSelection": "multiple",
-            "suppressRowClickSelection": False,
-            "rowMultiSelectWithClick": False,
+            "rowSelection": {
+                "mode": "multiRow",
+                "checkboxes": True,
+                "headerCheckbox": False,
+                "enableClickSelection": True,
+            },
+            "selectionColumnDef": {"width": 34},
             "animateRows": False,
             "tooltipShowDelay": 300,
             "suppressNoRowsOverlay": True,
@@ -104,7 +108,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
 
 
 def _detail() -> Component:
-    hint = "Choose one on the left; choose two (Ctrl-click) to compare them."
+    hint = "Choose one in the list; choose two (Ctrl-click) to compare them."
     body = [
         html.Div(_review(), id="fits-review", className="fits-review fits-pad", hidden=True),
         html.Div(states.empty("No fit is chosen.", hint), id="fits-detail", className="fits-detail"),
@@ -145,6 +149,7 @@ def _review() -> list[Component]:
             ],
             className="xd-control",
         ),
+        html.Span(className="fits-break"),
         controls.button("fits-accept", "Accept", icon="bi-check-lg"),
         controls.button("fits-flag", "Flag", icon="bi-flag"),
         controls.button("fits-reject", "Reject", icon="bi-x-lg"),

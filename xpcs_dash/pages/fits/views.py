@@ -40,6 +40,7 @@ def grid_row(row: FitRow) -> dict[str, Any]:
     reasons = {reason for entry in row.bins for reason in entry["reasons"]}
     return {
         "id": row.id,
+        "key": str(row.id),  # the grid wants texts to tell its rows apart
         "file": row.name,
         "kind": KIND_TEXT.get(row.kind, row.kind),
         "model": row.model,
@@ -72,7 +73,7 @@ def detail(row: FitRow) -> list[Component]:
     request = FitRequest.from_params(row.request)
     names = [f"q = {format_q(entry['q'])}" for entry in row.bins]
     lines = [line_of(entry, name, request) for entry, name in zip(row.bins, names, strict=True)]
-    kind = "posterior median, 94 % interval" if row.kind == "nuts" else "± one standard error"
+    kind = tables.SAMPLED if row.kind == "nuts" else tables.LEAST_SQUARES
     said = " · ".join(part for part in (row.reviewer, row.note) if part)
     return [
         facts(
@@ -162,7 +163,7 @@ def compare(a: FitRow, b: FitRow) -> list[Component]:
         compare_facts(a, b),
         html.P(
             "Between two fits of the same points, the model with the smaller AIC or BIC, or the larger LOO "
-            "or WAIC, is preferred; differences below about 4 decide nothing.",
+            "or WAIC, is preferred; differences below about 4 decide nothing. ± is one standard deviation.",
             className="xd-muted",
         ),
         html.Table([html.Thead(head), html.Tbody(body)], className="fit-table")

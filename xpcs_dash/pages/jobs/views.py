@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from dash import html
 
@@ -44,6 +44,52 @@ def bar(fraction: float) -> Component:
     )
 
 
+def chain_rows(detail: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What each chain last said of itself; empty for a job that tells none, or only how far they are."""
+    rows = detail.get("chains")
+    return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+
+
+def chain_table(detail: Mapping[str, Any]) -> Any:
+    """One line a chain: how far it is, divergences, acceptance and steps; nothing before there is any."""
+    rows = chain_rows(detail)
+    if not rows:
+        return []
+    total = detail.get("total")
+    head = [
+        html.Th("chain"),
+        html.Th("draws"),
+        html.Th("divergent", title="passes: none"),
+        html.Th("acceptance", title="mean acceptance of the proposals; aimed at 0.8 to 0.95"),
+        html.Th("steps", title="mean leapfrog steps of a draw"),
+    ]
+    body = [_chain_line(k, row, total) for k, row in enumerate(rows)]
+    return html.Table([html.Thead(html.Tr(head)), html.Tbody(body)], className="fit-table fit-chain-table")
+
+
+def _chain_line(k: int, row: Mapping[str, Any], total: Any) -> Component:
+    draws, divergent = row.get("draws"), row.get("divergences")
+    far = min(1.0, draws / total) if _is_number(draws) and _is_number(total) and total > 0 else 0.0
+    bad = _is_number(divergent) and divergent > 0
+    return html.Tr(
+        [
+            html.Td(html.B(str(int(row.get("chain", k)) + 1))),
+            html.Td([html.Div(bar(far), className="jobs-bar"), _short(draws, ".0f")]),
+            html.Td(states.mark("warning", _short(divergent, ".0f")) if bad else _short(divergent, ".0f")),
+            html.Td(_short(row.get("accept"), ".2f")),
+            html.Td(_short(row.get("steps"), ".1f")),
+        ]
+    )
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _short(value: Any, form: str) -> str:
+    return f"{value:{form}}" if _is_number(value) else "—"
+
+
 def chains(fractions: Sequence[float]) -> Component:
     """One small column a chain, as high as the chain is far."""
     columns = [
@@ -54,7 +100,7 @@ def chains(fractions: Sequence[float]) -> Component:
         )
         for k, f in enumerate(fractions)
     ]
-    return html.Span(columns, className="fit-chains", **{"aria-label": f"{len(columns)} chains"})
+    return html.Span(columns, className="fit-chain-columns", **{"aria-label": f"{len(columns)} chains"})
 
 
 def numbers(detail: dict[str, Any]) -> str:
@@ -82,11 +128,12 @@ def progress(row: JobRow) -> list[Component]:
     if row.state in ("queued", "running"):
         made.append(bar(row.progress))
         made.append(html.B(f"{100 * row.progress:.0f} %"))
-        if row.detail.get("chains"):
-            made.append(chains(row.detail["chains"]))
+        if (far := row.detail.get("chains")) and not chain_rows(row.detail):
+            made.append(chains(far))
     said = numbers(row.detail)
     if said:
         made.append(html.Span(said))
+    made += verdict(row)
     message = row.message or (
         f"took {duration(row.finished - row.started)}" if row.finished and row.started else ""
     )
@@ -145,9 +192,19 @@ def _title(row: JobRow, prefix: str) -> Any:
     return html.A(row.title, href=target) if target else row.title
 
 
-def _said(row: JobRow) -> str:
+def verdict(row: JobRow) -> list[Component]:
+    """How many bins of a finished fit passed: that a job is done does not say that its fit is good."""
+    good, bins = row.result.get("good"), row.result.get("bins")
+    if row.state != "done" or not _is_number(good) or not _is_number(bins):
+        return []
+    state = "ok" if good == bins else "warning" if good else "alarm"
+    return [states.mark(state, f"{good} of {bins} bins good")]
+
+
+def _said(row: JobRow) -> list[Any]:
     said = numbers(row.detail) if row.state in ("running", "done") else ""
-    return " · ".join(part for part in (row.message, said) if part)
+    text = " · ".join(part for part in (row.message, said) if part)
+    return [*([text, " "] if text else []), *verdict(row)]
 
 
 def _clock(moment: float) -> str:
