@@ -26,9 +26,10 @@
     if (file.id === null) { xd.toast("There is no file to export yet.", "warning"); return; }
     const query = { url: window.location.href };
     if (file.q.length) query.q = file.q.join(",");
-    // the fit that is exported is the one on the page: its model and its σ stand in the address
+    // the fit that is exported is the one on the page: all that was set there stands in the address
     const here = new URLSearchParams(window.location.search);
-    for (const name of ["model", "sigma"]) if (here.has(name)) query[name] = here.get(name);
+    const settings = { fit: ["model", "sigma", "tmin", "tmax", "par"], diffusion: ["model", "q0", "q1"] };
+    for (const name of settings[entry.dataset.view] || []) if (here.has(name)) query[name] = here.get(name);
     const address = "/export/" + file.id + "/" + entry.dataset.view + "." + entry.dataset.format;
     xd.toast("Writing " + entry.textContent + " …", "info");
     try {

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from tests.conftest import A001
-from xpcs_dash.cli.export import parse_bins
+from xpcs_dash.cli.export import asked, parse_bins, range_of
 from xpcs_dash.errors import UsageError
 
 
@@ -43,3 +43,31 @@ def test_bins():
     assert parse_bins("1,4-6,4") == (1, 4, 5, 6)
     with pytest.raises(UsageError):
         parse_bins("3-")
+
+
+def test_the_settings_of_the_fit_page_are_understood():
+    made = asked(1e-3, None, "gamma.fixed:0.8,tau.lower:1e-4,contrast.value:0.1", "stretched")
+    assert made["delay"] == (1e-3, float("inf"))
+    assert made["fixed"] == {"gamma": 0.8}
+    assert made["bounds"] == {"tau": (1e-4, float("inf"))}
+    assert made["start"] == {"contrast": 0.1}
+    assert asked(None, None, "", "single") == {"delay": None}
+
+
+@pytest.mark.parametrize("par", ["tau", "tau.lower:1,nonsense", "gamma2.fixed:1", "tau.lower:2,tau.upper:1"])
+def test_settings_that_mean_nothing_are_refused(par):
+    with pytest.raises(UsageError):
+        asked(None, None, par, "single")
+    with pytest.raises(UsageError, match="below the last"):
+        range_of("delay", 2.0, 1.0)
+
+
+def test_a_fit_is_exported_with_the_ranges_of_the_page(sample, tmp_path):
+    out = tmp_path / "fit.csv"
+    words = ["--q-bins=1", "--model=stretched", "--tmin=0.001", "--tmax=1", "--par=gamma.fixed:0.9"]
+    done = run("export", str(sample(A001)), "--figure", "fit", "--out", str(out), *words)
+    assert done.returncode == 0, done.stderr
+    text = out.read_text(encoding="utf-8")
+    assert "parameters.fixed: {'gamma': 0.9}" in text
+    low, high = text.split("parameters.delay_range (s): [")[1].split("]")[0].split(", ")
+    assert 0.001 <= float(low) < float(high) <= 1

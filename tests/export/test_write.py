@@ -8,6 +8,7 @@ from tests.conftest import A001, A002, E0173
 from xpcs_dash import open_result
 from xpcs_dash.errors import FileError, UsageError
 from xpcs_dash.export.provenance import content_hash
+from xpcs_dash.export.ranges import described
 from xpcs_dash.export.tables import from_csv
 from xpcs_dash.export.views import VIEWS, ViewOptions, find_view
 from xpcs_dash.export.write import export
@@ -127,3 +128,67 @@ def test_a_failed_write_leaves_nothing_behind(aging, tmp_path):
     with pytest.raises(UsageError, match="cannot be written"):
         export(aging, "g2", tmp_path / "x.csv", ViewOptions())
     assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
+
+
+def recorded(path):
+    """The record of where a CSV comes from."""
+    lines = [line[2:] for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# ")]
+    return dict(line.split(": ", 1) for line in lines if ": " in line)
+
+
+def test_a_fit_takes_the_whole_state_of_the_page(aging, tmp_path):
+    t = aging.t_el
+    low, high = float(t[5]), float(t[-8])
+    options = ViewOptions(
+        q_bins=(2,),
+        model="stretched",
+        sigma="file",
+        delay=(low, high),
+        fixed={"gamma": 0.8},
+        bounds={"contrast": (0.0, 0.05)},
+    )
+    out = export(aging, "fit", tmp_path / "x.csv", options)
+    tables = from_csv(out)
+    assert tables["fit"]["gamma"][0] == 0.8
+    assert tables["fit"]["contrast"][0] <= 0.05
+    assert tables["fit"]["n_points"][0] == np.count_nonzero((t >= low) & (t <= high))
+    points = tables["g2"]
+    np.testing.assert_array_equal(points["fitted"] == 1, (t >= low) & (t <= high))
+    whole = from_csv(export(aging, "fit", tmp_path / "y.csv", ViewOptions(q_bins=(2,))))
+    assert not np.allclose(whole["g2"]["g2_fit"], points["g2_fit"])
+    record = recorded(out)
+    assert json.loads(record["parameters.delay_range (s)"]) == [low, high]
+    assert record["parameters.fixed"] == "{'gamma': 0.8}"
+    assert record["parameters.bounds"] == "{'contrast': [0.0, 0.05]}"
+    assert record["parameters.sigma"] == "file"
+
+
+@pytest.mark.parametrize(
+    ("view", "names"),
+    [
+        ("g2", {"q_range (Å⁻¹)", "delay_range (s)"}),
+        ("fit", {"q_range (Å⁻¹)", "delay_range (s)", "model", "sigma", "fixed", "bounds", "start"}),
+        ("diffusion", {"q_range (Å⁻¹)", "delay_range (s)", "power_law_q_range (Å⁻¹)"}),
+        ("saxs", {"q_range (Å⁻¹)"}),
+        ("stability", {"q_range (Å⁻¹)", "time_range (s)"}),
+        ("intensity", {"time_range (s)"}),
+        ("twotime", {"age_range (s)"}),
+        ("qmap", {"q_range (Å⁻¹)"}),
+        ("detector", {"rows (px)", "columns (px)"}),
+    ],
+)
+def test_the_record_holds_every_range_of_the_view(aging, view, names):
+    found = described(aging, view, ViewOptions())
+    assert names <= set(found)
+    assert all(found[name] for name in names)
+    for name in names:
+        if "range" in name and found[name] != "all":
+            assert found[name][0] < found[name][1]
+    assert ("model" in found) == (view in ("fit", "diffusion"))
+
+
+def test_the_power_law_keeps_to_its_range_of_q(sample, tmp_path):
+    xf = open_result(sample(A001))
+    limits = (float(xf.q[2]), float(xf.q[6]))
+    law = from_csv(export(xf, "diffusion", tmp_path / "x.csv", ViewOptions(law_range=limits)))
+    assert law["power law tau = a q^b"]["bins used"][0] == 5

@@ -412,7 +412,7 @@ def prepare_page(
             elif (newest := services.catalogue.newest()) is not None:
                 prepare(services, newest.id, query)
 
-    thread = threading.Thread(target=run, name=f"prepare {page.path}", daemon=True)
+    thread = threading.Thread(target=run, name=f"prepare {page.path}")
     thread.start()
     return thread
 

@@ -50,8 +50,8 @@ class Provenance:
     created: str = ""
 
     def as_json(self) -> str:
-        """One line of JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False, default=str)
+        """One line of JSON in ASCII, which a PDF keeps as text that can be searched."""
+        return json.dumps(asdict(self), default=str)
 
     def as_lines(self) -> list[str]:
         """``key: value`` lines for a text header."""

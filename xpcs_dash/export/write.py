@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from xpcs_dash.errors import UsageError
 from xpcs_dash.export.provenance import provenance
+from xpcs_dash.export.ranges import described
 from xpcs_dash.export.tables import to_csv
 from xpcs_dash.export.views import ViewOptions, find_view
 from xpcs_dash.figures.publication import PageSize, save
@@ -41,7 +42,7 @@ def export(xf: XpcsFile, view: str, out: Path, options: ViewOptions, url: str = 
         raise UsageError(f"{out.name}: choose a name that ends in {', '.join(FIGURES + NUMBERS)}.")
     if not out.parent.is_dir():
         raise UsageError(f"{out.parent}: there is no such directory to write to.")
-    source = provenance(xf, view, options.parameters(), url)
+    source = provenance(xf, view, described(xf, view, options), url)
     try:
         if suffix in FIGURES:
             size = options.size or PageSize.preset("single", aspect=found.aspect)

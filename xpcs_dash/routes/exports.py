@@ -30,7 +30,7 @@ FORMATS = {
     "h5": "application/x-hdf5",
 }
 #: Query names that become options of the command line, letter for letter.
-OPTIONS = ("model", "sigma", "column", "width-mm", "height-mm")
+OPTIONS = ("model", "sigma", "tmin", "tmax", "par", "q0", "q1", "column", "width-mm", "height-mm")
 AT_ONCE = 2
 TIMEOUT_S = 60
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +27,9 @@ class ViewOptions:
     sigma : of fits: "counting" or "file".
     size : on paper; None takes a single column.
     title : whether the figure says which file it shows.
+    delay : of fits: first and last delay in s; None takes all.
+    fixed, start, bounds : of fits, by parameter name; what is missing follows the data.
+    law_range : of the power law: first and last q; None takes all.
     """
 
     q_bins: tuple[int, ...] | None = None
@@ -34,11 +37,11 @@ class ViewOptions:
     sigma: str = "counting"
     size: PageSize | None = None
     title: bool = False
-
-    def parameters(self) -> dict[str, Any]:
-        """What changes the numbers, for the provenance."""
-        bins = list(self.q_bins) if self.q_bins is not None else "all"
-        return {"q_bins": bins, "model": self.model, "sigma": self.sigma}
+    delay: tuple[float, float] | None = None
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    start: Mapping[str, float] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    law_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def _fit(xf: XpcsFile, options: ViewOptions) -> tuple[list[int], BatchFit, str]:
     bins = chosen_bins(xf, options)
-    fit = fit_bins(xf, bins, options)
+    fit, _ = fit_bins(xf, bins, options)
     return bins, fit, next(name for name in fit.names if name.startswith("tau"))
 
 
@@ -30,10 +30,10 @@ def points_of(xf: XpcsFile, bins: list[int], fit: BatchFit, tau: str) -> Points:
     return Points(np.array(bins) + 1, xf.q[bins], fit[tau], fit.error(tau), state)
 
 
-def law_of(points: Points) -> PowerLaw | None:
-    """The power law, or None where too few bins are good."""
+def law_of(points: Points, options: ViewOptions) -> PowerLaw | None:
+    """The power law in the chosen range of q, or None where too few bins are good."""
     try:
-        return power_law(points)
+        return power_law(points, options.law_range)
     except UsageError:
         return None
 
@@ -41,7 +41,7 @@ def law_of(points: Points) -> PowerLaw | None:
 def tables(xf: XpcsFile, options: ViewOptions) -> list[Table]:
     """Parameters of each bin, and the power law."""
     bins, fit, tau = _fit(xf, options)
-    law = law_of(points_of(xf, bins, fit, tau))
+    law = law_of(points_of(xf, bins, fit, tau), options)
     made = [parameter_table(xf, bins, fit)]
     if law is not None:
         nan = float("nan")
@@ -65,7 +65,7 @@ def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     """Good relaxation times with errors, the others faintly, and the line."""
     bins, fit, tau = _fit(xf, options)
     points = points_of(xf, bins, fit, tau)
-    law = law_of(points)
+    law = law_of(points, options)
     line, label = None, ""
     if law is not None:
         q = np.geomspace(points.q[points.good].min() / 1.1, points.q[points.good].max() * 1.1, 100)

@@ -12,22 +12,28 @@ from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views import g2
 from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, title_of
 from xpcs_dash.figures.publication import PageSize, PaperFigure, curves
-from xpcs_dash.fitting.batch import BatchFit, fit_all_q
+from xpcs_dash.fitting.batch import BatchFit
+from xpcs_dash.jobs.kinds.fit_request import FitRequest, Selected, fit_selected, select
 
 if TYPE_CHECKING:
     from xpcs_dash.hdf5.xpcs_file import XpcsFile
 
 
-def fit_bins(xf: XpcsFile, bins: list[int], options: ViewOptions) -> BatchFit:
-    """Fit the chosen columns with the σ that the options name."""
+def fit_bins(xf: XpcsFile, bins: list[int], options: ViewOptions) -> tuple[BatchFit, Selected]:
+    """Fit the chosen columns just as the page does, and the data with the points that took part."""
     if options.sigma not in ("counting", "file"):
         raise UsageError(f"σ model {options.sigma!r}: choose counting or file.")
-    counting = options.sigma == "counting"
-    sigma = xf.g2_sigma if counting else xf.g2_err
-    trusted = xf.trusted[:, bins] if counting else None
-    return fit_all_q(
-        xf.t_el, xf.g2[:, bins], None if sigma is None else sigma[:, bins], trusted, options.model
+    request = FitRequest(
+        model=options.model,
+        labels=tuple(column + 1 for column in bins),
+        sigma=options.sigma,
+        delay=options.delay,
+        fixed=options.fixed,
+        start=options.start,
+        bounds=options.bounds,
     )
+    data = select(xf, request)
+    return fit_selected(data, request), data
 
 
 def parameter_table(xf: XpcsFile, bins: list[int], fit: BatchFit) -> Table:
@@ -48,21 +54,27 @@ def parameter_table(xf: XpcsFile, bins: list[int], fit: BatchFit) -> Table:
 def tables(xf: XpcsFile, options: ViewOptions) -> list[Table]:
     """Parameters, and the points with the fitted value beside each."""
     bins = chosen_bins(xf, options)
-    fit = fit_bins(xf, bins, options)
+    fit, data = fit_bins(xf, bins, options)
     points = g2.tables(xf, options)[0]
     fitted = Column("g2_fit", "", fit.curve(xf.t_el).T.ravel())
-    return [parameter_table(xf, bins, fit), replace(points, columns=(*points.columns, fitted))]
+    took_part = Column("fitted", "", data.used.T.ravel())
+    return [parameter_table(xf, bins, fit), replace(points, columns=(*points.columns, fitted, took_part))]
 
 
 def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     """Points with their fits; a flagged fit is named as such in the legend."""
     bins = chosen_bins(xf, options, at_most=6)
-    fit = fit_bins(xf, bins, options)
-    t = np.geomspace(xf.t_el[xf.t_el > 0].min() / 3, xf.t_el.max() * 3, 200)
+    fit, data = fit_bins(xf, bins, options)
+    seen = xf.t_el[xf.t_el > 0]
+    if options.delay is not None:  # the line ends where the fit does
+        seen = np.clip(seen, *options.delay)
+        t = np.geomspace(seen.min(), seen.max(), 200)
+    else:
+        t = np.geomspace(seen.min() / 3, seen.max() * 3, 200)
     lines = fit.curve(t)
     shown = []
     for k, column in enumerate(bins):
-        curve = g2.curve_of(xf, column)
+        curve = replace(g2.curve_of(xf, column), sigma=data.sigma[:, k], trusted=data.used[:, k])
         flags = ", ".join(flag.replace("_", " ") for flag in fit.flags(k))
         label = f"{curve.label} [{flags}]" if flags else curve.label
         shown.append(replace(curve, label=label, fit=(t, lines[:, k])))
