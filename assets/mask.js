@@ -318,6 +318,7 @@
     },
     attach: (state) => {
       load(state);
+      if (state && state.compare) window.dash_clientside.set_props("mask-compared", { data: { other: "version:" + state.compare } });
       if (state && state.forms) window.dash_clientside.set_props("mask-refill", { data: ++counter });
       let tries = 0;
       const wait = () => { const gd = graph(); if (gd && gd.on) hook(gd); else if (tries++ < 100) setTimeout(wait, 50); };
@@ -325,7 +326,8 @@
       clearTimeout(settle);
       const rev = state && state.rev;
       settle = setTimeout(() => {                      // the other panes ask when they are opened
-        if (document.querySelector("[data-tab=partition][aria-selected=true]"))
+        const said = document.getElementById("mask-compared-said");
+        if (document.querySelector("[data-tab=partition][aria-selected=true]") || (said && said.childElementCount))
           window.dash_clientside.set_props("mask-settled", { data: { rev, n: ++counter } });
       }, 350);
       return window.dash_clientside.no_update;

@@ -95,9 +95,37 @@ def _distance(x, y, x0, y0, x1, y1):
 
 
 def test_ellipse_of_20_by_80_pixels_has_both_radii():
-    # a box of 20 x 80 whole pixels; a circle of radius 10 would have 314
+    # drawn around 20 x 80 whole pixels, from outer edge to outer edge, its centre is a corner of pixels;
+    # its area is pi * 10 * 40 = 1256.6, a circle of radius 10 would have 314
     drawn = {"type": "circle", "x0": 9.5, "x1": 29.5, "y0": 9.5, "y1": 89.5}
-    assert abs(DrawingTools((120, 60)).from_plotly(drawn).count - 1257) <= 2
+    count = DrawingTools((120, 60)).from_plotly(drawn).count
+    assert count == exact_count(10, 40, doubled_centre=1) == 1256
+    assert abs(count - 1257) <= 2
+
+
+def exact_count(rx, ry, doubled_centre):
+    """Pixel centres inside or on an upright ellipse, in whole numbers of half pixels."""
+    reach = range(-2 * max(rx, ry) - 2, 2 * max(rx, ry) + 3)
+    places = [n for n in reach if n % 2 == doubled_centre]
+    return sum((x * ry) ** 2 + (y * rx) ** 2 <= (2 * rx * ry) ** 2 for x in places for y in places)
+
+
+def test_pixels_on_the_outline_of_an_ellipse_belong_to_it():
+    # centred on a pixel, 12 pixel centres lie on the outline itself: (0, 40), (6, 32), (8, 24), (10, 0), ...
+    region = DrawingTools((120, 60)).ellipse(30, 60, 10, 40)
+    found = region.full((120, 60))
+    for x, y in ((0, 40), (6, 32), (8, 24), (10, 0)):
+        for u, v in ((x, y), (-x, y), (x, -y), (-x, -y)):
+            assert found[60 + v, 30 + u], (u, v)
+    assert region.count == exact_count(10, 40, doubled_centre=0)
+
+
+def test_an_ellipse_covers_its_area_on_the_average_over_where_it_lies():
+    tools = DrawingTools((100, 40))
+    offsets = (np.arange(24) + 0.5) / 24
+    counts = [tools.ellipse(19 + dx, 49 + dy, 10, 40).count for dx in offsets for dy in offsets]
+    assert np.mean(counts) == pytest.approx(math.pi * 10 * 40, abs=0.2)
+    assert (np.min(counts), np.max(counts)) == (pytest.approx(1256, abs=12), pytest.approx(1256, abs=12))
 
 
 def test_turned_ellipse_is_not_its_upright_box():

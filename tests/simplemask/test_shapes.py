@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xpcs_dash.errors import UsageError
 from xpcs_dash.simplemask.drawing_tools import DrawingTools
+from xpcs_dash.simplemask.paths import format_path, parse_path
 from xpcs_dash.simplemask.shapes import (
+    CORNERS,
     apply_relayout,
     drawn,
     is_shape_event,
@@ -158,3 +161,64 @@ def test_words():
     assert [kind_of(s) for s in (RECT, PATH, {"type": "path", "path": "M0,0L1,1"}, {"type": "circle"})] == [
         "rectangle", "polygon", "line", "ellipse",
     ]  # fmt: skip
+
+
+ANGLES = st.floats(5, 175).filter(lambda a: abs(a - 90) > 1)
+TURNED = st.builds(
+    lambda cx, cy, rx, ry, angle: with_numbers(
+        {"type": "circle", "x0": 0.0, "y0": 0.0, "x1": 2.0, "y1": 2.0, "name": "e"},
+        cx=cx, cy=cy, rx=rx, ry=ry, angle=angle,
+    ),
+    st.floats(-20, 300), st.floats(-20, 300), st.floats(8, 90), st.floats(8, 90), ANGLES,
+)  # fmt: skip
+
+
+def corners_of(shape):
+    return parse_path(drawn(shape)["path"])[0][0].copy()
+
+
+@given(TURNED, st.floats(-100, 100), st.floats(-100, 100), st.booleans())
+def test_a_moved_turned_ellipse_is_the_ellipse_elsewhere(ellipse, dx, dy, whole):
+    path = format_path(corners_of(ellipse) + np.array([dx, dy]))
+    event = {"shapes": [{"type": "path", "path": path, "name": "e"}]} if whole else {"shapes[0].path": path}
+    (moved,) = apply_relayout([ellipse], event)
+    before, after = numbers_of(ellipse), numbers_of(moved)
+    assert moved["type"] == "circle"
+    assert moved["name"] == "e"
+    expected = {**before, "cx": before["cx"] + dx, "cy": before["cy"] + dy}
+    assert after == pytest.approx(expected, abs=0.03)
+
+
+@given(TURNED, st.integers(0, CORNERS - 1), st.floats(0.4, 2.5), st.floats(-0.2, 0.2))
+def test_a_pulled_corner_bends_the_ellipse_to_it(ellipse, corner, factor, aside):
+    n = numbers_of(ellipse)
+    corners = corners_of(ellipse)
+    centre = np.array([n["cx"], n["cy"]])
+    arm = corners[corner] - centre
+    target = centre + factor * arm + aside * np.array([-arm[1], arm[0]])
+    corners[corner] = target = np.round(target, 2)
+    (pulled,) = apply_relayout([ellipse], {"shapes[0].path": format_path(corners)})
+    after = numbers_of(pulled)
+    turn = np.radians(after["angle"])
+    u, v = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) @ (target - centre)
+    assert pulled["type"] == "circle"
+    assert (after["cx"], after["cy"], after["angle"]) == pytest.approx((n["cx"], n["cy"], n["angle"]))
+    # a corner that hardly moved is not a pull
+    if np.hypot(*(target - corners_of(ellipse)[corner])) > 0.1:
+        assert np.hypot(u / after["rx"], v / after["ry"]) == pytest.approx(1, abs=1e-6)
+
+
+def test_pulling_the_end_of_an_axis_changes_that_axis_only():
+    ellipse = {"type": "circle", "x0": 60.0, "x1": 140.0, "y0": 80.0, "y1": 120.0, "angle": 45.0}
+    corners = corners_of(ellipse)
+    corners[0] += [10 / 2**0.5, 10 / 2**0.5]  # the end of the long axis, 10 px outwards
+    n = numbers_of(apply_relayout([ellipse], {"shapes[0].path": format_path(corners)})[0])
+    assert n == pytest.approx({"cx": 100, "cy": 100, "rx": 50, "ry": 20, "angle": 45}, abs=0.02)
+
+
+def test_what_no_longer_is_an_ellipse_is_the_polygon_that_it_looks_like():
+    ellipse = {"type": "circle", "x0": 60.0, "x1": 140.0, "y0": 80.0, "y1": 120.0, "angle": 45.0}
+    corners = corners_of(ellipse)
+    corners[[3, 9]] += 5
+    for path in (format_path(corners), "M0,0L10,0L10,10Z"):
+        assert apply_relayout([ellipse], {"shapes[0].path": path}) == [{"type": "path", "path": path}]

@@ -82,7 +82,8 @@ class DrawingTools:
         top, bottom, left, right = window
         x = np.arange(left, right, dtype=np.float64)[None, :] - cx
         y = np.arange(top, bottom, dtype=np.float64)[:, None] - cy
-        block = ((x * c + y * s) / rx) ** 2 + ((y * c - x * s) / ry) ** 2 <= 1.0
+        # without a division: whole and half numbers decide exactly what lies on the outline
+        block = ((x * c + y * s) * ry) ** 2 + ((y * c - x * s) * rx) ** 2 <= (rx * ry) ** 2
         return Region(top, left, block)
 
     def polygon(self, *rings: Vertices) -> Region:

@@ -17,6 +17,10 @@ Shape = dict[str, Any]
 #: What a shape is, as opposed to how it looks. ``angle`` (degrees) and ``width`` (pixels) are ours.
 GEOMETRY_KEYS = ("type", "x0", "y0", "x1", "y1", "path", "name", "angle")
 _KINDS = {"rect": "rectangle", "circle": "ellipse", "line": "line", "path": "polygon"}
+#: Corners of the path as which a turned ellipse is drawn.
+CORNERS = 72
+#: Pixels that a corner may be off by rounding on its way through the browser.
+_ROUNDING = 0.02
 _INDEXED = re.compile(r"^shapes\[(\d+)\](?:\.(.+))?$")
 
 
@@ -61,7 +65,11 @@ def apply_relayout(shapes: Sequence[Mapping[str, Any]], event: Mapping[str, Any]
         if attribute is None:
             _set_entry(result, removed, index, value)
         elif index < len(result) and attribute in GEOMETRY_KEYS:
-            result[index] = _geometry({**result[index], attribute: value})
+            before = result[index]
+            if attribute == "path" and _is_turned(before):
+                result[index] = follow(before, {"type": "path", "path": value, "name": before.get("name")})
+            else:
+                result[index] = _geometry({**before, attribute: value})
     return [s for i, s in enumerate(result) if i not in removed and _drawable(s)]
 
 
@@ -141,19 +149,74 @@ def with_numbers(shape: Mapping[str, Any], **numbers: Any) -> Shape:
 
 
 def drawn(shape: Mapping[str, Any]) -> Shape:
-    """The shape as Plotly can draw it: a turned ellipse, which it does not know, becomes a path of 72
-    corners.
+    """The shape as Plotly can draw it: a turned ellipse, which it does not know, becomes a path; see
+    `follow`.
     """
-    if shape.get("type") != "circle" or not float(shape.get("angle", 0.0) or 0.0) % 180.0:
+    if not _is_turned(shape):
         return {k: v for k, v in shape.items() if k != "angle"}
     n = numbers_of(shape)
     turn = math.radians(n["angle"])
-    t = np.linspace(0, 2 * np.pi, 73)[:-1]
+    t = np.linspace(0, 2 * np.pi, CORNERS + 1)[:-1]
     u, v = n["rx"] * np.cos(t), n["ry"] * np.sin(t)
     x = n["cx"] + u * math.cos(turn) - v * math.sin(turn)
     y = n["cy"] + u * math.sin(turn) + v * math.cos(turn)
-    path = format_path(np.column_stack([x, y]))
+    path = format_path(np.column_stack([x, y]), decimals=2)
     return {"type": "path", "path": path, **({"name": shape["name"]} if "name" in shape else {})}
+
+
+def follow(before: Mapping[str, Any], after: Mapping[str, Any]) -> Shape:
+    """A shape after the browser changed it; a turned ellipse that was moved or pulled stays one.
+
+    The browser knows a turned ellipse as a path of 72 corners, moves it as a whole, and lets a person pull
+    single corners. All corners moved alike: the ellipse has another centre. One corner pulled: the half-axis
+    nearer to it grows or shrinks until the ellipse goes through the corner (both, in proportion, where that
+    one alone cannot reach it). Anything else is the polygon that it looks like.
+
+    Parameters
+    ----------
+    before : the shape as it was.
+    after : what the browser says it is now.
+    """
+    shape = _geometry(after)
+    if not _is_turned(before) or shape.get("type") != "path":
+        return shape
+    rings = [v for v, closed in parse_path(str(shape["path"])) if closed]
+    corners = parse_path(str(drawn(before)["path"]))[0][0]
+    if len(rings) != 1 or rings[0].shape != corners.shape:
+        return shape
+    step = rings[0] - corners
+    shift = np.median(step, axis=0)
+    off = np.hypot(*(step - shift).T) > 2 * _ROUNDING
+    if not off.any():
+        middle = step.mean(axis=0)
+        n = numbers_of(before)
+        if np.hypot(*middle) <= _ROUNDING:
+            return dict(before)
+        return with_numbers(before, cx=n["cx"] + float(middle[0]), cy=n["cy"] + float(middle[1]))
+    if off.sum() == 1 and np.hypot(*shift) <= _ROUNDING:
+        k = int(np.argmax(off))
+        return _through(before, k, float(rings[0][k, 0]), float(rings[0][k, 1]))
+    return shape
+
+
+def _through(ellipse: Mapping[str, Any], corner: int, x: float, y: float) -> Shape:
+    """The turned ellipse with the half-axis nearer to one of its corners changed so that it meets (x, y)."""
+    n = numbers_of(ellipse)
+    turn, t = math.radians(n["angle"]), 2 * math.pi * corner / CORNERS
+    dx, dy = x - n["cx"], y - n["cy"]
+    u, v = dx * math.cos(turn) + dy * math.sin(turn), dy * math.cos(turn) - dx * math.sin(turn)
+    along = abs(math.cos(t)) >= abs(math.sin(t))
+    name, across, rest = ("rx", u, v / n["ry"]) if along else ("ry", v, u / n["rx"])
+    if abs(rest) < 0.95 and abs(across) > _ROUNDING:
+        return with_numbers(ellipse, **{name: abs(across) / math.sqrt(1 - rest * rest)})
+    scale = math.hypot(u / n["rx"], v / n["ry"])
+    if scale == 0:
+        return dict(ellipse)
+    return with_numbers(ellipse, rx=n["rx"] * scale, ry=n["ry"] * scale)
+
+
+def _is_turned(shape: Mapping[str, Any]) -> bool:
+    return shape.get("type") == "circle" and bool(float(shape.get("angle", 0.0) or 0.0) % 180.0)
 
 
 def _geometry(shape: Mapping[str, Any]) -> Shape:
@@ -177,10 +240,7 @@ def _restore(entry: Any, known: Mapping[str, Shape]) -> Shape:
     if not _drawable(shape) and isinstance(name, str) and name in known:
         return dict(known[name])
     before = known.get(name) if isinstance(name, str) else None
-    # a turned ellipse is drawn as a path; while the path is as we drew it, it still is that ellipse
-    if before is not None and before.get("angle") and drawn(before).get("path") == shape.get("path"):
-        return dict(before)
-    return shape
+    return shape if before is None else follow(before, shape)
 
 
 def _drawable(shape: Mapping[str, Any]) -> bool:
@@ -205,4 +265,4 @@ def _set_entry(result: list[Shape], removed: set[int], index: int, value: Any) -
         if index == len(result):
             result.append(shape)
         else:
-            result[index] = shape
+            result[index] = follow(result[index], shape)

@@ -17,6 +17,8 @@ from xpcs_dash.errors import XpcsDashError
 from xpcs_dash.figures.images import layout_image
 from xpcs_dash.figures.mask import figure_counts, figure_intensity, layers, look
 from xpcs_dash.pages.mask import forms
+from xpcs_dash.pages.mask.compare import register_compare
+from xpcs_dash.pages.mask.regroup import availability, register_regroup
 from xpcs_dash.pages.mask.session import Workbench
 from xpcs_dash.pages.mask.show import (
     bins_url,
@@ -48,6 +50,8 @@ def register(app: Dash, bench: Workbench) -> None:
     _register_paint(app, bench)
     _register_files(app, bench)
     _register_results(app, bench)
+    register_compare(app, bench, session_of)
+    register_regroup(app, bench, session_of)
     app.clientside_callback(
         ClientsideFunction("mask", "attach"),
         Output("mask-attached", "data"),
@@ -100,9 +104,13 @@ def _register_paint(app: Dash, bench: Workbench) -> None:
         Input("mask-state", "data"),
         Input("mask-show", "value"),
         Input("mask-mode", "value"),
+        Input("mask-compared", "data"),
+        Input("mask-compare-what", "value"),
     )
-    def paint(state: Any, show: str, mode: str) -> Any:
-        return painted(bench, browser_scope(), state or {}, show, mode, str(ctx.triggered_id or ""))
+    def paint(state: Any, show: str, mode: str, compared: Any, what: str) -> Any:
+        trigger = str(ctx.triggered_id or "")
+        other = (str((compared or {}).get("other") or ""), what)
+        return painted(bench, browser_scope(), state or {}, show, mode, trigger, other)
 
     @app.callback(
         Output("mask-state", "data", allow_duplicate=True),
@@ -131,19 +139,34 @@ def _register_paint(app: Dash, bench: Workbench) -> None:
         Output("mask-bins-graph", "figure"),
         Output("mask-intensity-graph", "figure"),
         Output("mask-checks", "children"),
+        Output("mask-regroup", "disabled"),
+        Output("mask-regroup-note", "children"),
         Input("mask-settled", "data"),
         Input("mask-tab", "data"),
     )
     def preview(_: Any, tab: str) -> Any:
         if tab != "partition" or not browser_scope():
             raise PreventUpdate
+        session = session_of()
         try:
-            return previewed(bench, session_of())
+            possible, note = availability(bench, bench.store.load(session))
         except XpcsDashError as err:
-            return message(str(err)), message(""), []
+            possible, note = False, str(err)
+        try:
+            return *previewed(bench, session), not possible, note
+        except XpcsDashError as err:
+            return message(str(err)), message(""), [], True, note
 
 
-def painted(bench: Workbench, session: str, state: dict[str, Any], show: str, mode: str, trigger: str) -> Any:
+def painted(
+    bench: Workbench,
+    session: str,
+    state: dict[str, Any],
+    show: str,
+    mode: str,
+    trigger: str,
+    compared: tuple[str, str] = ("", "mask"),
+) -> Any:
     """Change of the graph, the count, the list of steps, whether undo and redo are off, the conditions."""
     draft = bench.store.load(session) if session else None
     if draft is None or not draft.source:
@@ -159,9 +182,10 @@ def painted(bench: Workbench, session: str, state: dict[str, Any], show: str, mo
     overlay = overlay_url(bench, session, draft, theme)
     picture = picture_url(bench, session, draft, limits_of(image, draft))
     images = layers(picture, overlay, image.shape, bins)
-    if state.get("compare"):
-        differing = url(bench, "difference.png", other=state["compare"], r=draft.revision)
-        images.append({**layout_image(differing, image.shape), "sizex": image.shape[1] + 4e-5})
+    if compared[0]:
+        key = bench.partition_key(session, draft)
+        source = url(bench, "difference.png", other=compared[0], what=compared[1], k=key)
+        images.append({**layout_image(source, image.shape), "sizex": image.shape[1] + 4e-5})
     change["layout"]["images"] = images
     if state.get("shapes", True) or trigger == "mask-mode":
         change["layout"]["shapes"] = shapes_of(draft, theme)

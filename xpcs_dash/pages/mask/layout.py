@@ -15,7 +15,7 @@ from xpcs_dash.components.states import empty, failed
 from xpcs_dash.components.theme import current_theme
 from xpcs_dash.errors import XpcsDashError
 from xpcs_dash.figures.mask import DRAW_BUTTONS, figure_mask
-from xpcs_dash.pages.mask import forms
+from xpcs_dash.pages.mask import compare, forms, regroup
 from xpcs_dash.pages.mask.session import Workbench, current_session, start
 from xpcs_dash.pages.mask.show import centre_of, limits_of, overlay_url, picture_url, shapes_of, state_of
 from xpcs_dash.simplemask.store import Draft
@@ -63,6 +63,7 @@ def page_layout(bench: Workbench, query: Mapping[str, str]) -> Component:
             ),
             dcc.Store(id="mask-action"),
             dcc.Store(id="mask-drawn"),
+            dcc.Store(id="mask-compared"),
             dcc.Store(id="mask-refill"),
             dcc.Store(id="mask-state", data=state_of(bench, session, draft)),
             dcc.Store(id="mask-settled"),
@@ -182,6 +183,7 @@ def side(bench: Workbench, draft: Draft) -> Component:
         html.Div(id="mask-checks", className="xd-mask-checks"),
         html.Div(graph("mask-bins-graph", filename="mask-bins"), className="xd-mask-plot"),
         html.Div(graph("mask-intensity-graph", filename="mask-intensity"), className="xd-mask-plot"),
+        *regroup.section(),
     ]
     panes = {"Steps": steps, "Geometry": geometry, "Partition": partition, "Files": files(bench)}
     tabs = [
@@ -276,6 +278,7 @@ def files(bench: Workbench) -> list[Any]:
             className="xd-mask-fields",
         ),
         html.Div(id="mask-linked", className="xd-mask-hint"),
+        *compare.section(),
         html.H3("Versions", className="xd-mask-head"),
         text("mask-name", "Name", placeholder="name of the version"),
         html.Div(

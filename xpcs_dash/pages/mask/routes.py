@@ -11,11 +11,13 @@ from flask import Blueprint, Response, request, send_file
 
 from xpcs_dash.components.scope import browser_scope
 from xpcs_dash.components.views import FOREVER, answer, gzip
-from xpcs_dash.errors import UsageError
+from xpcs_dash.errors import UsageError, XpcsDashError
 from xpcs_dash.figures.images import detector_png
 from xpcs_dash.figures.mask import overlay_png
 from xpcs_dash.figures.qmap import partition_png
 from xpcs_dash.figures.theme import tokens
+from xpcs_dash.pages.mask.compare import differing
+from xpcs_dash.pages.mask.regroup import folder
 from xpcs_dash.pages.mask.session import Workbench
 from xpcs_dash.pages.qmap.routes import encode_intensity
 from xpcs_dash.simplemask.files import mask_bytes
@@ -30,6 +32,7 @@ def blueprint(bench: Workbench) -> Blueprint:
     _add_pictures(routes, bench)
     _add_arrays(routes, bench)
     _add_versions(routes, bench)
+    _add_regrouped(routes, bench)
     return routes
 
 
@@ -70,13 +73,12 @@ def _add_pictures(routes: Blueprint, bench: Workbench) -> None:
     def difference() -> Response:
         session, now = _draft(bench)
         mask, _ = bench.mask(session, now)
-        other = bench.store.version_mask(request.args.get("other", "")) > 0
-        if other.shape != mask.shape:
-            raise UsageError(
-                f"the version is for a detector of {other.shape} pixels, this one has {mask.shape}."
-            )
-        body = overlay_png(mask != other, "#e69f00", 255)
-        return answer(body, "image/png", current=False)
+        try:
+            found = differing(bench, session, now, request.args.get("other", ""))
+            shown = found.of(request.args.get("what", "mask"))
+        except XpcsDashError:  # the sentences beside the image say why there is nothing to see
+            shown = np.zeros_like(mask)
+        return answer(overlay_png(shown, "#e69f00", 255), "image/png", current=False)
 
 
 def _add_arrays(routes: Blueprint, bench: Workbench) -> None:
@@ -134,6 +136,16 @@ def _add_versions(routes: Blueprint, bench: Workbench) -> None:
         return send_file(
             path, mimetype="application/x-hdf5", as_attachment=True, download_name="qmap.hdf", max_age=0
         )
+
+
+def _add_regrouped(routes: Blueprint, bench: Workbench) -> None:
+    @routes.get("/regrouped/<name>")
+    def regrouped(name: str) -> Response:
+        place = folder(bench).resolve()
+        path = (place / name).resolve()
+        if path.parent != place or not path.is_file():
+            raise UsageError(f"there is no recomputed file {name!r}.")
+        return send_file(path, mimetype="application/x-hdf5", as_attachment=True, max_age=0)
 
 
 def mask_file(mask: np.ndarray, kind: str) -> bytes:

@@ -16,9 +16,10 @@ import numpy as np
 from flask import after_this_request, has_request_context, request
 
 from xpcs_dash.components.scope import COOKIE, browser_scope
-from xpcs_dash.errors import SchemaError, UsageError
+from xpcs_dash.errors import FileError, SchemaError, UsageError
 from xpcs_dash.hdf5.records import file_key
 from xpcs_dash.hdf5.schemas import GeometryMetadata
+from xpcs_dash.hdf5.xpcs_file import XpcsFile, open_result
 from xpcs_dash.services import Services
 from xpcs_dash.simplemask.files import DetectorImage, from_result, read_image
 from xpcs_dash.simplemask.geometry import Setting
@@ -182,6 +183,19 @@ def geometry_of(draft: Draft, shape: tuple[int, int]) -> GeometryMetadata | None
         return GeometryMetadata.from_metres(**{n: draft.geometry[n] for n in NUMBERS}, shape=shape)
     except SchemaError:
         return None
+
+
+def result_of(bench: Workbench, draft: Draft) -> XpcsFile | None:
+    """The result file that a draft's picture comes from; None where it comes from something else."""
+    source = draft.source
+    if source.get("kind") == "result":
+        return bench.services.kernel.open(int(source["file"]))
+    if source.get("kind") == "file":
+        try:
+            return open_result(bench.inside(str(source["path"])))
+        except FileError:
+            return None
+    return None
 
 
 def current_session() -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from xpcs_dash.pages.mask.layout import stage
 from xpcs_dash.pages.mask.routes import mask_file
 from xpcs_dash.pages.mask.session import Workbench, start
 from xpcs_dash.pages.mask.show import count_text, overlay_url, state_of
+from xpcs_dash.pages.mask.uploads import decoded, uploaded
 from xpcs_dash.simplemask.centre import calibrate, centre_by_rings, centre_by_symmetry
 from xpcs_dash.simplemask.files import read_image, read_mask, save_own, save_partition
 from xpcs_dash.simplemask.operations import Operation
@@ -59,6 +58,7 @@ def perform(bench: Workbench, session: str, action: dict[str, Any]) -> Any:
                 more["compare"] = str(action.get("id"))
             else:
                 held[0] = apply_action(held[0], action)
+            more["shapes"] = more["shapes"] or _redrawn(action, held[0])
             more["forms"] = more.get("forms") or act in ("geometry", "partition")
             draft = held[0]
     except XpcsDashError as err:
@@ -85,6 +85,12 @@ def swiftly(bench: Workbench, session: str, action: dict[str, Any]) -> dict[str,
 def _only_moves(action: dict[str, Any]) -> bool:
     # the browser already shows what was moved there; sending it back would end the drag's selection
     return action.get("act") == "draw" and "shapes" not in (action.get("event") or {})
+
+
+def _redrawn(action: dict[str, Any], draft: Any) -> bool:
+    # the browser knows a turned ellipse as a path: what it pulled may not be what the ellipse has become
+    pulled = any(str(key).endswith(".path") for key in action.get("event") or ())
+    return pulled and any(o.params["shape"].get("angle") for o in draft.area.operations if o.kind == "shape")
 
 
 def restored(bench: Workbench, key: str, draft: Any) -> Any:
@@ -165,7 +171,7 @@ def chosen(
         }
     if trigger == "mask-upload":
         require_write()
-        image = _uploaded(content, str(name), read_image)
+        image = uploaded(content, str(name), read_image)
         array = bench.store.put_array(session, f"image-{Path(str(name)).stem}", image.image)
         return {"kind": "upload", "array": array, "name": str(name)}
     primary = Selection.parse(current).primary
@@ -187,33 +193,15 @@ def import_mask(bench: Workbench, session: str, content: str, name: str) -> Any:
     """Add an uploaded mask or pixel list as a step."""
     require_write()
     if Path(name).suffix.lower() in (".txt", ".csv", ".json"):
-        pixels = read_pixel_list(_decoded(content).decode("utf-8", "replace"), name)
+        pixels = read_pixel_list(decoded(content).decode("utf-8", "replace"), name)
         operation = Operation("pixels", {"pixels": pixels}, name=name)
     else:
-        mask = _uploaded(content, name, read_mask)
+        mask = uploaded(content, name, read_mask)
         array = bench.store.put_array(session, f"{Path(name).stem}-{len(content)}", mask.astype(np.uint8))
         operation = Operation("import", {"array": array}, name=name)
     with bench.store.editing(session) as held:
         held[0] = held[0].changed(area=held[0].area.add(operation))
         return state_of(bench, session, held[0], shapes=False)
-
-
-def _decoded(content: str) -> bytes:
-    try:
-        return base64.b64decode(str(content).partition(",")[2], validate=True)
-    except (ValueError, binascii.Error):
-        raise UsageError("the upload arrived damaged; try again.") from None
-
-
-def _uploaded(content: str, name: str, read: Any) -> Any:
-    """Read an upload through a temporary file that goes away again."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"upload{Path(name).suffix.lower()}"
-        path.write_bytes(_decoded(content))
-        try:
-            return read(path)
-        except XpcsDashError as err:
-            raise UsageError(str(err).replace(path.name, Path(name).name)) from None
 
 
 def save_version(bench: Workbench, session: str, name: str) -> Any:

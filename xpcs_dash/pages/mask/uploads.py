@@ -1,0 +1,36 @@
+"""Files that a person drops on the page, read through a temporary file that goes away again."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from xpcs_dash.errors import UsageError, XpcsDashError
+
+
+def decoded(content: str) -> bytes:
+    """The bytes of an upload.
+
+    Raises
+    ------
+    UsageError
+        Where they arrived damaged.
+    """
+    try:
+        return base64.b64decode(str(content).partition(",")[2], validate=True)
+    except (ValueError, binascii.Error):
+        raise UsageError("the upload arrived damaged; try again.") from None
+
+
+def uploaded(content: str, name: str, read: Any) -> Any:
+    """What ``read`` makes of an upload; errors speak of the file by the name that the person knows."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"upload{Path(name).suffix.lower()}"
+        path.write_bytes(decoded(content))
+        try:
+            return read(path)
+        except XpcsDashError as err:
+            raise UsageError(str(err).replace(path.name, Path(name).name)) from None
