@@ -176,6 +176,26 @@ def test_stationarity_tells_aging_from_a_steady_sample(sample):
     assert old.score < 0.92
 
 
+def test_the_score_is_the_ratio_by_which_tau_changes_over_the_run(sample):
+    _, _, parts, fits = ages(sample, 5)
+    good = [f.tau_s for f in fits if f.status == "ok"]
+    old = aging.stationarity(parts, fits=fits)
+    assert old.ages == len(good) >= 6
+    assert max(good) / min(good) > 3
+    assert old.score == pytest.approx(min(good) / max(good), rel=0.15)
+    assert old.score < 0.4
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.5, 4.0, 0.25])
+def test_the_score_of_a_drift_is_its_size_and_noise_alone_costs_little(factor):
+    rng = np.random.default_rng(0)
+    tau = np.geomspace(1.0, factor, 8) * np.exp(rng.normal(0, 0.03, 8))
+    fits = [aging.AgeFit(float(k), float(v), 0.03 * float(v), 0.2, 1.0, "ok") for k, v in enumerate(tau)]
+    score = aging.stationarity([], fits=fits).score
+    assert score == pytest.approx(min(factor, 1 / factor), abs=0.08)
+    assert aging.stationarity([], fits=fits[:2]) is None
+
+
 def test_the_kernel_builds_a_triangle_once_and_refuses_other_bins(sample, tmp_path):
     kernel = ViewerKernel(Settings(state_dir=tmp_path), lambda _: sample(A002))
     assert triangle(kernel, 1, 2) is triangle(kernel, 1, 2)

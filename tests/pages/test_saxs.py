@@ -142,3 +142,22 @@ def test_what_the_page_will_ask_for_is_made_beforehand(viewed):
     assert png.startswith(b"\x89PNG")
     source = image(viewed, viewed.look(1), "linear", "inferno", (1.0, 99.7), "")[0].to_plotly_json()
     assert f"lo={low}&hi={high}" in source["layout"]["images"][0]["source"]
+
+
+def test_i_of_q_has_the_error_of_its_photons(viewed):
+    xf = viewed.kernel.open(1)
+    (plain,), words = profile_curves(viewed, viewed.look(1), Wanted())
+    assert xf.photons
+    assert "photon counting" in words
+    photons = plain.y / plain.sigma**2 * plain.y  # (I/σ)² is the number of photons
+    pixels = np.bincount(xf.sqmap.ravel(), minlength=xf.static.n + 1)[1:]
+    expected = np.nansum(xf.static.expand(pixels * xf.saxs_1d * xf.n_frames), axis=1)
+    good = np.isfinite(photons)
+    np.testing.assert_allclose(photons[good], expected[good], rtol=1e-6)
+    for norm in ("q2", "q4", "i0"):
+        (scaled,), _ = profile_curves(viewed, viewed.look(1), Wanted(norm=norm))
+        np.testing.assert_allclose(scaled.sigma / scaled.y, plain.sigma / plain.y)
+    (less,), _ = profile_curves(viewed, viewed.look(1), Wanted(background="3", weight=0.5))
+    assert np.all(less.sigma[np.isfinite(less.sigma)] > plain.sigma[np.isfinite(less.sigma)])
+    (other,), _ = profile_curves(viewed, viewed.look(1), Wanted(lines="plain"))
+    assert other.sigma is None

@@ -85,7 +85,7 @@ def test_ages_fits_and_stationarity(viewed):
     assert len({n for n in names if n.startswith("age")}) == 8
     assert "baseline fixed" in words
     tau, words = views.tau_figure(viewed, viewed.look(2, q=[5]), 8, 1.0)
-    assert "stationarity 0.8" in words
+    assert 0.2 < float(words.split("stationarity ")[1]) < 0.4
     assert np.all(np.diff(viewed.numbers(tau.data[0]["y"])) > 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -193,19 +194,44 @@ class Stationarity:
 
     Attributes
     ----------
-    score : 1 where all ages look alike, 0 where the differences reach the size of the decay itself.
+    score : 1 where the dynamics stay as they are. With a τ for three ages or more it is the ratio of the
+        shortest to the longest τ of a steady drift with the same spread: 0.25 for a four-fold change. Without,
+        it is 1 − ``change``.
     change : RMS difference of g2 between ages beyond scatter, divided by the contrast.
+    ages : fitted τ behind the score; 0 where it rests on ``change``.
     """
 
     score: float
     change: float
+    ages: int = 0
 
 
-def stationarity(slices: list[AgeSlice], baseline: float = 1.0) -> Stationarity | None:
-    """Compare the slices lag by lag; None where fewer than two of them share three lags.
+def stationarity(
+    slices: list[AgeSlice], baseline: float = 1.0, fits: Sequence[AgeFit] = ()
+) -> Stationarity | None:
+    """How far the dynamics stay as they are over the run.
 
-    The lags lie on a logarithmic grid and count alike; the variance expected from the scatter is taken off.
+    From ``fits`` with at least three good τ: the variance of ln τ over the ages, less what their errors
+    explain, as the drift L of ln τ from the first to the last age that would spread the same; the score is
+    exp(−L). Over n equidistant ages a drift L has the variance L²·n(n + 1)/(12·(n − 1)²). Otherwise the
+    slices are compared lag by lag: the lags lie on a logarithmic grid and count alike, and the variance
+    expected from the scatter is taken off. None where there are neither three τ nor two slices that share
+    three lags.
     """
+    good = [f for f in fits if f.status == "ok" and f.tau_s > 0]
+    change = _change(slices, baseline)
+    if len(good) >= 3:
+        n = len(good)
+        log_tau = np.log([f.tau_s for f in good])
+        noise = np.mean([(f.tau_err_s / f.tau_s) ** 2 for f in good])
+        beyond = max(float(log_tau.var(ddof=1) - noise), 0.0)
+        drift = np.sqrt(12.0 * beyond / (n * (n + 1))) * (n - 1)
+        return Stationarity(float(np.exp(-drift)), float("nan") if change is None else change, n)
+    return None if change is None else Stationarity(max(0.0, 1.0 - change), change)
+
+
+def _change(slices: list[AgeSlice], baseline: float) -> float | None:
+    """RMS difference of g2 between ages over the contrast; None where too few slices share lags."""
     usable = [s for s in slices if s.lag.size >= 3]
     if len(usable) < 2:
         return None
@@ -226,5 +252,4 @@ def stationarity(slices: list[AgeSlice], baseline: float = 1.0) -> Stationarity 
         shared += 1
     if shared < 3 or top <= 0:
         return None
-    change = float(np.sqrt(between / weight)) / top
-    return Stationarity(max(0.0, 1.0 - change), change)
+    return float(np.sqrt(between / weight)) / top

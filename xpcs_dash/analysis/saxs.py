@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,12 +50,14 @@ class Profile:
     phi : (n1,) degrees, centre of each sector.
     average : (n0,) over the sectors; NaN where no sector is populated.
     sectors : (n1, n0), one line per sector; NaN where a cell is empty.
+    pixels : (n1, n0) pixels behind each value, or None where they were not counted.
     """
 
     q: Floats
     phi: Floats
     average: Floats
     sectors: Floats
+    pixels: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,16 @@ def profile(
     """
     grid = bins.expand(np.asarray(values, dtype=np.float64))
     weight = np.isfinite(grid).astype(np.float64)
+    pixels = None
     if counts is not None:
-        weight *= np.nan_to_num(bins.expand(np.asarray(counts, dtype=np.float64)))
+        pixels = np.nan_to_num(bins.expand(np.asarray(counts, dtype=np.float64)))
+        weight *= pixels
+        pixels = weight.T.copy()
     total = weight.sum(axis=1)
     average = np.full(grid.shape[0], np.nan)
     np.divide((np.nan_to_num(grid) * weight).sum(axis=1), total, out=average, where=total > 0)
-    return Profile(np.asarray(bins.axis0, float), np.asarray(bins.axis1, float), average, grid.T.copy())
+    axes = np.asarray(bins.axis0, float), np.asarray(bins.axis1, float)
+    return Profile(*axes, average, grid.T.copy(), pixels)
 
 
 def segment_lines(
@@ -102,12 +108,26 @@ def segment_lines(
     return np.array([profile(row, bins, counts).average for row in segments]).reshape(len(segments), -1)
 
 
-def counting_sigma(intensity: Floats, pixels: NDArray[np.integer], frames: int) -> Floats:
+def counting_sigma(intensity: Floats, pixels: NDArray[Any], frames: int) -> Floats:
     """Poisson error of a mean of photons/pixel/frame over ``pixels`` (n,) and ``frames``: √(I/(N·F))."""
     exposure = np.asarray(pixels, dtype=np.float64) * frames
     out = np.full(np.shape(intensity), np.nan)
     np.divide(np.maximum(intensity, 0.0), exposure, out=out, where=exposure > 0)
     return np.sqrt(out)
+
+
+def profile_sigma(found: Profile, frames: int) -> tuple[Floats, Floats] | None:
+    """Poisson errors of a profile in photons: of the average (n0,), and of each sector (n1, n0).
+
+    Parameters
+    ----------
+    found : from `profile` with counts; without them there is no error to give (None).
+    frames : frames that were averaged.
+    """
+    if found.pixels is None or frames < 1:
+        return None
+    whole = counting_sigma(found.average, found.pixels.sum(axis=0), frames)
+    return whole, counting_sigma(found.sectors, found.pixels, frames)
 
 
 def subtract_background(

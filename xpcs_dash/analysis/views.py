@@ -58,6 +58,15 @@ def profile(kernel: ViewerKernel, file_id: int, weighted: bool = True) -> saxs.P
     return saxs.profile(xf.saxs_1d, xf.static, counts)
 
 
+def profile_errors(
+    xf: XpcsFile, found: saxs.Profile
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Counting errors of I(q) and of its sectors; None where the intensity is not in photons."""
+    if not xf.photons or not xf.n_frames:
+        return None
+    return saxs.profile_sigma(found, int(xf.n_frames) * max(1, len(xf.averaged_from)))
+
+
 def stability_report(kernel: ViewerKernel, file_id: int) -> stability.Report:
     """Numbers and verdict of the stability page."""
     pixels = static_pixels(kernel, file_id)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xpcs_dash.analysis import saxs
+from xpcs_dash.analysis.views import profile_errors
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, need, title_of
 from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
@@ -28,6 +29,9 @@ def tables(xf: XpcsFile, options: ViewOptions) -> list[Table]:  # noqa: ARG001 -
     found = profile_of(xf)
     unit = xf.intensity_unit
     columns = [Column("q", xf.q_unit, found.q), Column("I", unit, found.average)]
+    errors = profile_errors(xf, found)
+    if errors is not None:
+        columns.append(Column("I_sigma_counting", unit, errors[0]))
     if len(found.sectors) > 1:
         columns += [
             Column(f"I phi={phi:.1f} deg", unit, line)
@@ -40,7 +44,8 @@ def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     """The average on two logarithmic axes."""
     found = profile_of(xf)
     good = np.isfinite(found.average) & (found.average > 0) & (found.q > 0)
-    line = Curve(found.q[good], found.average[good])
+    errors = profile_errors(xf, found)
+    line = Curve(found.q[good], found.average[good], sigma=None if errors is None else errors[0][good])
     return curves(
         [line],
         AxisText(f"q ({xf.q_unit})", log=True),

@@ -124,6 +124,10 @@ def profile_curves(services: Services, seen: Looked, wanted: Wanted) -> tuple[li
     ids = seen.selection.file_ids[:MOST_FILES]
     weighted = wanted.lines != "plain"
     background = _background(services, wanted, weighted)
+    errors = None
+    if background is not None:
+        errors = derived.profile_errors(services.kernel.open(int(wanted.background)), background)
+    spread = None if errors is None else errors[0]
     words = ["weighted with pixels" if weighted else "sectors weigh the same"]
     curves: list[Curve] = []
     if wanted.lines == "sectors":
@@ -134,7 +138,13 @@ def profile_curves(services: Services, seen: Looked, wanted: Wanted) -> tuple[li
         for file_id, colour in zip(ids, colours, strict=True):
             found = derived.profile(services.kernel, file_id, weighted)
             q, y = _treated(found.q, found.average, wanted, background, sectors=False)
-            curves.append(Curve(name_of(services, file_id), q, y, colour))
+            errors = derived.profile_errors(services.kernel.open(file_id), found)
+            sigma = None
+            if errors is not None:
+                sigma = _treated_sigma(found.q, _less(found, wanted, background), errors[0], wanted, spread)
+            curves.append(Curve(name_of(services, file_id), q, y, colour, sigma))
+        if any(curve.sigma is not None for curve in curves):
+            words.append("± photon counting")
     region = parse_region(wanted.region)
     if region is not None:
         curves.append(_region_curve(services, seen, wanted, region))
@@ -179,6 +189,28 @@ def _treated(
         other = background.sectors if sectors else background.average
         lines = saxs.subtract_background(q, lines, background.q, other, float(wanted.weight or 0.0))
     return saxs.sample(q, saxs.normalise(q, lines, wanted.norm), int(wanted.step or 1))
+
+
+def _less(found: saxs.Profile, wanted: Wanted, background: saxs.Profile | None) -> np.ndarray:
+    """The average less the background, before it is scaled."""
+    if background is None:
+        return found.average
+    return saxs.subtract_background(
+        found.q, found.average, background.q, background.average, float(wanted.weight or 0.0)
+    )
+
+
+def _treated_sigma(
+    q: np.ndarray, line: np.ndarray, sigma: np.ndarray, wanted: Wanted, spread: np.ndarray | None
+) -> np.ndarray:
+    """Errors scaled as their curve is: with that of the background added, and the factor of each point."""
+    if spread is not None:
+        sigma = np.hypot(sigma, float(wanted.weight or 0.0) * spread)
+    factors = saxs.normalise(q, np.ones_like(line), wanted.norm)
+    if wanted.norm == "i0":
+        usable = line[np.isfinite(line) & (line > 0)]
+        factors = np.full(line.shape, 1.0 / usable[0] if usable.size else np.nan)
+    return saxs.sample(q, sigma * factors, int(wanted.step or 1))[1]
 
 
 def _sector_lines(

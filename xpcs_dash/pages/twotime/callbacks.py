@@ -152,6 +152,9 @@ def register_ages(app: Dash, services: Services) -> None:
             seen.theme,
             overlay=overlay,
         )
+        for name in ("xaxis", "yaxis"):  # a map to click on: its pixels are counted on the page of the q-map
+            fig.layout[name]["visible"] = False
+        fig.layout["margin"] = {"l": 8, "r": 8, "t": 8, "b": 8}
         change, frame = framed(patch(fig), *detector_frame(seen.xf.detector_shape), frame)
         return change, {"id": seen.file_id, "token": seen.xf.key.token}, frame
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from xpcs_dash.components.controls import number, select, toolbar
+from xpcs_dash.components.controls import number, select, together, toolbar
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
 from xpcs_dash.components.views import detector_graph
@@ -34,24 +34,26 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
             toolbar(
                 select("twotime-bin", "q-bin", {}, None),
                 select("twotime-cmap", "Colours", COLOURS, cmap if cmap in COLOURS else "viridis"),
-                number(
-                    "twotime-low",
-                    "Limits",
-                    _number(query, "lo", 1.0),
-                    minimum=0,
-                    maximum=100,
-                    width="4.4em",
-                    title="Lower colour limit, percentile of C₂ off the diagonal",
-                ),
-                number(
-                    "twotime-high",
-                    "to",
-                    _number(query, "hi", 99.5),
-                    unit="%",
-                    minimum=0,
-                    maximum=100,
-                    width="4.8em",
-                    title="Upper colour limit, percentile",
+                together(
+                    number(
+                        "twotime-low",
+                        "Limits",
+                        _number(query, "lo", 1.0),
+                        minimum=0,
+                        maximum=100,
+                        width="4.4em",
+                        title="Lower colour limit, percentile of C₂ off the diagonal",
+                    ),
+                    number(
+                        "twotime-high",
+                        "to",
+                        _number(query, "hi", 99.5),
+                        unit="%",
+                        minimum=0,
+                        maximum=100,
+                        width="4.8em",
+                        title="Upper colour limit, percentile",
+                    ),
                 ),
                 number(
                     "twotime-slices",

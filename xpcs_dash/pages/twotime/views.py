@@ -14,7 +14,7 @@ from xpcs_dash.analysis import views as derived
 from xpcs_dash.components.views import Looked
 from xpcs_dash.errors import UsageError
 from xpcs_dash.figures import twotime as figures
-from xpcs_dash.figures.format import count, engineering, format_q
+from xpcs_dash.figures.format import count, engineering, format_q, percent
 from xpcs_dash.hdf5.twotime_slabs import stored_g2
 from xpcs_dash.services import Services
 
@@ -148,7 +148,7 @@ def aged(services: Services, seen: Looked, n: Any, baseline: Any) -> Aged:
     fits = services.kernel.derived(
         seen.file_id, "twotime.fits", (label, number, base), lambda _: aging.fit_slices(parts, t.dt, base)
     )
-    return Aged(parts, fits, aging.stationarity(parts, base))
+    return Aged(parts, fits, aging.stationarity(parts, base, fits))
 
 
 def slices_figure(
@@ -193,5 +193,6 @@ def diagonals_figure(services: Services, seen: Looked) -> tuple[Any, str]:
     if apart is None:
         return fig, "the file stores no g₂ of the diagonals"
     scale = max(float(np.nanmax(data.diagonals[1:]) - 1.0), 1e-6)
-    agree = "agrees with the stored g₂" if apart < 0.01 * scale else "▲ differs from the stored g₂"
-    return fig, f"{agree}: at most {apart:.1e} apart"
+    if apart < 0.01 * scale:
+        return fig, "agrees with the stored g₂"
+    return fig, f"▲ up to {percent(apart / scale, 1)} of the contrast off the stored g₂"
