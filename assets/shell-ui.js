@@ -177,6 +177,9 @@
       window.dash_clientside.set_props(idOf(e.id), { figure: { data: gd.data, layout } });
     });
     window.dash_clientside.set_props("shell-theme", { data: name });
+    // what a template does not reach (traces, shapes, pictures) comes anew from the page's own callbacks; they
+    // send changes that leave every zoom alone
+    if (xd.state.current) window.dash_clientside.set_props("shell-current", { data: { ...xd.state.current, theme: name } });
   };
   const idOf = (id) => (id.startsWith("{") ? JSON.parse(id) : id);
   xd.toggleTheme = () => theme(root.dataset.bsTheme === "light" ? "dark" : "light");

@@ -191,3 +191,138 @@ def test_real_files_fill_every_page(dashboard, open_page, sample, name):
     wait_traces(page, "stability-graph", 12)
     page.goto(f"{dashboard.url}diffusion?file={number}")
     wait_traces(page, "diffusion-graph")
+
+
+#: What a graph looks like in colours and pictures, without what a zoom or the size of the window changes.
+LOOKS = """(id) => { const gd = document.querySelector(`#${id} .js-plotly-plot`);
+    if (!gd || !gd._fullLayout || !gd.data.length) return null;
+    const f = gd._fullLayout, colour = (c) => (typeof c === 'string' ? c : c ? 'scale' : null);
+    return JSON.stringify([f.font.color, f.xaxis.gridcolor, f.images.map((i) => i.source),
+        f.shapes.map((s) => [s.line.color, s.fillcolor]),
+        gd._fullData.map((t) => [colour(t.line && t.line.color), colour(t.marker && t.marker.color),
+            t.fillcolor, t.error_y && t.error_y.visible && t.error_y.color])]); }"""
+RANGES = """(id) => { const f = document.querySelector(`#${id} .js-plotly-plot`)._fullLayout;
+    return [...f.xaxis.range, ...f.yaxis.range]; }"""
+ZOOM = """(id) => { const gd = document.querySelector(`#${id} .js-plotly-plot`), f = gd._fullLayout;
+    const part = (r) => [r[0] + 0.3 * (r[1] - r[0]), r[0] + 0.6 * (r[1] - r[0])];
+    const [x, y] = [part(f.xaxis.range), part(f.yaxis.range)];
+    return window.Plotly.relayout(gd, {'xaxis.range[0]': x[0], 'xaxis.range[1]': x[1],
+        'yaxis.range[0]': y[0], 'yaxis.range[1]': y[1]}); }"""
+THEMED = {
+    "": (A001, ["live-g2", "live-detector", "live-intensity"]),
+    "g2": (A001, ["g2-graph"]),
+    "qmap": (A001, ["qmap-graph", "qmap-bins-graph"]),
+    "saxs": (A001, ["saxs-graph", "saxs-profile"]),
+    "stability": (A001, ["stability-graph", "stability-intensity", "stability-spectrum"]),
+    "twotime": (A002, ["twotime-graph", "twotime-slices-graph", "twotime-tau"]),
+    "diffusion": (A001, ["diffusion-graph", "diffusion-contrast"]),
+    "fit": (A001, ["fit-graph"]),
+}
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("path", list(THEMED))
+def test_a_change_of_theme_recolours_everything_and_keeps_the_zoom(filled_dashboard, ids, open_page, path):
+    name, graphs = THEMED[path]
+    page = open_page(f"{filled_dashboard.url}{path}?file={ids[name]}&q=2,4")
+
+    def looks():
+        for graph in graphs:
+            page.wait_for_function(f"(id) => ({LOOKS})(id) !== null", arg=graph)
+        page.wait_for_timeout(1200)  # fits and arrays that come after the first answer
+        return [page.evaluate(LOOKS, graph) for graph in graphs]
+
+    dark = looks()
+    page.click("#shell-theme-switch")
+    page.reload()
+    page.wait_for_function("() => document.documentElement.dataset.bsTheme === 'light'")
+    light = looks()
+    assert all(a != b for a, b in zip(dark, light, strict=True))
+    page.evaluate(ZOOM, graphs[0])
+    page.wait_for_timeout(800)
+    ranges = page.evaluate(RANGES, graphs[0])
+    for wanted in (dark, light):
+        page.click("#shell-theme-switch")
+        for graph, look in zip(graphs, wanted, strict=True):
+            page.wait_for_function(
+                f"([id, look]) => ({LOOKS})(id) === look", arg=[graph, look], timeout=15_000
+            )
+        assert page.evaluate(RANGES, graphs[0]) == pytest.approx(ranges)
+
+
+FOLLOWING = {
+    "": "#live-head",
+    "g2": "#g2-conditions",
+    "qmap": "#qmap-conditions",
+    "saxs": "#saxs-profile-conditions",
+    "stability": "#stability-conditions",
+    "twotime": "#twotime-state",
+    "diffusion": "#diffusion-table",
+    "average": "#average-conditions",
+    "metadata": "#metadata-conditions",
+}
+
+
+@pytest.mark.timeout(240)
+def test_every_page_takes_up_the_newest_file(dashboard, open_page, sample):
+    dashboard.add(sample(A001))
+    pages = {path: open_page(f"{dashboard.url}{path}") for path in FOLLOWING}
+    text = "(s) => { const e = document.querySelector('#shell-page'); return e ? e.innerText : ''; }"
+    drawn = """() => JSON.stringify([...document.querySelectorAll('#shell-page .js-plotly-plot')]
+        .map((gd) => [(gd.layout.images || []).map((i) => i.source),
+            (gd._fullData || []).map((t) => t.name)]))"""
+    for page in pages.values():
+        page.wait_for_function("() => window.xd && xd.state.current && xd.state.current.files.length === 1")
+        page.wait_for_timeout(1000)
+    before = {path: page.evaluate(text) + page.evaluate(drawn) for path, page in pages.items()}
+    newest = dashboard.add(sample(A002))
+    for path, page in pages.items():
+        page.wait_for_function("(n) => xd.state.current.files[0].id === n", arg=newest)
+        page.wait_for_function(
+            f"(before) => ({text})() + ({drawn})() !== before", arg=before[path], timeout=20_000
+        )
+
+
+def test_metadata_and_average_show_content(filled_dashboard, ids, open_page):
+    page = open_page(f"{filled_dashboard.url}metadata?file={ids[A001]}")
+    page.wait_for_selector("#metadata-grid .ag-row >> text=xpcs")
+    page.fill("#metadata-search", "delay_list")
+    page.wait_for_selector("#metadata-grid .ag-row >> text=delay_list")
+    page = open_page(f"{filled_dashboard.url}average?file={ids[A001]},{ids[A003]}")
+    page.wait_for_selector("#average-conditions:has-text('of 2 files taken')")
+    wait_traces(page, "average-graph")
+    assert page.locator("#average-grid .ag-center-cols-container .ag-row").count() == 2
+
+
+@pytest.mark.parametrize(
+    ("dropped", "path", "words"),
+    [
+        ("xpcs/multitau", "g2", "no multi-tau"),
+        ("xpcs/multitau", "diffusion", "no multi-tau"),
+        ("xpcs/multitau", "fit", "no multi-tau"),
+        ("xpcs/multitau", "", "no multi-tau"),
+        ("xpcs/temporal_mean/scattering_2d", "saxs", "no scattering image"),
+        ("xpcs/twotime", "twotime", "no two-time"),
+        ("xpcs/spatial_mean", "stability", "no I(t)"),
+    ],
+)
+def test_a_file_of_another_kind_says_what_it_lacks(
+    dashboard, open_page, sample, tmp_path, dropped, path, words
+):
+    import shutil
+
+    import h5py
+
+    less = tmp_path / "less_results.hdf"
+    shutil.copyfile(sample(A002), less)
+    with h5py.File(less, "r+") as h5:
+        del h5[dropped]
+    number = dashboard.add(less)
+    page = open_page(f"{dashboard.url}{path}?file={number}")
+    page.wait_for_function(
+        """(words) => document.querySelector('#shell-page').textContent.replace(/\\u00a0/g, ' ')
+        .includes(words)""",
+        arg=words,
+        timeout=20_000,
+    )
+    assert "could not be made" not in page.inner_text("#shell-page")

@@ -85,18 +85,18 @@ def answer(services: Services, current: Any, given: Any, signature: Any, scale: 
     except UsageError as err:
         return message(str(err)), [], "", {}, None
     made.drawing.scale = scale
-    now = signature_of(made.drawing, options, seen.theme)
+    now = signature_of(made.drawing, options)
     figure = change(made.drawing) if now == signature else made.drawing.to_plotly_json()
     room = {"minHeight": f"{made.rows * view.PANEL_PX * scale:.0f}px"}
     return figure, qbar(seen.xf, made.colours, seen.selection.q is not None), made.words, room, now
 
 
-def signature_of(drawing: Drawing, options: view.Options, theme: str) -> list[Any]:
-    """What the axes are: while it stays the same, a change of file or q leaves zoom and axes alone."""
+def signature_of(drawing: Drawing, options: view.Options) -> list[Any]:
+    """What the axes are: while it stays the same, a change of file, q or theme leaves zoom and axes alone."""
     axes = [key for key in drawing.layout if key.startswith(("xaxis", "yaxis"))]
     ranges = [*options.t_range, *options.y_range]
     legend = bool(drawing.layout.get("showlegend"))
-    return [options.view, len(axes), options.log_t, options.common, ranges, legend, theme]
+    return [options.view, len(axes), options.log_t, options.common, ranges, legend]
 
 
 def change(drawing: Drawing) -> Patch:
