@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.fitting.models import ModelSpec
+from xpcs_dash.fitting.newton import newton_step, next_damping
 from xpcs_dash.fitting.probabilistic import NOISE, NOISE_SCALE, CurveData, PriorNumbers, Structure
-from xpcs_dash.fitting.solvers import newton_step, next_damping
 
 __all__ = ["Coordinates"]
 

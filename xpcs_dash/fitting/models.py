@@ -167,6 +167,24 @@ class ModelSpec:
         """(n_par,) True where a parameter is fitted on a log axis."""
         return np.array([p.log for p in self.parameters])
 
+    @property
+    def shape_index(self) -> list[int]:
+        """Positions of the parameters in which the model is not linear: all but contrast and baseline."""
+        return [k for k, p in enumerate(self.parameters) if p.name not in ("contrast", "baseline")]
+
+    @property
+    def shape_parameters(self) -> tuple[ParamSpec, ...]:
+        """The parameters at `shape_index`."""
+        return tuple(self.parameters[k] for k in self.shape_index)
+
+    def whole(self, contrast: Any, baseline: Any, shape: Any, xp: Any = np) -> Any:
+        """(..., n_par) parameters from contrast and baseline (...) and shape parameters (..., n_shape)."""
+        one, columns = xp.ones_like(shape[..., 0]), iter(range(shape.shape[-1]))
+        linear = {"contrast": contrast, "baseline": baseline}
+        return xp.stack(
+            [one * linear[n] if n in linear else shape[..., next(columns)] for n in self.names], axis=-1
+        )
+
     def index(self, name: str) -> int:
         """Position of a parameter.
 

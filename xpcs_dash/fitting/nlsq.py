@@ -10,29 +10,25 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xpcs_dash.fitting.batch import (
-    AT_BOUND,
-    POOR_FIT_P,
-    BatchFit,
-    covariance_of,
-    fit_all_q,
-    flag_sentence,
-    snap,
-)
+from xpcs_dash.fitting.batch import fit_all_q
+from xpcs_dash.fitting.batch_result import BatchFit, flag_sentence
+from xpcs_dash.fitting.judge import AT_BOUND, POOR_FIT_P, Input, answer
 from xpcs_dash.fitting.models import ModelSpec, Window, get_model
 from xpcs_dash.fitting.runtime import pad_size, require_x64
-from xpcs_dash.fitting.solvers import DELAYS, model_jacobian
+from xpcs_dash.fitting.solvers import DELAYS, Problem, Solution, polish
 from xpcs_dash.fitting.starts import grid_start
 
-__all__ = ["NLSQResult", "nlsq_all", "nlsq_optimize"]
+__all__ = ["NLSQResult", "Options", "nlsq_all", "nlsq_optimize"]
 
 FloatArray = NDArray[np.float64]
 
+#: Difference of χ², relative to 1 + χ², within which two answers are the same minimum.
+SAME_MINIMUM = 1e-7
 #: One fit at a time: the fitter keeps compiled programs, but also state of the fit that runs.
 _lock = threading.Lock()
 
@@ -139,15 +135,21 @@ def _function(name: str, free: tuple[str, ...]) -> Callable[..., Any]:
     return scope["fixed"]  # type: ignore[no-any-return]
 
 
+class Options(TypedDict, total=False):
+    """Wishes for a fit, as for `xpcs_dash.fitting.batch.fit_all_q`."""
+
+    fixed: Mapping[str, float] | None
+    bounds: Mapping[str, tuple[float, float]] | None
+    start: Mapping[str, float] | None
+
+
 def nlsq_optimize(
     t: ArrayLike,
     g2: ArrayLike,
     sigma: ArrayLike | None,
     trusted: ArrayLike | None = None,
     model: str | ModelSpec = "single",
-    fixed: Mapping[str, float] | None = None,
-    bounds: Mapping[str, tuple[float, float]] | None = None,
-    start: Mapping[str, float] | None = None,
+    **options: Unpack[Options],
 ) -> NLSQResult:
     """Fit one curve with the nlsq package.
 
@@ -155,7 +157,7 @@ def nlsq_optimize(
     ----------
     t, g2, sigma, trusted : (n_delay,) delays in s, data, one standard deviation (None: unknown, all points
         weigh the same), and which points to use.
-    model, fixed, bounds, start : as for `xpcs_dash.fitting.batch.fit_all_q`.
+    model, options : as for `xpcs_dash.fitting.batch.fit_all_q`.
 
     Raises
     ------
@@ -163,7 +165,7 @@ def nlsq_optimize(
         Unknown model or parameter, bounds in the wrong order, shapes that do not fit.
     """
     column = [None if a is None else np.asarray(a)[:, None] for a in (g2, sigma, trusted)]
-    return nlsq_all(t, column[0], column[1], column[2], model, fixed, bounds, start)[0]  # type: ignore[arg-type]
+    return nlsq_all(t, column[0], column[1], column[2], model, **options)[0]  # type: ignore[arg-type]
 
 
 def nlsq_all(
@@ -172,99 +174,94 @@ def nlsq_all(
     sigma: ArrayLike | None,
     trusted: ArrayLike | None = None,
     model: str | ModelSpec = "single",
-    fixed: Mapping[str, float] | None = None,
-    bounds: Mapping[str, tuple[float, float]] | None = None,
-    start: Mapping[str, float] | None = None,
+    **options: Unpack[Options],
 ) -> list[NLSQResult]:
     """`nlsq_optimize` of every column of ``g2`` (n_delay, n_q).
 
-    Start values, bounds and flags come from the batched fit, of which this is the independent check.
+    The first start, the bounds and the flags are those of the batched fit, of which this is the independent
+    check: nlsq looks for the valley in its own way, from all parameters at once. The bottom of the valley,
+    at which nlsq stops a little early where it is flat, is then found to the last digits.
     """
     spec = get_model(model)
-    held = spec.check_fixed(fixed or {})
-    guess = fit_all_q(t, g2, sigma, trusted, spec, held, bounds, start)
+    start = options.get("start") or {}
+    held = spec.check_fixed(options.get("fixed") or {})
+    guess = fit_all_q(t, g2, sigma, trusted, spec, held, options.get("bounds"), start)
     t, g2 = np.asarray(t, dtype=float), np.asarray(g2, dtype=float)
     errors = np.ones_like(g2) if sigma is None else np.asarray(sigma, dtype=float)
     use = np.isfinite(g2) & np.isfinite(errors) & (errors > 0) & (t > 0)[:, None]
     if trusted is not None:
         use &= np.asarray(trusted, dtype=bool)
-    return [
-        _one(spec, t, g2[:, k], errors[:, k], use[:, k], guess, k, start or {}, sigma is not None)
-        for k in range(g2.shape[1])
-    ]
+    results = []
+    for k in range(g2.shape[1]):
+        data = _Data(t, g2[:, k], errors[:, k], use[:, k], sigma is not None)
+        results.append(_one(spec, data, guess, k, start))
+    return results
 
 
-def _one(
-    spec: ModelSpec,
-    t: FloatArray,
-    y: FloatArray,
-    sigma: FloatArray,
-    use: NDArray[np.bool_],
-    guess: BatchFit,
-    k: int,
-    start: Mapping[str, float],
-    known: bool,
-) -> NLSQResult:
-    free = ~guess.fixed
-    if guess.too_few_points[k] or not free.any():
-        return _summary(spec, t, y, sigma, use, guess, k, guess.values[k], "no fit: too few points", 0, known)
-    best = (math.inf, guess.values[k], "nlsq found no answer")
-    tried = 0
-    for first in _starts(spec, t[use], y[use], sigma[use], guess, k, start):
+class _Data(NamedTuple):
+    """One curve; all but ``known`` (n_delay,)."""
+
+    t: FloatArray
+    y: FloatArray
+    sigma: FloatArray
+    use: NDArray[np.bool_]
+    known: bool
+
+    def input(self, guess: BatchFit, k: int, start: FloatArray) -> Input:
+        """The points in use, as the judge of the batch takes them."""
+        weight, y = 1.0 / self.sigma[self.use][None], self.y[self.use][None]
+        lower, upper = guess.lower[k][None], guess.upper[k][None]
+        return Input(self.t[self.use], y, weight, lower, upper, start[None], self.known)
+
+
+def _one(spec: ModelSpec, data: _Data, guess: BatchFit, k: int, start: Mapping[str, float]) -> NLSQResult:
+    if guess.too_few_points[k] or guess.fixed.all():
+        return _summary(spec, data, guess, k, None, "no fit: too few points", 0)
+    best: Solution | None = None
+    message, tried = "nlsq found no answer", 0
+    for first in _starts(spec, data, guess, k, start):
         tried += 1
-        found = _attempt(spec, t[use], y[use], sigma[use], guess, k, first)
-        if found[0] < best[0] or tried == 1:
-            best = found
-        if _is_answer(best[0], guess, k):
+        found, said = _attempt(spec, data, guess, k, first)
+        if best is None or (found is not None and found.chi2[0] < best.chi2[0]):
+            best, message = found, said
+        # the batch knows of this minimum; missing it means that the answer failed
+        if best is not None and best.chi2[0] <= guess.chi2[k] + SAME_MINIMUM * (1.0 + guess.chi2[k]):
             break
-    success = math.isfinite(best[0])
-    return _summary(spec, t, y, sigma, use, guess, k, best[1], best[2], tried, known, success)
-
-
-def _is_answer(chi2: float, guess: BatchFit, k: int) -> bool:
-    """True unless the fit missed a clearly better minimum that is known to exist."""
-    return bool(chi2 <= guess.chi2[k] + 1e-4 * (1.0 + guess.chi2[k]))
+    else:
+        if best is not None:
+            message = f"{message} The batched fit knew a lower minimum, which is shown."
+            best = _bottom(spec, data.input(guess, k, guess.values[k]))
+    return _summary(spec, data, guess, k, best, message, tried)
 
 
 def _starts(
-    spec: ModelSpec,
-    t: FloatArray,
-    y: FloatArray,
-    sigma: FloatArray,
-    guess: BatchFit,
-    k: int,
-    start: Mapping[str, float],
+    spec: ModelSpec, data: _Data, guess: BatchFit, k: int, start: Mapping[str, float]
 ) -> Iterator[FloatArray]:
     """The best of a coarse grid; where that fails, what the batch found; then the middle of the window."""
-    lower, upper = guess.lower[k][None], guess.upper[k][None]
-    yield grid_start(spec, t, y[None], 1.0 / sigma[None], lower, upper, start)[0]
+    inp = data.input(guess, k, guess.values[k])
+    yield grid_start(spec, inp.t, inp.y, inp.weight, inp.lower, inp.upper, start)[0]
     yield guess.values[k]
     middle = guess.values[k].copy()
     for j, p in enumerate(spec.parameters):
         if p.log:
-            middle[j] = np.clip(Window.of(t).log_middle, lower[0, j], upper[0, j])
+            middle[j] = np.clip(Window.of(inp.t).log_middle, inp.lower[0, j], inp.upper[0, j])
     yield middle
 
 
 def _attempt(
-    spec: ModelSpec,
-    t: FloatArray,
-    y: FloatArray,
-    sigma: FloatArray,
-    guess: BatchFit,
-    k: int,
-    first: FloatArray,
-) -> tuple[float, FloatArray, str]:
-    """(χ², parameters, message) of one start; χ² is infinite where nlsq fails."""
+    spec: ModelSpec, data: _Data, guess: BatchFit, k: int, first: FloatArray
+) -> tuple[Solution | None, str]:
+    """Answer and message of one start; no answer where nlsq fails."""
     free = np.flatnonzero(~guess.fixed)
     z = spec.coordinates(first)
     lo, hi = spec.coordinates(guess.lower[k]), spec.coordinates(guess.upper[k])
     room = 1e-3 * (hi - lo)
+    inp = data.input(guess, k, first)
     # two rows at the least: nlsq takes one row for a single predictor with one point
-    held = [np.full(t.size, first[j]) for j in np.flatnonzero(guess.fixed)] or [np.ones(t.size)]
-    x = np.stack([t, *held])
+    held = [np.full(inp.t.size, first[j]) for j in np.flatnonzero(guess.fixed)] or [np.ones(inp.t.size)]
+    x = np.stack([inp.t, *held])
     function = _function(spec.name, tuple(spec.names[j] for j in free))
-    length = pad_size(t.size, DELAYS)
+    length = pad_size(inp.t.size, DELAYS)
     with _lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what it warns of is judged in `_summary`
         fitter = _fitter(length)
@@ -272,9 +269,9 @@ def _attempt(
             found = fitter.curve_fit(
                 function,
                 x,
-                y,
+                inp.y[0],
                 p0=np.clip(z, lo + room, hi - room)[free],
-                sigma=sigma,
+                sigma=data.sigma[data.use],
                 absolute_sigma=True,
                 bounds=(lo[free], hi[free]),
                 ftol=1e-10,
@@ -283,53 +280,45 @@ def _attempt(
                 max_nfev=150,
             )
         except (RuntimeError, ValueError, FloatingPointError) as err:
-            return math.inf, first, " ".join(str(err).split())[:200]
-    answer = z.copy()
-    answer[free] = np.asarray(found.popt, dtype=float)
-    params = snap(spec, np.asarray(spec.natural(answer)), guess.lower[k], guess.upper[k])
-    if not np.isfinite(params).all():
-        return math.inf, first, "nlsq returned numbers that are not finite"
-    rest = (y - np.asarray(spec.evaluate(t, params))) / sigma
-    return float(rest @ rest), params, str(found.message).replace("`", "").strip()
+            return None, " ".join(str(err).split())[:200]
+    z[free] = np.asarray(found.popt, dtype=float)
+    if not np.isfinite(z).all():
+        return None, "nlsq returned numbers that are not finite"
+    params = np.clip(spec.natural(z), guess.lower[k], guess.upper[k])
+    return _bottom(spec, data.input(guess, k, params)), str(found.message).replace("`", "").strip()
+
+
+def _bottom(spec: ModelSpec, inp: Input) -> Solution:
+    """The bottom of the valley in which the start of ``inp`` lies."""
+    return polish(spec, Problem(inp.t[None], inp.y, inp.weight, inp.lower, inp.upper, inp.start))
 
 
 def _summary(
-    spec: ModelSpec,
-    t: FloatArray,
-    y: FloatArray,
-    sigma: FloatArray,
-    use: NDArray[np.bool_],
-    guess: BatchFit,
-    k: int,
-    params: FloatArray,
-    message: str,
-    starts: int,
-    known: bool,
-    success: bool = False,
+    spec: ModelSpec, data: _Data, guess: BatchFit, k: int, found: Solution | None, message: str, starts: int
 ) -> NLSQResult:
     from scipy.special import chdtrc
 
+    success, use = found is not None, data.use
+    params, covariance = guess.values[k], np.full_like(guess.covariance[k], math.nan)
     n, n_free = int(use.sum()), int((~guess.fixed).sum())
-    dof = n - n_free
-    residuals = np.full(t.size, np.nan)
-    residuals[use] = (y[use] - np.asarray(spec.evaluate(t[use], params))) / sigma[use]
-    chi2 = float(np.nansum(residuals**2)) if success else math.nan
+    dof, chi2 = n - n_free, math.nan
+    if found is not None:
+        solved, spread = answer(spec, found, data.input(guess, k, params), guess.fixed)
+        params, covariance, chi2 = solved[0], spread[0], float(found.chi2[0])
+    residuals = np.full(data.t.size, np.nan)
+    residuals[use] = (data.y[use] - np.asarray(spec.evaluate(data.t[use], params))) / data.sigma[use]
     chi2_red = chi2 / dof if dof > 0 else math.nan
-    jac = model_jacobian(spec, t[use][None], params[None])[0] / sigma[use][:, None]
-    covariance = covariance_of((jac.T @ jac)[None], ~guess.fixed)[0]
-    if not known:
+    if not data.known:
         covariance = covariance * chi2_red
-    if not success:
-        covariance = np.full_like(covariance, math.nan)
     with np.errstate(invalid="ignore"):
         errors = np.sqrt(np.diag(covariance))
-    weight = use / sigma**2
-    mean = np.sum(weight * np.where(use, y, 0.0)) / np.sum(weight) if n else math.nan
-    total = float(np.sum(weight * np.where(use, y - mean, 0.0) ** 2))
-    deviance = chi2 if known else (n * math.log(chi2 / n) if n and chi2 > 0 else math.nan)
-    free = n_free + (0 if known else 1)
+    weight = np.where(use, 1.0 / np.where(use, data.sigma, 1.0) ** 2, 0.0)
+    mean = np.sum(weight * np.where(use, data.y, 0.0)) / np.sum(weight) if n else math.nan
+    total = float(np.sum(weight * np.where(use, data.y - mean, 0.0) ** 2))
+    deviance = chi2 if data.known else (n * math.log(chi2 / n) if n and chi2 > 0 else math.nan)
+    free = n_free + (0 if data.known else 1)
     flags = _flags(spec, guess, k, params, success)
-    if success and known and dof > 0 and chdtrc(dof, chi2) < POOR_FIT_P:
+    if success and data.known and dof > 0 and chdtrc(dof, chi2) < POOR_FIT_P:
         flags = (*flags, "poor_fit")
     health, reasons = _health(success, message, flags, errors, guess.fixed)
     return NLSQResult(

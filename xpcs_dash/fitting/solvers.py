@@ -1,9 +1,10 @@
-"""Bounded Levenberg-Marquardt of many small curves at once: optimistix under JAX, and the same steps in
-NumPy.
+"""Least squares of many small curves at once: Levenberg-Marquardt (optimistix) and Newton steps under JAX,
+Newton steps alone in NumPy.
 
-Both work in the coordinate u with ``z = z_lo + (z_hi - z_lo)·sigmoid(u)``, z being the parameter or its
-logarithm: bounds hold by construction, and a fixed parameter is one whose bounds are equal, so that fixing
-one compiles nothing new.
+Contrast and baseline are solved for exactly at every step (`fitting.projection`), so only the shape of the
+decay is searched. The search runs on angles v with ``z = z_lo + (z_hi - z_lo)·(1 + sin v)/2``, z being the
+parameter or its logarithm: bounds hold by construction and can be reached, and a fixed parameter is one whose
+bounds are equal, so that fixing one compiles nothing new.
 """
 
 from __future__ import annotations
@@ -18,19 +19,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.fitting.models import ModelSpec, get_model
+from xpcs_dash.fitting.newton import eigen, newton_step, next_damping
+from xpcs_dash.fitting.projection import moments, project
 from xpcs_dash.fitting.runtime import Engine, pad_size, require_x64
+from xpcs_dash.fitting.slopes import model_jacobian
+from xpcs_dash.fitting.solver_numpy import descend
 
-__all__ = ["Problem", "Solution", "model_jacobian", "solve"]
+__all__ = ["Problem", "Solution", "polish", "solve"]
 
 FloatArray = NDArray[np.float64]
 
-#: Relative and absolute change of cost and coordinates at which the fit stands still.
+#: Relative and absolute change of cost and coordinates at which Levenberg-Marquardt stands still.
 RTOL, ATOL = 1e-7, 1e-6
-#: Most curves need a dozen steps. The rest lie in flat valleys, where the Gauss-Newton matrix misleads; they
-#: are picked out and finished by damped Newton steps with the exact Hessian.
-FIRST_STEPS, MAX_STEPS = 16, 400
+#: Steps of Levenberg-Marquardt under JAX, where one or two shape parameters are sought. It is good at a
+#: distance; near the minimum, and in flat valleys, where the Gauss-Newton matrix misleads, Newton steps with
+#: the exact Hessian take over. With more parameters the valleys bend, and Newton steps alone keep JAX and
+#: NumPy in the same one.
+FIRST_STEPS, MAX_STEPS = 4, 400
 #: Newton decrement (possible gain in half χ², relative to 1 + half χ²) at which a curve is at rest.
 REST = 1e-10
+#: Gain of one step, relative to 1 + half χ², below which it is idle, and number of idle steps after which a
+#: curve is at rest too: in a valley without end the fit gets no better, though its parameters still move.
+STALL, PATIENCE = 1e-8, 8
+#: Longest step in radians. A third of it is the distance between two starts of the grid, so that a curve
+#: stays in the valley in which it was put.
+LONGEST = 0.3
 #: Curves per compiled program, delays per curve: a handful of programs serves all files.
 CURVES, DELAYS = (8, 16, 32, 64), (16, 32, 64, 96, 128, 256)
 
@@ -45,50 +58,6 @@ class Solution(NamedTuple):
     converged: NDArray[np.bool_]  # (n_c,)
 
 
-def to_angle(z: FloatArray, lo: FloatArray, width: FloatArray) -> FloatArray:
-    """Angle v with z = lo + width·(1 + sin v)/2: unlike the sigmoid it reaches the bounds."""
-    inside = np.where(width > 0, (z - lo) / np.where(width > 0, width, 1.0), 0.5)
-    return np.asarray(np.arcsin(2.0 * np.clip(inside, 1e-7, 1.0 - 1e-7) - 1.0))
-
-
-def newton_step(xp: Any, g: Any, values: Any, vectors: Any, damping: Any) -> tuple[Any, Any, Any, Any]:
-    """A damped Newton step from the eigen-decomposition (..., p), (..., p, p) of the Hessian and the
-    gradient.
-
-    Negative curvature is turned round, so that the step always leads downhill; it is no longer than one
-    radian.
-
-    Returns
-    -------
-    step (..., p), Newton decrement, predicted gain, smallest useful damping (all (...)).
-    """
-    size = xp.abs(values)
-    largest = xp.max(size, axis=-1)
-    size = xp.maximum(size, 1e-13 * largest[..., None] + 1e-300)
-    along = xp.einsum("...pk,...p->...k", vectors, g)
-    decrement = 0.5 * xp.sum(along * along / size, axis=-1)
-    parts = -along / (size + damping[..., None])
-    length = xp.sqrt(xp.sum(parts * parts, axis=-1))
-    parts = parts * xp.minimum(1.0, 1.0 / xp.maximum(length, 1e-300))[..., None]
-    predicted = -xp.sum(along * parts + 0.5 * size * parts * parts, axis=-1)
-    return xp.einsum("...pk,...k->...p", vectors, parts), decrement, predicted, 0.3 * xp.min(size, axis=-1)
-
-
-def next_damping(xp: Any, damping: Any, better: Any, gain: Any, predicted: Any, floor: Any) -> Any:
-    """Less damping where the quadratic model held; after a step that failed more, at least ``floor``."""
-    less = xp.where(damping > 1e-2 * floor, damping / 4.0, 0.0)
-    kept = xp.where(gain > 0.3 * predicted, less, xp.where(gain > 0.1 * predicted, damping, damping * 2.0))
-    return xp.where(better, kept, xp.maximum(damping * 6.0, floor))
-
-
-def to_u(z: FloatArray, lo: FloatArray, hi: FloatArray) -> FloatArray:
-    """Unbounded coordinate of ``z``, kept a hundredth of the range away from the bounds."""
-    width = hi - lo
-    inside = np.where(width > 0, (z - lo) / np.where(width > 0, width, 1.0), 0.5)
-    inside = np.clip(inside, 0.01, 0.99)
-    return np.asarray(np.log(inside) - np.log1p(-inside))
-
-
 class Problem(NamedTuple):
     """Curves to fit."""
 
@@ -100,19 +69,47 @@ class Problem(NamedTuple):
     start: FloatArray  # (n_c, n_par)
 
 
-def solve(spec: ModelSpec, problem: Problem, engine: Engine) -> Solution:
-    """Least squares of every curve of ``problem``."""
-    if not len(problem.y):
-        p = problem.lower.shape[1]
+def to_angle(z: FloatArray, lo: FloatArray, width: FloatArray, room: float) -> FloatArray:
+    """Angle v with z = lo + width·(1 + sin v)/2, kept the part ``room`` of the range away from the bounds,
+    at which every slope vanishes.
+    """
+    inside = np.where(width > 0, (z - lo) / np.where(width > 0, width, 1.0), 0.5)
+    return np.asarray(np.arcsin(2.0 * np.clip(inside, room, 1.0 - room) - 1.0))
+
+
+def solve(
+    spec: ModelSpec, problem: Problem, engine: Engine, steps: int = MAX_STEPS, room: float = 0.01
+) -> Solution:
+    """Least squares of every curve of ``problem``, in at most so many steps, from starts moved the part
+    ``room`` of the range away from the bounds.
+    """
+    n, n_par = problem.lower.shape
+    if not n:
         none = np.zeros(0, dtype=np.int64)
-        return Solution(problem.lower, np.zeros(0), np.zeros((0, p, p)), none, none.astype(bool))
-    zlo, zhi = spec.coordinates(problem.lower), spec.coordinates(problem.upper)
-    u = to_u(spec.coordinates(problem.start), zlo, zhi)
-    arrays = (problem.t, problem.y, problem.weight, zlo, zhi - zlo, u)
-    return _solve_jax(spec, *arrays) if engine == "jax" else _solve_numpy(spec, *arrays)
+        return Solution(problem.lower, np.zeros(0), np.zeros((0, n_par, n_par)), none, none.astype(bool))
+    shape, c, b = spec.shape_index, spec.index("contrast"), spec.index("baseline")
+    zlo, zhi = spec.coordinates(problem.lower)[:, shape], spec.coordinates(problem.upper)[:, shape]
+    v = to_angle(spec.coordinates(problem.start)[:, shape], zlo, zhi - zlo, room)
+    edges = [problem.lower[:, c], problem.upper[:, c], problem.lower[:, b] - 1.0, problem.upper[:, b] - 1.0]
+    # the data as numbers near zero: the sums subtract
+    arrays = (problem.t, problem.y - 1.0, problem.weight, zlo, zhi - zlo, np.stack(edges, axis=-1), v)
+    return _solve_jax(spec, steps, *arrays) if engine == "jax" else _solve_numpy(spec, steps, *arrays)
 
 
-# --- JAX -----------------------------------------------------------------------------------------------
+def polish(spec: ModelSpec, problem: Problem) -> Solution:
+    """The bottom of the valley in which the start of each curve lies, to the last digits."""
+    return solve(spec, problem, "numpy", room=1e-9)
+
+
+def _solve_numpy(spec: ModelSpec, most: int, *arrays: FloatArray) -> Solution:
+    t, y, w, zlo, width, box, v = arrays
+    shape, linear, steps, done = descend(
+        spec, t, y, w, zlo, width, box, v, most, REST, LONGEST, STALL, PATIENCE
+    )
+    params = spec.whole(linear[:, 0], linear[:, 1] + 1.0, shape)
+    rest = (y + 1.0 - spec.evaluate(t, params)) * w
+    jac = model_jacobian(spec, t, params) * w[:, :, None]
+    return Solution(params, np.sum(rest * rest, axis=1), jac.transpose(0, 2, 1) @ jac, steps, done)
 
 
 @cache
@@ -124,6 +121,7 @@ def _program(name: str) -> Callable[..., Any]:
     import optimistix as optx
 
     spec = get_model(name)
+    log = [p.log for p in spec.shape_parameters]
     solver: Any = optx.LevenbergMarquardt(rtol=RTOL, atol=ATOL)
     # by default the damping falls only where the quadratic model is right to 1 %: three times as many steps
     # here
@@ -132,97 +130,69 @@ def _program(name: str) -> Callable[..., Any]:
     )
     solver = eqx.tree_at(lambda s: s.search, solver, search)
 
-    def at(u: Any, zlo: Any, width: Any) -> Any:
-        return zlo + width * jax.nn.sigmoid(u)
+    def params_at(v: Any, args: Any) -> Any:
+        t, y, w, zlo, width, box = args
+        z = zlo + width * 0.5 * (1.0 + jnp.sin(v))
+        shape = jnp.stack([jnp.exp(z[k]) if is_log else z[k] for k, is_log in enumerate(log)])
+        decay = spec.evaluate(t, spec.whole(1.0, 0.0, shape, jnp), jnp)
+        contrast, baseline, _ = project(jnp, moments(jnp, decay, y, w * w), box)
+        return contrast, baseline, shape, (y - contrast * decay - baseline) * w
 
-    def residual(u: Any, args: Any) -> Any:
-        t, y, w, zlo, width = args
-        model = spec.evaluate(t, spec.natural(at(u, zlo, width), jnp), jnp)
+    def residual(v: Any, args: Any) -> Any:
         # the second part pins the coordinate of a fixed parameter, whose column would be empty
-        return (y - model) * w, jnp.where(width > 0, 0.0, u)
+        return params_at(v, args)[3], jnp.where(args[4] > 0, 0.0, v)
 
-    def one(t: Any, y: Any, w: Any, zlo: Any, width: Any, u: Any) -> Any:
-        sol: Any = optx.least_squares(
-            residual, solver, u, args=(t, y, w, zlo, width), max_steps=FIRST_STEPS, throw=False
-        )
-        params = spec.natural(at(sol.value, zlo, width), jnp)
-        rest = (y - spec.evaluate(t, params, jnp)) * w
-        jac = jax.jacfwd(lambda p: spec.evaluate(t, p, jnp) * w)(params)
-        ok = sol.result == optx.RESULTS.successful
-        return params, jnp.sum(rest * rest), jac.T @ jac, sol.stats["num_steps"], ok
-
-    return jax.jit(jax.vmap(one))  # type: ignore[no-any-return]
-
-
-def _solve_jax(spec: ModelSpec, *arrays: FloatArray) -> Solution:
-    first = _blocks(_program(spec.name), *arrays)
-    late = np.flatnonzero(~first.converged)
-    if late.size == 0:
-        return first
-    t, y, w, zlo, width, _ = (a[late] for a in arrays)
-    v = to_angle(spec.coordinates(first.params[late]), zlo, width)
-    second = _blocks(_finisher(spec.name), t, y, w, zlo, width, v)
-    for whole, part in zip(first[:3], second[:3], strict=True):
-        whole[late] = part
-    first.steps[late] += second.steps
-    first.converged[late] = second.converged
-    return first
-
-
-@cache
-def _finisher(name: str) -> Callable[..., Any]:
-    """Compiled damped Newton steps with the exact Hessian, for curves in a flat or curved valley."""
-    jax = require_x64()
-    import jax.numpy as jnp
-
-    spec = get_model(name)
-
-    def at(v: Any, zlo: Any, width: Any) -> Any:
-        return spec.natural(zlo + width * 0.5 * (1.0 + jnp.sin(v)), jnp)
-
-    def one(t: Any, y: Any, w: Any, zlo: Any, width: Any, v: Any) -> Any:
-        held = jnp.where(width > 0, 0.0, 1.0)
+    def one(*given: Any) -> Any:
+        *args, v, most = given
+        held = jnp.diag(jnp.where(args[4] > 0, 0.0, 1.0))
 
         def cost(v: Any) -> Any:
-            r = (y - spec.evaluate(t, at(v, zlo, width), jnp)) * w
+            r = params_at(v, args)[3]
             return 0.5 * jnp.sum(r * r)
 
         def step(state: Any) -> Any:
-            v, f, damping, n, _ = state
-            g = jax.grad(cost)(v)
-            values, vectors = jnp.linalg.eigh(jax.hessian(cost)(v) + jnp.diag(held))
-            move, decrement, predicted, floor = newton_step(jnp, g, values, vectors, damping)
+            v, f, damping, n, _, idle = state
+            g = jax.jacfwd(cost)(v)
+            hessian = jax.jacfwd(jax.jacfwd(cost))(v) + held
+            move, decrement, predicted, floor = newton_step(jnp, g, *eigen(jnp, hessian), damping, LONGEST)
             trial = v + move
             new = cost(trial)
             better = new <= f
             damping = next_damping(jnp, damping, better, f - new, predicted, floor)
-            done = decrement <= REST * (1.0 + f)
-            return jnp.where(better, trial, v), jnp.where(better, new, f), damping, n + 1, done
+            idle = jnp.where(better & (f - new > STALL * (1.0 + f)), 0, idle + better)
+            done = (decrement <= REST * (1.0 + f)) | (idle >= PATIENCE)
+            return jnp.where(better, trial, v), jnp.where(better, new, f), damping, n + 1, done, idle
 
         def going(state: Any) -> Any:
-            return (state[3] < MAX_STEPS) & ~state[4]
+            return (state[3] < most) & ~state[4]
 
-        v, f, _, n, done = jax.lax.while_loop(going, step, (v, cost(v), jnp.zeros(()), 0, False))
-        params = at(v, zlo, width)
-        jac = jax.jacfwd(lambda p: spec.evaluate(t, p, jnp) * w)(params)
-        return params, 2.0 * f, jac.T @ jac, n, done
+        first: Any = 0
+        if len(log) <= 2:
+            sol: Any = optx.least_squares(residual, solver, v, args=args, max_steps=FIRST_STEPS, throw=False)
+            v, first = sol.value, sol.stats["num_steps"]
+        begin = (v, cost(v), jnp.zeros(()), first, False, 0)
+        v, _, _, n, done, _ = jax.lax.while_loop(going, step, begin)
+        contrast, baseline, shape, rest = params_at(v, args)
+        params = spec.whole(contrast, baseline + 1.0, shape, jnp)
+        jac = jax.jacfwd(lambda p: spec.evaluate(args[0], p, jnp) * args[2])(params)
+        return params, jnp.sum(rest * rest), jac.T @ jac, n, done
 
-    return jax.jit(jax.vmap(one))  # type: ignore[no-any-return]
+    return jax.jit(jax.vmap(one, in_axes=(*[0] * 7, None)))  # type: ignore[no-any-return]
 
 
-def _blocks(run: Callable[..., Any], *arrays: FloatArray) -> Solution:
+def _solve_jax(spec: ModelSpec, most: int, *arrays: FloatArray) -> Solution:
     """All curves in padded blocks of at most the largest of `CURVES`, two blocks at a time."""
-    t, y, w, zlo, width, u = arrays
-    n, n_t = y.shape
+    run = _program(spec.name)
+    n, n_t = arrays[1].shape
     size, delays = pad_size(n, CURVES), pad_size(n_t, DELAYS)
     block = min(size, CURVES[-1])
-    t = _padded(t, size, delays, fill=1.0)
-    y, w = _padded(y, size, delays), _padded(w, size, delays)
-    zlo, width, u = (_padded(a, size, a.shape[1]) for a in (zlo, width, u))
+    t, y, w = (_padded(a, size, delays, fill) for a, fill in zip(arrays[:3], (1.0, 0.0, 0.0), strict=True))
+    whole = (t, y, w, *(_padded(a, size, a.shape[1]) for a in arrays[3:]))
 
     def part(first: int) -> list[NDArray[Any]]:
         rows = slice(first, first + block)
-        return [np.asarray(a) for a in run(t[rows], y[rows], w[rows], zlo[rows], width[rows], u[rows])]
+        t, y, w, zlo, width, box, v = (a[rows] for a in whole)
+        return [np.array(a) for a in run(t, y, w, zlo, width, tuple(box.T), v, most)]
 
     firsts = range(0, size, block)
     parts = [part(0)]  # compiles before any thread starts
@@ -236,148 +206,3 @@ def _padded(a: FloatArray, rows: int, columns: int, fill: float = 0.0) -> FloatA
     out = np.full((rows, columns), fill)
     out[: a.shape[0], : a.shape[1]] = a
     return out
-
-
-# --- NumPy ---------------------------------------------------------------------------------------------
-
-_STEP = 1e-30  # of the complex-step derivative: exact to rounding, no cancellation
-
-
-def model_jacobian(spec: ModelSpec, t: FloatArray, params: FloatArray) -> FloatArray:
-    """(n_c, n_t, n_par) derivative of the model with respect to the parameters, by complex steps."""
-    columns = []
-    for k in range(params.shape[1]):
-        moved = params.astype(complex)
-        moved[:, k] += 1j * _STEP
-        columns.append(np.imag(spec.evaluate(t, moved)) / _STEP)
-    return np.stack(columns, axis=-1)
-
-
-def _solve_numpy(spec: ModelSpec, *arrays: FloatArray) -> Solution:
-    t, y, w, zlo, width, u = arrays
-    params, steps, converged = _numpy_marquardt(spec, t, y, w, zlo, width, u)
-    late = np.flatnonzero(~converged)
-    if late.size:
-        v = to_angle(spec.coordinates(params[late]), zlo[late], width[late])
-        params[late], extra, converged[late] = _numpy_newton(
-            spec, t[late], y[late], w[late], zlo[late], width[late], v
-        )
-        steps[late] += extra
-    rest = (y - spec.evaluate(t, params)) * w
-    jac = model_jacobian(spec, t, params) * w[:, :, None]
-    return Solution(params, np.sum(rest * rest, axis=1), jac.transpose(0, 2, 1) @ jac, steps, converged)
-
-
-_Steps = tuple[FloatArray, NDArray[np.int64], NDArray[np.bool_]]
-
-
-def _numpy_marquardt(
-    spec: ModelSpec,
-    t: FloatArray,
-    y: FloatArray,
-    w: FloatArray,
-    zlo: FloatArray,
-    width: FloatArray,
-    u: FloatArray,
-) -> _Steps:
-    """Parameters, steps and who is at rest after `FIRST_STEPS` of Levenberg-Marquardt."""
-    u = u.copy()
-    n, n_par = u.shape
-    log, eye = spec.log, np.eye(n_par)
-
-    def at(u: FloatArray, rows: Any) -> tuple[FloatArray, FloatArray]:
-        s = 1.0 / (1.0 + np.exp(-np.clip(u, -500.0, 500.0)))
-        p = np.asarray(spec.natural(zlo[rows] + width[rows] * s))
-        return p, width[rows] * s * (1.0 - s) * np.where(log, p, 1.0)
-
-    def rest_of(p: FloatArray, rows: Any) -> FloatArray:
-        return np.asarray((y[rows] - spec.evaluate(t[rows], p)) * w[rows])
-
-    everything = np.arange(n)
-    damping = np.ones(n)
-    params, slope = at(u, everything)
-    rest = rest_of(params, everything)
-    cost = 0.5 * np.sum(rest * rest, axis=1)
-    steps, converged = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool)
-    for _ in range(FIRST_STEPS):
-        live = np.flatnonzero(~converged)
-        if live.size == 0:
-            break
-        steps[live] += 1
-        jac = model_jacobian(spec, t[live], params[live]) * w[live, :, None] * slope[live, None, :]
-        gradient = np.einsum("ctp,ct->cp", jac, rest[live])
-        # NumPy lacks a batched QR solve; the damping keeps the normal equations regular
-        normal = jac.transpose(0, 2, 1) @ jac + np.maximum(damping[live], 1e-10)[:, None, None] * eye
-        move = np.linalg.solve(normal, gradient[..., None])[..., 0]
-        trial = u[live] + move
-        new_params, new_slope = at(trial, live)
-        new_rest = rest_of(new_params, live)
-        new_cost = 0.5 * np.sum(new_rest * new_rest, axis=1)
-        predicted = 0.5 * np.einsum("cp,cp->c", move, gradient + damping[live, None] * move)
-        gain = cost[live] - new_cost
-        better = gain >= 0
-        still = (np.abs(move) <= ATOL + RTOL * np.abs(u[live])).all(axis=1)
-        converged[live] = still & (np.abs(gain) <= ATOL + RTOL * cost[live])
-        take = live[better]
-        u[take], params[take], slope[take] = trial[better], new_params[better], new_slope[better]
-        rest[take], cost[take] = new_rest[better], new_cost[better]
-        good = better & (gain > 0.3 * predicted)
-        damping[live] *= np.where(good, 1 / 8.0, np.where(better, 1.0, 4.0))
-    return params, steps, converged
-
-
-def _numpy_newton(
-    spec: ModelSpec,
-    t: FloatArray,
-    y: FloatArray,
-    w: FloatArray,
-    zlo: FloatArray,
-    width: FloatArray,
-    v: FloatArray,
-) -> _Steps:
-    """Parameters, steps and who is at rest after damped Newton steps with the exact Hessian."""
-    v = v.copy()
-    n, n_par = v.shape
-    held = np.where(width > 0, 0.0, 1.0)[:, :, None] * np.eye(n_par)
-
-    def at(v: FloatArray, rows: Any) -> Any:
-        return spec.natural(zlo[rows] + width[rows] * 0.5 * (1.0 + np.sin(v)))
-
-    def cost_of(v: FloatArray, rows: Any) -> FloatArray:
-        r = (y[rows] - spec.evaluate(t[rows], at(v, rows))) * w[rows]
-        return np.asarray(0.5 * np.sum(r * r, axis=1))
-
-    def gradient(v: FloatArray, rows: Any) -> FloatArray:
-        params = at(v, rows)
-        slope = width[rows] * 0.5 * np.cos(v) * np.where(spec.log, params, 1.0)
-        rest = (y[rows] - spec.evaluate(t[rows], params)) * w[rows]
-        jac = model_jacobian(spec, t[rows], params) * w[rows, :, None]
-        return np.asarray(-np.einsum("ctp,ct->cp", jac, rest) * slope)
-
-    everything = np.arange(n)
-    cost, damping = cost_of(v, everything), np.zeros(n)
-    steps, done = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool)
-    for _ in range(MAX_STEPS):
-        live = np.flatnonzero(~done)
-        if live.size == 0:
-            break
-        steps[live] += 1
-        columns = []
-        for k in range(n_par):
-            shift = np.zeros(n_par)
-            shift[k] = 1e-5
-            columns.append((gradient(v[live] + shift, live) - gradient(v[live] - shift, live)) / 2e-5)
-        hessian = np.stack(columns, axis=-1)
-        hessian = 0.5 * (hessian + hessian.transpose(0, 2, 1)) + held[live]
-        values, vectors = np.linalg.eigh(hessian)
-        move, decrement, predicted, floor = newton_step(
-            np, gradient(v[live], live), values, vectors, damping[live]
-        )
-        trial = v[live] + move
-        new = cost_of(trial, live)
-        better = new <= cost[live]
-        damping[live] = next_damping(np, damping[live], better, cost[live] - new, predicted, floor)
-        done[live] = decrement <= REST * (1.0 + cost[live])
-        take = live[better]
-        v[take], cost[take] = trial[better], new[better]
-    return at(v, everything), steps, done

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.fitting.models import ModelSpec
+from xpcs_dash.fitting.projection import Moments, project
 
 __all__ = ["grid_start"]
 
@@ -20,9 +21,9 @@ FloatArray = NDArray[np.float64]
 
 #: Grid points per shape parameter, by model; coarser where more of them multiply.
 _POINTS: dict[str, dict[str, int]] = {
-    "single": {"tau": 40},
-    "stretched": {"tau": 26, "gamma": 5},
-    "double": {"tau1": 14, "tau2": 14, "gamma1": 1, "gamma2": 1, "f": 3},
+    "single": {"tau": 64},
+    "stretched": {"tau": 26, "gamma": 6},
+    "double": {"tau1": 14, "tau2": 14, "gamma1": 1, "gamma2": 1, "f": 5},
 }
 _ROWS = 2048
 
@@ -35,10 +36,10 @@ def _candidates(name: str, log: bool, lo: float, hi: float, count: int) -> Float
         edge = min(3.0, (hi / lo) ** 0.05)
         return np.geomspace(lo * edge, hi / edge, count)
     if name.startswith("gamma"):
-        lo, hi = max(lo, 0.35), min(max(hi, 0.35), 1.9)
+        lo, hi = max(lo, 0.14), min(max(hi, 0.14), 1.9)
         return np.array([np.clip(1.0, lo, hi)]) if count == 1 else np.linspace(lo, max(hi, lo), count)
     width = hi - lo
-    return np.linspace(lo + 0.25 * width, hi - 0.25 * width, count)
+    return np.linspace(lo + 0.05 * width, hi - 0.05 * width, count)
 
 
 def _shapes(spec: ModelSpec, lower: FloatArray, upper: FloatArray) -> FloatArray:
@@ -100,14 +101,14 @@ def grid_start(
         rows = slice(first, first + _ROWS)
         w2 = weight[rows] ** 2
         ym = y[rows] - 1.0  # numbers near zero: the sums below subtract
-        sw, sy = w2.sum(1)[:, None], (w2 * ym).sum(1)[:, None]
-        se, see, sey = w2 @ basis, w2 @ square, (w2 * ym) @ basis
-        with np.errstate(divide="ignore", invalid="ignore"):
-            contrast = (sw * sey - se * sy) / (sw * see - se * se)
-            contrast = np.clip(np.nan_to_num(contrast, nan=0.0), lo[rows, ic, None], hi[rows, ic, None])
-            base = np.nan_to_num((sy - contrast * se) / sw, nan=0.0)
-            base = np.clip(base, lo[rows, ib, None] - 1.0, hi[rows, ib, None] - 1.0)
-        cost = contrast * (contrast * see + 2.0 * (base * se - sey)) + base * (base * sw - 2.0 * sy)
+        total = w2.sum(1)[:, None]
+        safe = np.where(total > 0, total, 1.0)
+        mean_e, mean_y = (w2 @ basis) / safe, (w2 * ym).sum(1)[:, None] / safe
+        ee = np.maximum(w2 @ square - total * mean_e * mean_e, 0.0)
+        ee[ee < 1e-12 * total] = 0.0  # rounding
+        ey = np.where(ee > 0, (w2 * ym) @ basis - total * mean_e * mean_y, 0.0)
+        box = (lo[rows, ic, None], hi[rows, ic, None], lo[rows, ib, None] - 1.0, hi[rows, ib, None] - 1.0)
+        contrast, base, cost = project(np, Moments(total, mean_e, mean_y, ee, ey), box)
         best = np.argmin(cost, axis=1)
         take = np.arange(len(best))
         out[rows] = shapes[best]
