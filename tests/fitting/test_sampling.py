@@ -74,6 +74,22 @@ def test_progress_grows_and_the_configuration_is_untouched() -> None:
     assert config == SHORT
 
 
+def test_each_chain_has_a_line_of_its_own() -> None:
+    seen: list[NutsProgress] = []
+    result = sample_g2(two_good_and_a_flat_one().data, SHORT, seen.append)
+    warming = [s for s in seen if s.phase == "warm-up"]
+    assert warming
+    assert all(c.draws == 0 and c.steps >= 1 and 0 < c.accept <= 1 for s in warming for c in s.chains)
+    last = seen[-1].to_dict()["chains"]
+    assert [row["chain"] for row in last] == [0, 1, 2, 3]
+    for row in last:
+        stats = {name: a[:, row["chain"]] for name, a in result.stats.items()}
+        assert row["draws"] == SHORT.samples
+        assert row["divergences"] == stats["diverging"].sum()
+        assert row["accept"] == pytest.approx(stats["acceptance_rate"].mean())
+        assert row["steps"] == pytest.approx(stats["n_steps"].mean())
+
+
 def test_cancel_stops_between_chunks() -> None:
     calls = []
 

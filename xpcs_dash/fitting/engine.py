@@ -9,6 +9,7 @@ for each other.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -25,10 +26,13 @@ CHUNK = 25
 
 
 class Sampler(NamedTuple):
-    """Compiled functions; leading axes (problem, chain) or (problem, chain, draw)."""
+    """Compiled functions. Starts and draws have the leading axes problem and chain; in the state, which is
+    opaque to others, both are one.
+    """
 
-    begin: Callable[..., Any]  # (keys, data, whitening) -> state
+    begin: Callable[..., Any]  # (eps, keys) -> state, by chain
     advance: Callable[..., Any]  # (state, data, whitening) -> (state, Draws)
+    compiling: Any  # lock to hold around the first call, so that no two threads compile the same
 
 
 class Draws(NamedTuple):
@@ -47,50 +51,65 @@ def make_sampler(
 ) -> Sampler:
     """Compile-ready NUTS for ``potential(u, data)``, u being one problem's unconstrained vector.
 
-    ``whitening`` is (mode (problem, dim), root (problem, dim, dim)); ``data`` any tree with a leading problem
-    axis.
+    ``begin`` takes the start ``eps`` (problem, chain, dim) and ``keys`` (problem, chain, 2) uint32, the raw
+    keys of each chain's randomness. ``whitening`` is (mode (problem, dim), root (problem, dim, dim));
+    ``data`` any tree with a leading problem axis.
+
+    What a cold start costs is the compilation of ``advance``, so the program is kept small: one vmap over all
+    chains, the potential traced once, and no potential at all in ``begin``.
     """
     jax = require_x64()
     import jax.numpy as jnp
     from numpyro.infer.hmc import hmc
+    from numpyro.infer.util import ParamInfo
+
+    traced_once = jax.jit(potential)
 
     def whitened(data: Any, whitening: Any) -> Callable[[Any], Any]:
         mode, root = whitening
-        return lambda eps: potential(mode + root @ eps, data)
+        return lambda eps: traced_once(mode + root @ eps, data)
 
     init_kernel, sample_kernel = hmc(potential_fn_gen=whitened, algo="NUTS")
 
-    def begin_chain(key: Any, data: Any, whitening: Any) -> Any:
-        key, jitter = jax.random.split(key)
-        # jittered by a posterior's width about the mode
-        eps = jax.random.normal(jitter, (whitening[0].size,))
-        return init_kernel(
-            eps,
+    def begin_chain(eps: Any, key: Any) -> Any:
+        state = init_kernel(
+            ParamInfo(eps, jnp.zeros(()), jnp.zeros_like(eps)),  # filled in by the first call of advance
             num_warmup,
             step_size=0.5,
             target_accept_prob=target_accept,
             max_tree_depth=max_tree_depth,
-            model_args=(data, whitening),
-            rng_key=key,
+            model_args=(None, (None, None)),
+            rng_key=jax.random.wrap_key_data(key, impl="threefry2x32"),
         )
+        return state._replace(energy=jnp.zeros(()))
 
-    def begin(keys: Any, data: Any, whitening: Any) -> Any:
-        chains = jax.vmap(begin_chain, in_axes=(0, None, None))
-        return jax.vmap(chains)(keys, data, whitening)
+    def begin(eps: Any, keys: Any) -> Any:
+        return jax.vmap(begin_chain)(*(a.reshape(-1, a.shape[-1]) for a in (eps, keys)))
 
     def advance(state: Any, data: Any, whitening: Any) -> Any:
-        one = jax.vmap(lambda s, d, m: sample_kernel(s, (d, m)), in_axes=(0, None, None))
-        every = jax.vmap(one)
+        problems = whitening[0].shape[0]
+        chains = state.z.shape[0] // problems
+        data, whitening = jax.tree.map(lambda a: jnp.repeat(a, chains, axis=0), (data, whitening))
+
+        def refresh(state: Any, data: Any, whitening: Any) -> Any:
+            value, slope = jax.value_and_grad(whitened(data, whitening))(state.z)
+            return state._replace(potential_energy=value, z_grad=slope)
+
+        every = jax.vmap(lambda s, d, m: sample_kernel(s, (d, m)))
 
         def step(state: Any, _: Any) -> Any:
             new = every(state, data, whitening)
             kept = (new.z, new.diverging, new.energy, new.potential_energy, new.num_steps, new.accept_prob)
             return new, Draws(*kept)
 
-        state, draws = jax.lax.scan(step, state, None, length=CHUNK)
-        return state, jax.tree.map(lambda a: jnp.moveaxis(a, 0, 2), draws)
+        state, draws = jax.lax.scan(step, jax.vmap(refresh)(state, data, whitening), None, length=CHUNK)
 
-    return Sampler(jax.jit(begin), jax.jit(advance))
+        def by_problem(a: Any) -> Any:
+            return jnp.moveaxis(a.reshape(CHUNK, problems, chains, *a.shape[2:]), 0, 2)
+
+        return state, jax.tree.map(by_problem, draws)
+
+    return Sampler(jax.jit(begin), jax.jit(advance), threading.Lock())
 
 
 @lru_cache(maxsize=32)

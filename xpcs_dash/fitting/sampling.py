@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import cpu_count
 from typing import Any
 
@@ -30,6 +30,7 @@ from xpcs_dash.fitting.diagnostics import (
     posterior_predictive_p,
     r_hat,
 )
+from xpcs_dash.fitting.engine import CHUNK, Draws, g2_sampler
 from xpcs_dash.fitting.models import get_model
 from xpcs_dash.fitting.probabilistic import (
     NOISE,
@@ -39,11 +40,12 @@ from xpcs_dash.fitting.probabilistic import (
     resolve_priors,
     structure_of,
 )
+from xpcs_dash.fitting.progress import BinProgress, ChainProgress, NutsProgress, chain_state
 from xpcs_dash.fitting.results import FitConfig, FitResult, Source
 from xpcs_dash.fitting.runtime import pad_size, require_x64
 from xpcs_dash.fitting.solvers import DELAYS
 
-__all__ = ["BinProgress", "FitCancelled", "NutsProgress", "fit_g2", "sample_g2"]
+__all__ = ["BinProgress", "ChainProgress", "FitCancelled", "NutsProgress", "fit_g2", "sample_g2"]
 
 FloatArray = NDArray[np.float64]
 
@@ -51,42 +53,13 @@ FloatArray = NDArray[np.float64]
 REPORT_S = 0.7
 #: Early stop asks for this many times the required effective sample size, and half the draws.
 EARLY_MARGIN = 2.0
+#: Models with this many parameters are fitted in milliseconds without a compiled program, which takes seconds
+#: to compile when it is needed first.
+QUICK_IN_NUMPY = 4
 
 
 class FitCancelled(XpcsDashError):
     """Somebody asked the fit to stop."""
-
-
-@dataclass(frozen=True)
-class BinProgress:
-    """State of one bin while sampling: worst R-hat and smallest effective sample size over its parameters."""
-
-    label: int
-    r_hat: float
-    ess: float
-    divergences: int
-
-
-@dataclass(frozen=True)
-class NutsProgress:
-    """A report: phase (compiling, warm-up, sampling, done), fraction 0 to 1, draws per chain so far."""
-
-    phase: str
-    fraction: float
-    draws: int
-    bins: tuple[BinProgress, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        return {
-            "phase": self.phase,
-            "fraction": self.fraction,
-            "draws": self.draws,
-            "bins": [
-                {"label": b.label, "r_hat": b.r_hat, "ess": b.ess, "divergences": b.divergences}
-                for b in self.bins
-            ],
-        }
 
 
 Progress = Callable[[NutsProgress], None]
@@ -148,7 +121,7 @@ def sample_g2(
         raise UsageError("sampling needs at least 2 chains, 50 draws and 50 warm-up steps.")
     report = progress or (lambda _: None)
     report(NutsProgress("compiling", 0.0, 0))
-    fit = _least_squares(data, config, "jax")
+    fit = _least_squares(data, config, "numpy" if len(spec.parameters) <= QUICK_IN_NUMPY else "jax")
     if fit.too_few_points.all():
         raise UsageError("no bin has enough trustworthy points for this model; choose other bins or delays.")
     if fit.fixed.all():
@@ -177,7 +150,8 @@ def sample_g2(
                 fit.sigma_known,
             )
         )
-    report(NutsProgress("done", 1.0, draws["eps"].shape[2]))
+    drawn = draws["eps"].shape[2]
+    report(NutsProgress("done", 1.0, drawn, (), chain_state(draws, drawn)))
     return FitResult(
         data=data,
         config=config,
@@ -213,8 +187,8 @@ def _full(samples: dict[str, FloatArray], fit: BatchFit, k: int) -> FloatArray:
 class _Block:
     """Some bins that advance together in one compiled program."""
 
-    def __init__(self, columns: NDArray[np.intp], keys: Any, data: Any, whitening: Any) -> None:
-        self.columns, self.keys, self.data, self.whitening = columns, keys, data, whitening
+    def __init__(self, start: tuple[Any, Any], data: Any, whitening: Any) -> None:
+        self.start, self.data, self.whitening = start, data, whitening
         self.state: Any = None
         self.kept: list[Any] = []
 
@@ -229,8 +203,6 @@ class _Run:
         self.coordinates = Coordinates(self.spec, structure)
         self.curves, self.numbers = self._arrays(priors)
         self.whitening = self.coordinates.whitening(fit.values, self.curves, self.numbers)
-        from xpcs_dash.fitting.engine import CHUNK, g2_sampler
-
         self.chunk = CHUNK
         self.warm_chunks = -(-config.warmup // CHUNK)
         self.chunks = -(-config.samples // CHUNK)
@@ -257,23 +229,31 @@ class _Run:
         return curves, PriorNumbers(*(np.stack(c) for c in zip(*numbers, strict=True)))
 
     def _blocks(self) -> list[_Block]:
-        jax = require_x64()
         n_q = self.data.n_q
         size = 1 if n_q == 1 else 4 if n_q <= 8 else 8
-        root = jax.random.key(self.config.seed)
         blocks = []
         for first in range(0, n_q, size):
             # the last block is filled up with its own last bin, whose twin is dropped
             columns = np.minimum(np.arange(first, first + size), n_q - 1)
-            # a chain's randomness depends on the seed, its bin and its number, not on what else is sampled
-            keys = jax.vmap(
-                lambda label: jax.random.split(jax.random.fold_in(root, label), self.config.chains)
-            )(self.data.labels[columns])
             curves = CurveData(*(a[columns] for a in self.curves))
             numbers = PriorNumbers(*(a[columns] for a in self.numbers))
             whitening = tuple(a[columns] for a in self.whitening)
-            blocks.append(_Block(columns, keys, (curves, numbers), whitening))
+            blocks.append(_Block(self._starts(self.data.labels[columns]), (curves, numbers), whitening))
         return blocks
+
+    def _starts(self, labels: NDArray[np.int64]) -> tuple[FloatArray, NDArray[np.uint32]]:
+        """(label, chain, dim) start about the mode, a posterior's width wide, and (label, chain, 2) raw keys.
+
+        A chain's randomness depends on the seed, its bin and its number, not on what else is sampled.
+        """
+        chains, dim = self.config.chains, self.coordinates.dim
+        eps, keys = np.empty((len(labels), chains, dim)), np.empty((len(labels), chains, 2), np.uint32)
+        for i, label in enumerate(labels):
+            for chain in range(chains):
+                rng = np.random.default_rng([self.config.seed or 0, int(label), chain])
+                eps[i, chain] = rng.standard_normal(dim)
+                keys[i, chain] = rng.integers(0, 2**32, 2, dtype=np.uint32)
+        return eps, keys
 
     def go(self, report: Progress, cancelled: Callable[[], bool]) -> tuple[dict[str, Any], bool]:
         """All draws, by name (n_q, chain, draw, ...), and whether it stopped early."""
@@ -283,29 +263,31 @@ class _Run:
             if cancelled():
                 raise FitCancelled("the fit was cancelled.")
             if block.state is None:
-                block.state = self.sampler.begin(block.keys, block.data, block.whitening)
+                block.state = self.sampler.begin(*block.start)
             block.state, draws = self.sampler.advance(block.state, block.data, block.whitening)
             block.kept.append(jax.tree.map(np.asarray, draws))
 
         total = self.warm_chunks + self.chunks
         last, stopped = 0.0, False
-        advance(self.blocks[0])  # compiles before the threads start
+        with self.sampler.compiling:
+            advance(self.blocks[0])  # compiles before the threads start
         with ThreadPoolExecutor(min(len(self.blocks), cpu_count() or 1)) as pool:
             for done in range(1, total + 1):
                 waiting = self.blocks[1:] if done == 1 else self.blocks
                 list(pool.map(advance, waiting))
-                if done == self.warm_chunks:
-                    for block in self.blocks:
-                        block.kept.clear()
                 drawn = max(done - self.warm_chunks, 0) * self.chunk
                 now = time.monotonic()
                 if now - last >= REPORT_S or done in (1, self.warm_chunks):
                     last = now
                     bins = self._state() if drawn >= 100 else ()
-                    report(NutsProgress("sampling" if drawn else "warm-up", done / total, drawn, bins))
+                    phase = "sampling" if drawn else "warm-up"
+                    report(NutsProgress(phase, done / total, drawn, bins, self._chains(drawn)))
                     if self._enough(bins, drawn):
                         stopped = done < total
                         break
+                if done == self.warm_chunks:
+                    for block in self.blocks:
+                        block.kept.clear()
         return self._gather(), stopped
 
     def _enough(self, bins: tuple[BinProgress, ...], drawn: int) -> bool:
@@ -319,8 +301,14 @@ class _Run:
             )
         )
 
-    def _gather(self) -> dict[str, Any]:
-        names = ("eps", "diverging", "energy", "potential", "steps", "accept")
+    def _chains(self, drawn: int) -> tuple[ChainProgress, ...]:
+        names = ("diverging", "accept", "steps")
+        if drawn:
+            return chain_state(self._gather(names), drawn)
+        last = {n: np.concatenate([getattr(b.kept[-1], n) for b in self.blocks]) for n in names}
+        return chain_state({n: a[: self.data.n_q] for n, a in last.items()}, 0)
+
+    def _gather(self, names: tuple[str, ...] = Draws._fields) -> dict[str, Any]:
         n_q = self.data.n_q
         out = {}
         for name in names:
