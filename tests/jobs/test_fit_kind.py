@@ -16,7 +16,7 @@ from xpcs_dash.errors import UsageError
 from xpcs_dash.fitting.store import load_fit
 from xpcs_dash.jobs.context import JobCancelled, JobContext
 from xpcs_dash.jobs.fit_index import FitIndex
-from xpcs_dash.jobs.kinds import fit, fit_bins, fit_files
+from xpcs_dash.jobs.kinds import fit, fit_files
 from xpcs_dash.jobs.kinds.fit_request import FitRequest
 from xpcs_dash.settings import Settings
 
@@ -98,7 +98,9 @@ def test_nuts_reports_is_judged_and_kept_with_its_draws(params, settings):
     answer = fit.run_nuts(fit.prepare(params, settings), told.context)
     assert [r["progress"] for r in told.reports] == sorted(r["progress"] for r in told.reports)
     assert any(r["detail"].get("draws") for r in told.reports)
-    assert told.reports[-1]["detail"]["chains"] == [1.0, 1.0]
+    chains = told.reports[-1]["detail"]["chains"]
+    assert [(c["chain"], c["draws"]) for c in chains] == [(0, 100), (1, 100)]
+    assert sum(c["divergences"] for c in chains) == sum(d.divergences for d in answer["result"].diagnostics)
     number = fit.finish(params, answer, settings)["fit"]
     engine = sa.create_engine(settings.catalogue)
     row = FitIndex(engine).get(number)
@@ -108,6 +110,8 @@ def test_nuts_reports_is_judged_and_kept_with_its_draws(params, settings):
     assert entry["state"] == "alarm"
     assert entry["checks"]["ess_bulk"][1] is False
     assert any("effective sample size" in reason for reason in entry["reasons"])
+    assert entry["elpd_loo"] == pytest.approx(answer["result"].loo(0).total)
+    assert (entry["pareto_bad"] > 0) == (entry["pareto_k"] > answer["result"].loo(0).limit)
     value, low, high, _ = entry["values"]["tau"]
     assert low < value < high
     plots = fit_files.load_plots(settings.state_dir, row.store_id)
@@ -117,14 +121,6 @@ def test_nuts_reports_is_judged_and_kept_with_its_draws(params, settings):
     assert np.array_equal(again["result"].samples["tau"], answer["result"].samples["tau"])
     with pytest.raises(JobCancelled):
         fit.run_nuts(fit.prepare(params, settings), Told(stop_after=2).context)
-
-
-def test_waic_of_a_model_that_is_known():
-    # one point, y ~ N(mu, 1), mu known to be 0: the density itself, with nothing to pay for
-    log_likelihood = np.full((2, 50, 1), -0.5 * np.log(2 * np.pi) - 0.5 * 0.3**2)
-    assert fit_bins.waic(log_likelihood) == pytest.approx(-0.9639385, abs=1e-6)
-    uncertain = log_likelihood + np.linspace(-1, 1, 100).reshape(2, 50, 1)
-    assert fit_bins.waic(uncertain) < fit_bins.waic(log_likelihood) + 0.2
 
 
 def test_names_of_stored_fits_are_no_paths(tmp_path):

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from xpcs_dash.fitting.batch import BatchFit
 from xpcs_dash.fitting.data import FitData
 from xpcs_dash.fitting.diagnostics import FitDiagnostics, hdi
+from xpcs_dash.fitting.loo import Loo, loo
 from xpcs_dash.fitting.models import ModelSpec, PriorSpec, get_model
 from xpcs_dash.fitting.probabilistic import NOISE
 
@@ -264,6 +265,12 @@ class FitResult:
             "seed": self.seed,
         }
         return tree
+
+    def loo(self, k: int) -> Loo:
+        """Leave-one-out cross-validation of bin ``k``, to compare models of the same points."""
+        size = next(iter(self.samples.values()))[k].size
+        effective = [v for v in self.diagnostics[k].ess_bulk.values() if math.isfinite(v)]
+        return loo(self.log_likelihood(k)[0], float(np.mean(effective)) / size if effective else 1.0)
 
     def log_likelihood(self, k: int) -> tuple[FloatArray, NDArray[np.intp]]:
         """(chain, draw, n) pointwise log likelihood of bin ``k``, and the indices of the n delays."""

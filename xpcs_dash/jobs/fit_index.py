@@ -67,7 +67,7 @@ class FitRow:
     request : what was asked for, seed included.
     bins : one mapping a bin: label, q, phi, state, reasons, chi2, values {name: [value, low, high, sigma]}
         and, after sampling, checks.
-    facts : seconds, versions, seed, LOO or WAIC and what else a comparison shows.
+    facts : seconds, versions, seed and what else a comparison shows.
     review : open, accepted, rejected or flagged; with ``note``, ``reviewer`` and ``reviewed``.
     """
 

@@ -131,9 +131,9 @@ def run_nlsq(payload: Mapping[str, Any], ctx: JobContext) -> dict[str, Any]:
             None if data.sigma is None else data.sigma[:, k],
             data.trusted[:, k],
             config.model,
-            config.fixed,
-            config.bounds,
-            config.start,
+            fixed=config.fixed,
+            bounds=config.bounds,
+            start=config.start,
         )
         bins.append(fit_bins.of_nlsq(data, k, result))
         ctx.progress((k + 1) / data.n_q, f"{k + 1} of {data.n_q} bins fitted")
@@ -164,13 +164,14 @@ def run_nuts(payload: Mapping[str, Any], ctx: JobContext) -> dict[str, Any]:
     def report(state: NutsProgress) -> None:
         known = [b.r_hat for b in state.bins if np.isfinite(b.r_hat)]
         sizes = [b.ess for b in state.bins if np.isfinite(b.ess)]
-        seen.update(draws=state.draws, total=config.samples, chains=[state.fraction] * config.chains)
+        told = state.to_dict()
+        seen.update(draws=state.draws, total=config.samples, chains=told["chains"])
         if state.bins:
             seen.update(
                 r_hat=max(known, default=None),
                 ess=min(sizes, default=None),
                 divergences=sum(b.divergences for b in state.bins),
-                bins=state.to_dict()["bins"],
+                bins=told["bins"],
             )
         ctx.progress(0.98 * state.fraction, PHASES.get(state.phase, state.phase), force=True, **seen)
 
@@ -202,7 +203,8 @@ def finish(params: Mapping[str, Any], answer: Mapping[str, Any], settings: Setti
 
     Returns
     -------
-    ``{"fit": number as text}``, what the Fit page shows when the job is done.
+    ``{"fit": number as text, "good": bins that passed, "bins": all}``: what the Fit page shows when the job
+    is done, and what the job list says of it.
     """
     from xpcs_dash.database import open_engine
     from xpcs_dash.jobs.fit_index import FitIndex, overall
@@ -235,4 +237,4 @@ def finish(params: Mapping[str, Any], answer: Mapping[str, Any], settings: Setti
         )
     finally:
         engine.dispose()
-    return {"fit": str(number)}
+    return {"fit": str(number), "good": sum(b["state"] == "ok" for b in bins), "bins": len(bins)}

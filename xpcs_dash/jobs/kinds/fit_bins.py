@@ -49,6 +49,7 @@ def of_sampled(result: FitResult, k: int) -> dict[str, Any]:
             values[name] = [_plain(fit.values[k, j]), None, None, 0.0]
     flags = fit.flags(k)
     state = "alarm" if not found.passed else "warning" if flags else "ok"
+    left_out = result.loo(k)
     return _place(result.data, k) | {
         "state": state,
         "converged": found.passed,
@@ -58,7 +59,11 @@ def of_sampled(result: FitResult, k: int) -> dict[str, Any]:
         "n_points": int(fit.n_points[k]),
         "values": values,
         "checks": checks(found),
-        "elpd_waic": _plain(waic(result.log_likelihood(k)[0])),
+        "elpd_loo": _plain(left_out.total),
+        "elpd_loo_se": _plain(left_out.se),
+        "p_loo": _plain(left_out.p),
+        "pareto_k": _plain(left_out.pareto_k.max(initial=-math.inf)),
+        "pareto_bad": left_out.bad,
     }
 
 
@@ -79,21 +84,6 @@ def checks(found: FitDiagnostics) -> dict[str, list[Any]]:
         "bfmi": [_plain(found.bfmi), bool(found.bfmi >= THRESHOLDS.bfmi)],
         "misfit": [_plain(found.predictive_p), not found.misfit],
     }
-
-
-def waic(log_likelihood: np.ndarray) -> float:
-    """Expected log predictive density after Watanabe, in the form of Gelman, Hwang and Vehtari (2014).
-
-    Parameters
-    ----------
-    log_likelihood : (chain, draw, n) of each point.
-    """
-    flat = log_likelihood.reshape(-1, log_likelihood.shape[-1])
-    if flat.shape[0] < 2 or not np.isfinite(flat).all():
-        return math.nan
-    top = flat.max(axis=0)
-    density = top + np.log(np.exp(flat - top).mean(axis=0))
-    return float((density - flat.var(axis=0, ddof=1)).sum())
 
 
 def plot_arrays(result: FitResult, points: int = 160, most: int = 400) -> dict[str, np.ndarray]:

@@ -110,11 +110,17 @@ def delays(request: FitRequest) -> str:
 def criteria(row: FitRow) -> list[tuple[str, str]]:
     """Information criteria: of each bin they add up, because bins are independent."""
     made = []
-    for key, name in (("aic", "AIC"), ("bic", "BIC"), ("elpd_loo", "LOO"), ("elpd_waic", "WAIC")):
+    for key, name in (("aic", "AIC"), ("bic", "BIC"), ("elpd_loo", "LOO")):
         total = total_of(row, key)
         if total is not None:
-            made.append((name, f"{total:.1f}"))
+            made.append((name, f"{total:.1f}{unsure(row) if key == 'elpd_loo' else ''}"))
     return made
+
+
+def unsure(row: FitRow) -> str:
+    """Warning beside LOO where the draws do not bear it: points whose Pareto k is too large."""
+    bad = sum(int(entry.get("pareto_bad") or 0) for entry in row.bins)
+    return f" (▲ unreliable: Pareto k too large at {bad} point{'s' if bad > 1 else ''})" if bad else ""
 
 
 def total_of(row: FitRow, key: str) -> float | None:
@@ -162,8 +168,8 @@ def compare(a: FitRow, b: FitRow) -> list[Component]:
     return [
         compare_facts(a, b),
         html.P(
-            "Between two fits of the same points, the model with the smaller AIC or BIC, or the larger LOO "
-            "or WAIC, is preferred; differences below about 4 decide nothing. ± is one standard deviation.",
+            "Between two fits of the same points, the model with the smaller AIC or BIC, or the larger LOO, "
+            "is preferred; differences below about 4 decide nothing. ± is one standard deviation.",
             className="xd-muted",
         ),
         html.Table([html.Thead(head), html.Tbody(body)], className="fit-table")
