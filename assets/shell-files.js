@@ -253,6 +253,7 @@
     if (row.state === "ready") {
       if (row.n_q) about.push(row.n_q + " q");
       if ((row.kinds || []).includes("twotime")) about.push("two-time");
+      if ((row.kinds || []).includes("average")) about.push("average");
       if (flagged) about.push(flagsOf(row)[0]);
     } else about.splice(0, 1, noteOf(row).split("; ")[0]);
     return h("div", { className: "xd-file", title: row.file + (row.folder ? "\n" + row.folder : "") + (noteOf(row) ? "\n" + noteOf(row) : "") },

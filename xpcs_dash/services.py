@@ -35,7 +35,7 @@ def build_services(settings: Settings) -> Services:
     from xpcs_dash.analysis.kernel import ViewerKernel
     from xpcs_dash.jobs.client import JobClient
 
-    catalogue = Catalogue(settings.catalogue, root=settings.root)
+    catalogue = Catalogue(settings.catalogue, root=settings.root, averages=settings.averages_dir)
     return Services(
         settings=settings,
         catalogue=catalogue,

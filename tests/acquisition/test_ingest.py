@@ -14,6 +14,8 @@ import pytest
 
 from xpcs_dash.acquisition.catalogue import Catalogue
 from xpcs_dash.acquisition.readers import InlinePool, ReaderPool
+from xpcs_dash.errors import UsageError
+from xpcs_dash.routes.index import FileIndex
 
 MODES = ["inotify", "polling"]
 
@@ -422,3 +424,63 @@ def test_inline_pool_turns_errors_into_reasons(beamline):
     (outcome,) = pool.collect()
     assert outcome.failure.reason == "a.hdf: it could not be read (ValueError: odd thing)."
     assert not outcome.failure.transient
+
+
+def averaged(live, name="Average_a_results.hdf"):
+    folder = live.settings.averages_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text("average end")
+    return path
+
+
+def test_an_averaged_file_is_listed_but_is_never_the_newest(live):
+    live.write("a.hdf")
+    live.until(lambda: live.states() == {"a.hdf": "ready"})
+    before = live.row("a.hdf")
+    path = averaged(live)
+    live.until(lambda: (row := live.catalogue.by_path(path)) is not None and row.state == "ready")
+    row = live.catalogue.by_path(path)
+    assert row.kinds == ("multitau", "average")
+    assert live.catalogue.newest().id == before.id
+    index = FileIndex(live.catalogue)
+    index.refresh()
+    assert index.newest().id == before.id
+    assert index.arrived_after(0.0) == 1
+    assert {found["id"] for found in index.listing()} == {row.id, before.id}
+    assert sorted(p.name for p in live.root.iterdir()) == ["a.hdf"]  # nothing is written beside the data
+    path.unlink()
+    live.until(lambda: live.catalogue.by_path(path).state == "gone")
+    index.refresh()
+    assert index.newest().id == before.id
+
+
+def test_only_the_two_directories_are_opened(live, tmp_path):
+    path = averaged(live)
+    live.until(lambda: (row := live.catalogue.by_path(path)) is not None and row.state == "ready")
+    number = live.catalogue.by_path(path).id
+    both = Catalogue(live.settings.catalogue, live.root, live.settings.averages_dir)
+    assert both.path_of(number) == path
+    with pytest.raises(UsageError, match="outside the watched directory"):
+        live.catalogue.path_of(number)
+    elsewhere = tmp_path / "elsewhere.hdf"
+    elsewhere.write_text("hdf end")
+    path.unlink()
+    path.symlink_to(elsewhere)
+    with pytest.raises(UsageError, match="outside the watched directory"):
+        both.path_of(number)
+    live.until(lambda: live.catalogue.by_path(path).state == "failed")
+    both.close()
+
+
+def test_files_are_compared_with_the_one_before_them_and_not_with_an_average(beamline, monkeypatch):
+    seen = []
+    beamline.configure()
+    path = averaged(beamline)
+    beamline.start()
+    monkeypatch.setattr(beamline.ingest.journal, "_relate", lambda _, before: seen.append(before) or ())
+    beamline.until(lambda: (row := beamline.catalogue.by_path(path)) is not None and row.state == "ready")
+    assert seen == []
+    beamline.write("a.hdf")
+    beamline.until(lambda: beamline.states().get("a.hdf") == "ready")
+    assert seen == [None]

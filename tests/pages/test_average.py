@@ -11,7 +11,7 @@ from xpcs_dash.components.selection import Selection
 from xpcs_dash.errors import UsageError
 from xpcs_dash.jobs.context import JobCancelled
 from xpcs_dash.jobs.kinds.average import run
-from xpcs_dash.pages.average.callbacks import entries_to_rows, measure_some, output_name, rule_of
+from xpcs_dash.pages.average.callbacks import entries_to_rows, job_line, measure_some, output_name, rule_of
 from xpcs_dash.settings import Settings
 
 
@@ -96,3 +96,15 @@ def test_a_cancelled_job_writes_nothing(sample, tmp_path):
 def test_one_file_is_no_average(sample, tmp_path):
     with pytest.raises(UsageError, match="two files"):
         run({"paths": [str(sample(A001))], "out": str(tmp_path / "x.hdf")}, Context())
+
+
+def test_a_finished_average_is_opened_from_the_page_as_soon_as_it_is_listed():
+    row = SimpleNamespace(
+        state="done",
+        progress=1.0,
+        message="",
+        result={"path": "/s/averages/x_results.hdf", "files": 2, "sources": 2},
+    )
+    links = lambda made: [part.href for part in made._traverse() if getattr(part, "href", None)]  # noqa: E731
+    assert links(job_line(row, "/p/")) == ["/p/averages/x_results.hdf"]
+    assert links(job_line(row, "/p/", 7)) == ["/p/g2?file=7", "/p/averages/x_results.hdf"]

@@ -23,6 +23,8 @@ State = Literal["waiting", "ready", "failed", "gone"]
 STATES: tuple[State, ...] = ("waiting", "ready", "failed", "gone")
 #: States of files that are there.
 PRESENT: tuple[State, ...] = ("waiting", "ready", "failed")
+#: Among the kinds of a file that was averaged here: listed like any other, but never "the newest file".
+AVERAGE = "average"
 
 _metadata = sa.MetaData()
 # "not there" is NULL, which a query can ask for, and not the JSON text "null"
@@ -143,6 +145,7 @@ class Catalogue:
     ----------
     url : SQLAlchemy URL, such as ``sqlite:////state/catalogue.sqlite`` or ``postgresql+psycopg://host/db``.
     root : watched directory; paths outside it are refused. Without it the root that ingest reported is used.
+    averages : directory of averaged files, whose paths are taken as well; None takes the watched one's alone.
 
     Raises
     ------
@@ -150,8 +153,9 @@ class Catalogue:
         Where the catalogue cannot be opened or written.
     """
 
-    def __init__(self, url: str, root: Path | None = None) -> None:
+    def __init__(self, url: str, root: Path | None = None, averages: Path | None = None) -> None:
         self.url = url
+        self._averages = averages
         self._root = root.resolve() if root is not None else None
         try:
             self.engine = open_engine(url)
@@ -289,7 +293,7 @@ class Catalogue:
         return None if found is None else _row(found)
 
     def path_of(self, file_id: int) -> Path:
-        """Path of one file, checked to lie inside the watched directory.
+        """Path of one file, checked to lie inside the watched directory or that of the averages.
 
         Raises
         ------
@@ -297,17 +301,22 @@ class Catalogue:
             Unknown file, or a path (through a link, say) outside the watched directory.
         """
         path = Path(self.get(file_id).path)
-        root = self.root
-        if root is not None and not path.resolve().is_relative_to(root.resolve()):
+        root, real = self.root, path.resolve()
+        own = self._averages is not None and real.is_relative_to(self._averages.resolve())
+        if root is not None and not own and not real.is_relative_to(root.resolve()):
             raise UsageError(
                 f"{path.name} lies outside the watched directory {root}; nothing outside it is read."
             )
         return path
 
     def newest(self) -> FileRow | None:
-        """The ready file that arrived last."""
-        found = self.files(states=("ready",), limit=1)
-        return found[0] if found else None
+        """The ready file that arrived last, averages apart: who follows the acquisition wants none."""
+        for limit in (4, None):
+            rows = self.files(states=("ready",), limit=limit)
+            found = next((row for row in rows if AVERAGE not in row.kinds), None)
+            if found is not None or len(rows) < (limit or 0):
+                return found
+        return None
 
     def files(
         self,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from xpcs_dash.acquisition import rows
-from xpcs_dash.acquisition.catalogue import Catalogue
+from xpcs_dash.acquisition.catalogue import AVERAGE, Catalogue
 from xpcs_dash.acquisition.fits import FitQueue
 from xpcs_dash.acquisition.journal import Journal
 from xpcs_dash.acquisition.readers import Failure, Outcome, Pool
@@ -68,7 +68,10 @@ class Ingest:
         self._pool, self._fits = pool, fits
         self._problems: dict[str, str] = {}
         self.journal = Journal(catalogue, self._problems, relate)
-        self.watcher = Watcher(self.root, settings.file_suffixes, settings.watch_mode, settings.rescan_s)
+        self.averages = settings.averages_dir.resolve()
+        self.watcher = Watcher(
+            self.root, settings.file_suffixes, settings.watch_mode, settings.rescan_s, self.averages
+        )
         self.schedule = Schedule()
         self.known: dict[str, Known] = {}
         self._by_stat: dict[Stat, str] = {}
@@ -300,7 +303,7 @@ class Ingest:
         elif step == "wait":
             reason, item.reason = item.reason, before
             self._wait(item, reason)
-        elif not Path(item.path).resolve().is_relative_to(self.root):
+        elif not any(Path(item.path).resolve().is_relative_to(top) for top in (self.root, self.averages)):
             self._fail(item, f"{name} is a link to a file outside the watched directory, which is not read.")
         elif not os.access(item.path, os.R_OK):
             self._failed(item, Failure(f"{name} may not be read by this user.", True, "Permission"), now)
@@ -364,7 +367,10 @@ class Ingest:
             item.sort_at = min(time.time(), max(item.sort_at, item.stat.mtime_ns / 1e9))
         self._remember(item, "ready")
         self._rates.append(time.monotonic())
-        self.journal.add(Change("ready", item.path, item.stat, item.sort_at, reading.columns))
+        columns = reading.columns
+        if Path(item.path).is_relative_to(self.averages):
+            columns = columns | {"kinds": [*columns.get("kinds", ()), AVERAGE]}
+        self.journal.add(Change("ready", item.path, item.stat, item.sort_at, columns))
         if self._fits is not None and "multitau" in reading.columns.get("kinds", ()):
             self._fits.add(item.path, item.stat, item.sort_at)
 

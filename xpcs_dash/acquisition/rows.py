@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
-from xpcs_dash.acquisition.catalogue import Catalogue, bump_in, display_name, files_table
+from xpcs_dash.acquisition.catalogue import AVERAGE, Catalogue, bump_in, display_name, files_table
 from xpcs_dash.acquisition.scan import Stat
 
 Kind = Literal["waiting", "ready", "failed", "gone", "back", "moved", "fit"]
@@ -183,18 +183,22 @@ def _write_ready(db: sa.Connection, change: Change, revision: int, relate: Relat
     if before is None:
         _insert(db, [_new_row(change, revision)])
     _update(db, change.path, revision, **values)
-    if relate is not None:
+    if relate is not None and AVERAGE not in change.values.get("kinds", ()):
         _relate_neighbours(db, change.path, values["sort_at"], revision, relate)
 
 
 def _relate_neighbours(db: sa.Connection, path: str, sort_at: float, revision: int, relate: Relate) -> None:
     """Set the flags that compare a file with the one before it, on this file and on the next one."""
     t = files_table.c
-    ready = sa.select(t.path, t.summary, t.flags).where(t.state == "ready", t.path != path)
-    older = db.execute(
-        ready.where(t.sort_at <= sort_at).order_by(t.sort_at.desc(), t.id.desc()).limit(1)
-    ).first()
-    newer = db.execute(ready.where(t.sort_at > sort_at).order_by(t.sort_at, t.id).limit(1)).first()
+    ready = sa.select(t.path, t.summary, t.flags, t.kinds).where(t.state == "ready", t.path != path)
+
+    def first(query: Any) -> Any:
+        # averages stand beside the acquisition, not in it
+        rows = db.execute(query.limit(8))
+        return next((row for row in rows if AVERAGE not in (row.kinds or ())), None)
+
+    older = first(ready.where(t.sort_at <= sort_at).order_by(t.sort_at.desc(), t.id.desc()))
+    newer = first(ready.where(t.sort_at > sort_at).order_by(t.sort_at, t.id))
     own = db.execute(sa.select(t.path, t.summary, t.flags).where(t.path == path)).one()
     for row, previous in ((own, older), (newer, own)):
         if row is None or row.summary is None:

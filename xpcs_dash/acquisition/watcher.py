@@ -144,6 +144,7 @@ class Watcher:
     suffixes : file names to look at.
     mode : "auto" takes inotify on local file systems and polling on others.
     rescan_s : seconds between two walks; a walk that takes long makes the pauses longer.
+    averages : directory that is only walked, and where nothing need be; None for none.
 
     Attributes
     ----------
@@ -153,8 +154,14 @@ class Watcher:
     """
 
     def __init__(
-        self, root: Path, suffixes: Sequence[str], mode: str = "auto", rescan_s: float = 5.0
+        self,
+        root: Path,
+        suffixes: Sequence[str],
+        mode: str = "auto",
+        rescan_s: float = 5.0,
+        averages: Path | None = None,
     ) -> None:
+        self.averages = averages
         self.root, self.suffixes, self.rescan_s = root, tuple(suffixes), rescan_s
         self.hints = Hints()
         self._wanted = mode
@@ -221,6 +228,8 @@ class Watcher:
             self.hints.rescan_wanted.clear()
             started = time.monotonic()
             scan = walk(self.root, self.suffixes)
+            if self.averages is not None:
+                scan.files.update(walk(self.averages, self.suffixes).files)
             self.scan_s = time.monotonic() - started
             self.last_scan = time.time()
             self.hints.put_scan(scan)

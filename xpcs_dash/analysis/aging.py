@@ -195,7 +195,7 @@ class Stationarity:
     Attributes
     ----------
     score : 1 where the dynamics stay as they are. With a τ for three ages or more it is the ratio of the
-        shortest to the longest τ of a steady drift with the same spread: 0.25 for a four-fold change. Without,
+        shortest to the longest τ of a steady drift with the same spread: 0.25 for a four-fold change. Else
         it is 1 − ``change``.
     change : RMS difference of g2 between ages beyond scatter, divided by the contrast.
     ages : fitted τ behind the score; 0 where it rests on ``change``.

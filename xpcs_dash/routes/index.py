@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from xpcs_dash.acquisition.catalogue import Catalogue, FileRow
+from xpcs_dash.acquisition.catalogue import AVERAGE, Catalogue, FileRow
 
 
 def key_of(row: FileRow) -> str:
@@ -97,7 +97,7 @@ class FileIndex:
             if old == row:
                 continue
             changed = True
-            if old is not None and old.state == "ready":
+            if old is not None and old.state == "ready" and AVERAGE not in old.kinds:
                 self._order.remove((arrival(old), old.id))
             if row.state == "gone":
                 self._rows.pop(row.id, None)
@@ -105,7 +105,7 @@ class FileIndex:
                 continue
             self._rows[row.id] = row
             self._json[row.id] = describe(row, self._root)
-            if row.state == "ready":
+            if row.state == "ready" and AVERAGE not in row.kinds:
                 bisect.insort(self._order, (arrival(row), row.id))
         if changed:
             self._counts = {"waiting": 0, "ready": 0, "failed": 0}
@@ -113,7 +113,7 @@ class FileIndex:
                 self._counts[row.state] = self._counts.get(row.state, 0) + 1
 
     def newest(self) -> FileRow | None:
-        """The ready file that arrived last."""
+        """The ready file that arrived last, averages apart."""
         with self._lock:
             return self._rows.get(self._order[-1][1]) if self._order else None
 

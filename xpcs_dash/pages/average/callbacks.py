@@ -222,7 +222,10 @@ def _register_job(app: Dash, services: Services) -> None:
         if not job:
             return None, True
         row = services.jobs.get(job)
-        return job_line(row, services.settings.url_prefix), row.state not in ("queued", "running")
+        made = services.catalogue.by_path(row.result["path"]) if row.state == "done" else None
+        number = made.id if made is not None and made.state == "ready" else None
+        waits = row.state in ("queued", "running") or (row.state == "done" and made is None)
+        return job_line(row, services.settings.url_prefix, number), not (waits or _settling(made))
 
     @app.callback(
         Output("average-watch", "disabled", allow_duplicate=True),
@@ -238,8 +241,13 @@ def _register_job(app: Dash, services: Services) -> None:
         return False
 
 
-def job_line(row: Any, prefix: str) -> Any:
-    """One line about the job: how far, how to stop it, where its file is."""
+def _settling(row: Any) -> bool:
+    """Whether the averaged file is still to be read."""
+    return row is not None and row.state == "waiting"
+
+
+def job_line(row: Any, prefix: str, file_id: int | None = None) -> Any:
+    """One line about the job: how far, how to stop it, where its file is (``file_id`` in the catalogue)."""
     if row.state in ("queued", "running"):
         return html.Div(
             [
@@ -254,7 +262,10 @@ def job_line(row: Any, prefix: str) -> Any:
         name = str(row.result["path"]).rsplit("/", 1)[-1]
         link = html.A(f"Download {name}", href=f"{prefix}averages/{name}", className="xd-link")
         words = f"{row.result['files']} files averaged, {row.result['sources']} acquisitions behind them."
-        return html.Div([states.mark("ok", "done"), html.Span(words), link], className="xd-toolbar")
+        seen = html.Span("It is being taken into the list of files.", className="xd-muted")
+        if file_id is not None:
+            seen = html.A("Open it", href=f"{prefix}g2?file={file_id}", className="xd-link")
+        return html.Div([states.mark("ok", "done"), html.Span(words), seen, link], className="xd-toolbar")
     return html.Div(
         [states.mark("alarm" if row.state == "failed" else "stale", row.state), html.Span(row.message)],
         className="xd-toolbar",
