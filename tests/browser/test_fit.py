@@ -57,16 +57,34 @@ def test_live_fit_follows_the_controls(filled_dashboard: Dashboard, open_page: O
     assert "χ²" in page.inner_text("#fit-graph")
     page.click("#fit-model label:has-text('stretched')")
     page.wait_for_selector("#fit-table th:has-text('gamma')")
-    page.wait_for_selector("#fit-params legend:has-text('gamma')")
+    row = "#fit-params tr[data-parameter='gamma']"
+    page.wait_for_selector(row)
     page.fill("#fit-bins", "2-4")
     page.press("#fit-bins", "Enter")
     page.wait_for_function("() => document.querySelectorAll('#fit-table tbody tr[data-label]').length === 3")
     assert query(page)["q"] == "2,3,4"
     # a parameter that is held stands at the value that the page shows
-    page.fill("#fit-params fieldset:has-text('gamma') input[type=number] >> nth=0", "1")
-    page.press("#fit-params fieldset:has-text('gamma') input[type=number] >> nth=0", "Tab")
-    page.check("#fit-params fieldset:has-text('gamma') input[type=checkbox]")
+    page.fill(f"{row} input[type=number] >> nth=0", "1")
+    page.press(f"{row} input[type=number] >> nth=0", "Tab")
+    page.check(f"{row} input[type=checkbox]")
     page.wait_for_selector("#fit-table td:has-text('held')")
+    # bounds the wrong way round are refused with a sentence, and nothing else changes
+    for place, value in (("1", "3"), ("2", "2")):
+        page.fill(f"#fit-params tr[data-parameter='tau'] input[type=number] >> nth={place}", value)
+        page.press(f"#fit-params tr[data-parameter='tau'] input[type=number] >> nth={place}", "Tab")
+    page.wait_for_selector("#fit-table:has-text('the lower one must be below the upper one')")
+    page.fill("#fit-params tr[data-parameter='tau'] input[type=number] >> nth=1", "1e-6")
+    page.press("#fit-params tr[data-parameter='tau'] input[type=number] >> nth=1", "Tab")
+    page.wait_for_selector("#fit-table td:has-text('held')")
+    # the table stands in the address: a second browser shows the same
+    page.wait_for_function(
+        "() => (new URLSearchParams(location.search).get('par') || '').includes('tau.lower')"
+    )
+    second = open_page(page.url)
+    second.wait_for_selector("#fit-table td:has-text('held')")
+    assert second.input_value(f"{row} input[type=number] >> nth=0") == "1"
+    assert second.is_checked(f"{row} input[type=checkbox]")
+    assert second.inner_text("#fit-table") == page.inner_text("#fit-table")
     page.click("#fit-sigma label:has-text('file')")
     page.wait_for_selector("#fit-warnings:has-text('cannot be trusted')")
 
@@ -116,11 +134,38 @@ def test_a_fit_is_kept_reviewed_and_opened_in_a_second_browser(
     assert query(second)["q"] == "2,5"
     assert second.inner_text("#fit-table") == page.inner_text("#fit-table")
 
+    # a verdict is changed by somebody else, in the second browser; the first one sees it
+    second.goto(f"{filled_dashboard.url}fits?fits={number}")
+    second.wait_for_selector("#fits-detail:has-text('clean decay')")
+    second.wait_for_selector(f".ag-row-selected[row-id='{number}']")
+    second.fill("#fits-name", "Grace")
+    for button, word, note in (("flag", "flagged", "odd tail"), ("reject", "rejected", "beam was lost")):
+        second.fill("#fits-note", note)
+        second.click(f"#fits-{button}")
+        desk.wait_for_selector(f"#fits-detail:has-text('{word}'):has-text('{note}'):has-text('Grace')")
+
+    # the same request with the same seed gives the same numbers; the two are compared
+    desk.click("#fits-again")
+    desk.wait_for_selector(".xd-toast:has-text('with seed')")
+    desk.wait_for_function(
+        "() => document.querySelectorAll('.ag-center-cols-container .ag-row').length === 2"
+    )
+    newest = int(number) + 1
+    desk.click(f".ag-row[row-id='{newest}'] .ag-cell[col-id='model']", modifiers=["Control"])
+    desk.wait_for_selector("#fits-detail th:has-text('difference')")
+    apart = desk.locator("#fits-detail table:last-of-type tbody tr td:last-child").all_inner_texts()
+    assert len(apart) == 6
+    assert all("0.0 σ" in text for text in apart)
+    desk.click(f".ag-row[row-id='{number}'] .ag-cell[col-id='model']")
+    desk.wait_for_function(f"() => new URLSearchParams(location.search).get('fits') === '{number}'")
+
     desk.click("#fits-delete")
     desk.wait_for_selector("#fits-undo")
-    desk.wait_for_function("() => document.querySelector('#fits-count').innerText.startsWith('0')")
+    desk.wait_for_function("() => document.querySelector('#fits-count').innerText.startsWith('1')")
+    second.wait_for_function("() => document.querySelector('#fits-count').innerText.startsWith('1')")
     desk.click("#fits-undo")
-    desk.wait_for_function("() => !document.querySelector('#fits-count').innerText.startsWith('0')")
+    desk.wait_for_function("() => document.querySelector('#fits-count').innerText.startsWith('2')")
+    desk.wait_for_selector(f".ag-row[row-id='{number}']:has-text('rejected')")
 
 
 def test_sampling_is_followed_found_again_after_a_reload_and_judged(
@@ -130,6 +175,7 @@ def test_sampling_is_followed_found_again_after_a_reload_and_judged(
     few_draws(page, 600, 300)
     page.click("#fit-sample")
     wait_state(page, r"running")
+    page.wait_for_selector("#fit-chains tbody tr:nth-child(4)", timeout=SLOW)
     page.wait_for_function("() => new URLSearchParams(location.search).has('job')")
     job = query(page)["job"]
     page.reload()
@@ -139,9 +185,10 @@ def test_sampling_is_followed_found_again_after_a_reload_and_judged(
     page.wait_for_selector("#fit-diagnostics table.fit-lights")
     heads = page.inner_text("#fit-diagnostics thead")
     assert all(name in heads for name in ("R-hat", "ESS bulk", "ESS tail", "divergent", "BFMI", "misfit"))
-    assert page.locator("#fit-diagnostics tbody tr").count() == 2
-    assert "interval" in page.inner_text("#fit-table caption")
-    for name in ("Trace", "Rank", "Autocorrelation", "Pairs", "Energy", "Prior and posterior"):
+    assert page.locator("#fit-diagnostics tbody tr[data-label]").count() == 2
+    assert page.locator("#fit-chains tbody tr").count() == 0
+    assert "94 % HDI" in page.inner_text("#fit-table caption")
+    for name in ("Trace", "Rank", "Autocorrelation", "Pairs", "Energy", "Prior", "τ(q)"):
         page.click(f"#fit-plot label:text-is('{name}')")
         page.wait_for_function(
             "() => { const g = document.querySelector('#fit-plot-graph .js-plotly-plot');"

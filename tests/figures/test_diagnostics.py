@@ -72,3 +72,27 @@ def test_all_plots_are_valid_figures(draws, theme):
     assert where.tolist() == [pytest.approx(draws["β"][1, 7])]
     assert "0.90, 1.00" in figures["energy"].layout.annotations[0].text
     assert figures["prior"].data[1].name == "prior"
+
+
+def test_numbers_agree_with_arviz(draws):
+    stats = pytest.importorskip("arviz_stats")
+    values = draws["β"]
+    theirs = stats.base.array_stats.autocorr(values, axis=-1)[:, :21]
+    assert d.autocorrelation(values, 20) == pytest.approx(theirs, abs=1e-9)
+    ranks = stats.base.array_stats.compute_ranks(values.ravel(), relative=False).reshape(values.shape)
+    counts = [np.histogram(row, bins=10, range=(0.5, values.size + 0.5))[0] for row in ranks]
+    assert d.rank_counts(values, 10) == pytest.approx(np.array(counts) * 10 / values.shape[1])
+    x, y = d.density(values.ravel())
+    grid, kde, _ = stats.base.array_stats.kde(values.ravel())
+    assert np.trapezoid(np.abs(np.interp(x, grid, kde) - y), x) < 0.1
+
+
+def test_every_axis_says_what_it_shows(draws):
+    for name, drawing in {
+        "rank": d.figure_rank(draws),
+        "autocorrelation": d.figure_autocorrelation(draws),
+    }.items():
+        beside = [a.text for a in drawing.to_figure().layout.annotations if a.textangle == -90]
+        assert len(beside) == 1, name
+    for drawing in (d.figure_energy(draws["β"]), d.figure_prior(draws, {})):
+        assert drawing.to_figure().layout.yaxis.title.text == "density"

@@ -78,6 +78,23 @@ def test_relaxation_times_that_are_not_numbers_are_left_out_and_states_keep_thei
     assert marks[1].customdata[0][0] == "R-hat 1.2"
 
 
+@pytest.mark.parametrize(
+    ("taus", "least", "first"),
+    [((0.02, 0.4), 3, "10 ms"), ((1e-6, 100.0), 3, "1 µs"), ((1e-3, 1e-3), 3, "500 µs")],
+)
+def test_times_are_marked_with_their_unit(taus, least, first):
+    points = [TauPoint(0.01 * (k + 1), tau, 0.9 * tau, 1.1 * tau) for k, tau in enumerate(taus)]
+    axis = figure_tau(points).to_figure().layout.yaxis
+    assert least <= len(axis.ticktext) == len(axis.tickvals) <= 8
+    assert axis.ticktext[0].replace("\N{NO-BREAK SPACE}", " ") == first
+
+
+def test_every_row_of_panels_names_its_two_axes():
+    figure = figure_fit([panel(k) for k in range(5)], columns=2).to_figure()
+    names = [a.text for a in figure.layout.annotations if a.textangle == -90]
+    assert names == ["g₂", "resid. (σ)"] * 3
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_the_map_of_bins_tells_the_label_of_a_cell(theme):
     labels = np.array([[0, 1, 1], [2, 2, 3]])

@@ -17,7 +17,9 @@ from xpcs_dash.errors import UsageError
 from xpcs_dash.jobs.kinds.fit_request import FitRequest, chosen, fit_selected, select, spread_bins, state_of
 from xpcs_dash.pages.fit import plots, preview, tables
 from xpcs_dash.pages.fit.callbacks import clicked_label, selected_delays
-from xpcs_dash.pages.fit.request import parse_bins, read_controls, write_bins
+from xpcs_dash.pages.fit.parameters import HEADS, parameter_table
+from xpcs_dash.pages.fit.request import parse_bins, read_controls, read_given, write_bins, write_given
+from xpcs_dash.pages.fit.restore import request_of
 
 
 def test_request_survives_the_way_through_json():
@@ -65,6 +67,46 @@ def test_fields_become_fixed_values_starts_bounds_and_priors():
 def test_senseless_controls_are_named(delay, fields, words):
     with pytest.raises(UsageError, match=words):
         read_controls("single", "counting", delay, fields)
+
+
+def test_what_is_set_in_the_table_survives_the_way_through_the_address():
+    request = FitRequest(
+        model="stretched", fixed={"gamma": 1.25}, start={"contrast": 0.2},
+        bounds={"tau": (1e-6, math.inf), "baseline": (0.9, 1.1)},
+        priors={"tau": ("lognormal", None, 3.0), "contrast": ("normal", 0.2, 0.1)},
+    )  # fmt: skip
+    text = write_given(request)
+    assert read_controls("stretched", "counting", (None, None), read_given(text)) == request
+    assert request_of(SimpleNamespace(), {"model": "stretched", "par": text}) == request
+    assert write_given(FitRequest()) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["tau", "tau.lower", "tau.colour:3", "tau.lower:;drop", "tau.prior:cauchy", ""]
+)
+def test_an_address_that_makes_no_sense_gives_the_defaults(text):
+    assert request_of(SimpleNamespace(), {"par": text}) == FitRequest()
+
+
+def test_every_parameter_has_its_row_with_unit_bounds_and_prior():
+    asked = FitRequest(
+        model="stretched", fixed={"gamma": 1.0}, bounds={"tau": (1e-6, math.inf)},
+        priors={"tau": ("normal", 2e-3, 1e-3)},
+    )  # fmt: skip
+    _, table = parameter_table(asked)
+    rows = {getattr(row, "data-parameter"): row for row in table.children[1].children}
+    assert list(rows) == ["contrast", "baseline", "tau", "gamma"]
+    assert all(len(row.children) == len(HEADS) for row in rows.values())
+    assert [row.children[1].children for row in rows.values()] == ["1", "1", "s", "1"]
+    fields = {
+        (part.id["name"], part.id["field"]): part.value
+        for part in table._traverse()
+        if isinstance(getattr(part, "id", None), dict) and "field" in part.id
+    }
+    assert len(fields) == 4 * 5
+    assert (fields["gamma", "value"], fields["tau", "lower"], fields["tau", "upper"]) == (1.0, 1e-6, None)
+    assert (fields["tau", "loc"], fields["tau", "scale"], fields["contrast", "loc"]) == (2e-3, 1e-3, None)
+    assert all(f"of {name}" in str(row) for name, row in rows.items())  # every field says its name
 
 
 @pytest.mark.parametrize(
@@ -168,9 +210,19 @@ def test_a_bin_that_fails_never_shows_without_its_badge():
     assert "no decay in the window" in shown
 
 
+def test_the_table_says_what_stands_behind_its_errors():
+    sampled = tables.Line(1, "q", "ok", {"tau": (1.0, 0.9, 1.1, 0.05)}, 1.0)
+    shown = str(tables.results([sampled], "single", interval=tables.SAMPLED))
+    assert "half its 94 % HDI" in shown
+    assert "94 % HDI 900" in shown.replace("\N{NO-BREAK SPACE}", " ")
+    unknown = tables.Line(1, "q", "ok", {"tau": (1.0, None, None, math.nan)}, 1.0)
+    assert "± ?" in str(tables.results([unknown], "single", interval=tables.LEAST_SQUARES))
+
+
 def test_a_check_that_could_not_be_computed_is_red():
     row = tables.Verdict(1, "q", "alarm", {"r_hat": ("1.001", True)}, ("BFMI could not be computed",))
     shown = tables.verdicts([row])
+    assert "BFMI could not be computed" in str(shown.children[1].children[1])
     cells = shown.children[1].children[0].children[1:7]
     assert ["xd-ok" in cell.className for cell in cells] == [True, False, False, False, False, False]
     assert "not computed" in str(cells[1])

@@ -103,9 +103,15 @@ def test_state_of_a_whole_fit(states, state):
 def test_the_list_shows_no_number_without_its_badge(index):
     row = index.get(add(index, bins=[entry(), entry(2, state="alarm")]))
     line = views.grid_row(row)
+    assert line["key"] == str(row.id)  # the grid tells its rows apart by texts only
     assert line["state"] == "▲ 1 of 2 good"
     assert line["why"] == "no decay in the window"
     assert "not usable" in str(views.detail(row))
+    good = index.get(add(index, "b", bins=[entry(), entry(2)]))
+    compared = views.compare(good, row)
+    assert "not usable" in str(compared)
+    assert "1 of 2 good" in str(compared)
+    assert "one standard deviation" in str(compared)
 
 
 def test_the_address_brings_back_the_exact_state(index):

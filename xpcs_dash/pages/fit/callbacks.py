@@ -136,7 +136,7 @@ def _register_controls(app: Dash, services: Services) -> None:
         return parameter_table(FitRequest(model=model))
 
     @app.callback(Output("fit-given", "data"), CONTROLS, prevent_initial_call=True)
-    def keep_in_address(given: Mapping[str, Any]) -> Any:
+    def keep_in_address(**given: Any) -> Any:
         try:
             return write_given(request_from(given))
         except UsageError:
