@@ -1,6 +1,12 @@
+import re
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from xpcs_dash.analysis.diffusion import hydrodynamic_radius
+from xpcs_dash.analysis.quality import fit_summary
+from xpcs_dash.analysis.stored_fit import StoredFit
 from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.diffusion import figure_parameter
 from xpcs_dash.pages.diffusion import views
@@ -78,3 +84,43 @@ def test_the_stretched_model_gives_gamma(viewed):
     good = np.array(one.points.status) == "ok"
     assert np.median(one.points.value[good]) == pytest.approx(1.0, abs=0.1)
     figure_parameter([one], parameter="gamma").to_figure()
+
+
+@pytest.mark.parametrize("number", [1, 5])
+def test_the_fit_of_ingest_is_shown_where_it_is_of_this_model_and_file(viewed, monkeypatch, number):
+    xf = viewed.kernel.open(number)
+    now = views.batch(viewed, number, "single")
+    row = SimpleNamespace(
+        id=number, name="x", summary=fit_summary(xf), mtime_ns=xf.key.mtime_ns, size=xf.key.size
+    )
+    monkeypatch.setattr(viewed.catalogue, "get", lambda _: row)
+    viewed.kernel.cache.clear()
+    stored = views.batch(viewed, number, "single")
+    assert isinstance(stored, StoredFit)
+    np.testing.assert_allclose(stored.values, now.values, rtol=1e-5)
+    np.testing.assert_allclose(stored.errors, now.errors, rtol=1e-5)
+    for k in range(now.n_q):
+        assert stored.reasons(k) == now.reasons(k)
+    for parameter in now.names:
+        assert views.points(stored, xf.q, parameter).status == views.points(now, xf.q, parameter).status
+    assert not isinstance(views.batch(viewed, number, "stretched"), StoredFit)
+    row.size += 1  # the catalogue speaks of other contents
+    viewed.kernel.cache.clear()
+    assert not isinstance(views.batch(viewed, number, "single"), StoredFit)
+
+
+def test_the_radius_needs_a_viscosity_and_a_temperature(viewed):
+    seen = viewed.look(1)
+    (one,) = made = views.series(viewed, seen, "single", "tau")
+    assert "R_h" not in str(views.law_table(made))
+    text = viewed.plain(views.law_table(made, [298.15], 0.89))
+    value = hydrodynamic_radius(one.law.d, 298.15, 0.89e-3)
+    assert "R_h" in text
+    assert viewed.plain(views.radius(one.law, 298.15, 0.89)) in text
+    shown = float(re.match(r"[\d.]+", views.radius(one.law, 298.15, 0.89))[0])
+    assert shown == pytest.approx(value, rel=0.02)
+    assert views.radius(one.law, None, 0.89) == "—"
+    assert views.temperatures(viewed, seen, 300) == [300.0]
+    assert views.temperatures(viewed, seen, None) == [viewed.kernel.open(1).temperature_k]
+    with pytest.raises(UsageError, match="above zero"):
+        views.law_table(made, [300.0], -1.0)

@@ -369,7 +369,7 @@ class Ingest:
         self._rates.append(time.monotonic())
         columns = reading.columns
         if Path(item.path).is_relative_to(self.averages):
-            columns = columns | {"kinds": [*columns.get("kinds", ()), AVERAGE]}
+            columns = {**columns, "kinds": [*columns.get("kinds", ()), AVERAGE]}
         self.journal.add(Change("ready", item.path, item.stat, item.sort_at, columns))
         if self._fits is not None and "multitau" in reading.columns.get("kinds", ()):
             self._fits.add(item.path, item.stat, item.sort_at)

@@ -262,7 +262,7 @@ def job_line(row: Any, prefix: str, file_id: int | None = None) -> Any:
         name = str(row.result["path"]).rsplit("/", 1)[-1]
         link = html.A(f"Download {name}", href=f"{prefix}averages/{name}", className="xd-link")
         words = f"{row.result['files']} files averaged, {row.result['sources']} acquisitions behind them."
-        seen = html.Span("It is being taken into the list of files.", className="xd-muted")
+        seen: Any = html.Span("It is being taken into the list of files.", className="xd-muted")
         if file_id is not None:
             seen = html.A("Open it", href=f"{prefix}g2?file={file_id}", className="xd-link")
         return html.Div([states.mark("ok", "done"), html.Span(words), seen, link], className="xd-toolbar")

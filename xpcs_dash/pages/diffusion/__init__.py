@@ -14,6 +14,8 @@ PAGE = Page(
         "model": ("diffusion-model", "value"),
         "q0": ("diffusion-q-low", "value"),
         "q1": ("diffusion-q-high", "value"),
+        "eta": ("diffusion-viscosity", "value"),
+        "temp": ("diffusion-temperature", "value"),
         "show": ("diffusion-parameter", "value"),
         "axes": ("diffusion-axes", "value"),
     },

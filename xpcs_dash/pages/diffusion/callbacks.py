@@ -39,11 +39,21 @@ def register(app: Dash, services: Services) -> None:
             made
         )
 
-    @app.callback(Output("diffusion-law", "children"), current, model, *law)
+    @app.callback(
+        Output("diffusion-law", "children"),
+        current,
+        model,
+        *law,
+        Input("diffusion-temperature", "value"),
+        Input("diffusion-viscosity", "value"),
+    )
     @guarded
-    def laws(data: Any, name: str, low: float | None, high: float | None) -> Any:
+    def laws(
+        data: Any, name: str, low: float | None, high: float | None, kelvin: float | None, eta: float | None
+    ) -> Any:
         seen = look(services, data)
-        return views.law_table(views.series(services, seen, name, "tau", views.limits(low, high)))
+        made = views.series(services, seen, name, "tau", views.limits(low, high))
+        return views.law_table(made, views.temperatures(services, seen, kelvin), eta)
 
     @app.callback(Output("diffusion-contrast", "figure"), current, model, axes)
     @guarded(figure=True)

@@ -42,6 +42,28 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
                     number("diffusion-q-low", "Power law from q", _q(query, "q0"), minimum=0, width="6.5em"),
                     number("diffusion-q-high", "to", _q(query, "q1"), unit="Å⁻¹", minimum=0, width="6.5em"),
                 ),
+                together(
+                    number(
+                        "diffusion-viscosity",
+                        "R_h with viscosity",
+                        _q(query, "eta"),
+                        unit="mPa·s",
+                        minimum=0,
+                        step="any",
+                        width="5em",
+                        title="Viscosity of the solvent at the temperature of the sample; gives the radius",
+                    ),
+                    number(
+                        "diffusion-temperature",
+                        "at",
+                        _q(query, "temp"),
+                        unit="K",
+                        minimum=0,
+                        step="any",
+                        width="5em",
+                        title="Temperature; left empty, each file's own",
+                    ),
+                ),
             ),
             html.Div(
                 [

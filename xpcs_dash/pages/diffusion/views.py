@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from dash import html
 
 from xpcs_dash.analysis import diffusion
+from xpcs_dash.analysis.stored_fit import stored_fit
 from xpcs_dash.components.views import Looked, name_of
 from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.diffusion import Series
@@ -16,23 +18,29 @@ from xpcs_dash.figures.theme import q_colours, tokens
 from xpcs_dash.services import Services
 
 if TYPE_CHECKING:
-    from xpcs_dash.fitting.batch import BatchFit
+    from xpcs_dash.analysis.stored_fit import Fitted
 
 MOST_FILES = 12
 
 
-def batch(services: Services, file_id: int, model: str) -> BatchFit:
-    """Fit of all q of one file, remembered.
+def batch(services: Services, file_id: int, model: str) -> Fitted:
+    """Fit of all q of one file: the one made at ingest where it is of this model, else made now; remembered.
 
     Raises
     ------
     UsageError
         Where the file holds no multi-tau g2.
     """
+    row, here = services.catalogue.get(file_id), services.kernel.open(file_id)
+    kept = (row.summary or {}).get("fit")
+    same = (row.mtime_ns, row.size) == (here.key.mtime_ns, here.key.size)
 
-    def compute(xf: Any) -> BatchFit:
+    def compute(xf: Any) -> Fitted:
         from xpcs_dash.fitting.batch import fit_all_q
 
+        stored = stored_fit(kept, model, xf.n_q) if same else None
+        if stored is not None:
+            return stored
         if xf.n_delay == 0 or xf.g2.size == 0:
             raise UsageError("This file holds no multi-tau g₂, so there is nothing to fit.")
         return fit_all_q(xf.t_el, xf.g2, xf.g2_sigma, xf.trusted, model=model, backend="numpy")
@@ -40,7 +48,7 @@ def batch(services: Services, file_id: int, model: str) -> BatchFit:
     return services.kernel.derived(file_id, "fit.batch", (model,), compute)
 
 
-def points(fit: BatchFit, q: np.ndarray, parameter: str) -> diffusion.Points:
+def points(fit: Fitted, q: np.ndarray, parameter: str) -> diffusion.Points:
     """One parameter of a fit against q, with a status for each bin.
 
     A bin has failed where there were too few points or the fit did not converge; it is at a bound where this
@@ -104,22 +112,57 @@ def summary(made: list[Series]) -> str:
     return " · ".join(parts)
 
 
-def law_table(made: list[Series]) -> Any:
-    """a, b and D of every file."""
+def radius(law: diffusion.PowerLaw, temperature_k: float | None, viscosity_mpa_s: float | None) -> str:
+    """Hydrodynamic radius with its error, or a dash where D, the temperature or the viscosity is not known."""
+    if law.d is None or law.d_err is None or not temperature_k or not viscosity_mpa_s:
+        return "—"
+    value = diffusion.hydrodynamic_radius(law.d, temperature_k, 1e-3 * viscosity_mpa_s)
+    return str(uncertain(value, value * law.d_err / law.d, "nm"))
+
+
+def temperatures(services: Services, seen: Looked, given: Any) -> list[float | None]:
+    """Temperature of each file in K: the one that was typed, else the file's own."""
+    ids = seen.selection.file_ids[:MOST_FILES]
+    if given is not None:
+        return [float(given)] * len(ids)
+    return [services.kernel.open(file_id).temperature_k for file_id in ids]
+
+
+def law_table(
+    made: list[Series],
+    temperatures_k: Sequence[float | None] | None = None,
+    viscosity_mpa_s: float | None = None,
+) -> Any:
+    """a, b and D of every file; with a viscosity in mPa·s the radius as well.
+
+    Raises
+    ------
+    UsageError
+        For a temperature or viscosity that is not above zero.
+    """
+    radii = viscosity_mpa_s is not None
+    known = list(temperatures_k or [None] * len(made))
+    if radii and (viscosity_mpa_s <= 0 or any(t is not None and t <= 0 for t in known)):
+        raise UsageError("A radius needs a temperature and a viscosity above zero.")
     rows = []
-    for one in made:
+    for one, kelvin in zip(made, known, strict=True):
         law = one.law
         if law is None:
-            rows.append([one.name, "fewer than two good bins", "", "", ""])
+            rows.append([one.name, "fewer than two good bins", "", "", *[""] * radii, ""])
             continue
         d = "b is not −2" if law.d is None else str(uncertain(law.d, law.d_err, "Å²/s"))
         chi2 = f"{law.chi2:.2g}" if np.isfinite(law.chi2) else "—"
-        rows.append([one.name, str(uncertain(law.b, law.b_err)), d, f"{law.a:.3g}", chi2])
+        size = [radius(law, kelvin, viscosity_mpa_s)] if radii else []
+        rows.append([one.name, str(uncertain(law.b, law.b_err)), d, *size, f"{law.a:.3g}", chi2])
     note = (
         "D = 1/(τ·q²) from a fit with b = −2, given where b is within 0.2 or two standard errors of it; "
         "g₂ − baseline ∝ exp(−2τ/τc)."
     )
-    return [table(["file", "b", "D", "a (s·Å^b)", "χ²"], rows), html.P(note, className="xd-views-note")]
+    if radii:
+        missing = "" if all(known) else " A file without a temperature needs one in the toolbar."
+        note += f" R_h = k_B·T/(6π·η·D) with η = {viscosity_mpa_s:g} mPa·s; its error is that of D alone.{missing}"
+    head = ["file", "b", "D", *["R_h"] * radii, "a (s·Å^b)", "χ²"]
+    return [table(head, rows), html.P(note, className="xd-views-note")]
 
 
 def value_table(services: Services, seen: Looked, model: str) -> Any:
