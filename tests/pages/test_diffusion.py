@@ -1,14 +1,15 @@
-import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from dash import html
 
 from xpcs_dash.analysis.diffusion import hydrodynamic_radius
 from xpcs_dash.analysis.quality import fit_summary
 from xpcs_dash.analysis.stored_fit import StoredFit
 from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.diffusion import figure_parameter
+from xpcs_dash.figures.format import uncertain
 from xpcs_dash.pages.diffusion import views
 
 
@@ -113,12 +114,12 @@ def test_the_radius_needs_a_viscosity_and_a_temperature(viewed):
     seen = viewed.look(1)
     (one,) = made = views.series(viewed, seen, "single", "tau")
     assert "R_h" not in str(views.law_table(made))
-    text = viewed.plain(views.law_table(made, [298.15], 0.89))
-    value = hydrodynamic_radius(one.law.d, 298.15, 0.89e-3)
-    assert "R_h" in text
-    assert viewed.plain(views.radius(one.law, 298.15, 0.89)) in text
-    shown = float(re.match(r"[\d.]+", views.radius(one.law, 298.15, 0.89))[0])
-    assert shown == pytest.approx(value, rel=0.02)
+    found = [part for piece in views.law_table(made, [298.15], 0.89) for part in piece._traverse()]
+    text = views.radius(one.law, 298.15, 0.89)
+    assert "R_h" in [part.children for part in found if isinstance(part, html.Th)]
+    assert text in [part.children for part in found if isinstance(part, html.Td)]
+    value = hydrodynamic_radius(one.law.d, 298.15, 0.89e-3)  # 24.8 µm
+    assert text == str(uncertain(value, value * one.law.d_err / one.law.d, "nm"))
     assert views.radius(one.law, None, 0.89) == "—"
     assert views.temperatures(viewed, seen, 300) == [300.0]
     assert views.temperatures(viewed, seen, None) == [viewed.kernel.open(1).temperature_k]

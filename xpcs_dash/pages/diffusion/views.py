@@ -113,7 +113,7 @@ def summary(made: list[Series]) -> str:
 
 
 def radius(law: diffusion.PowerLaw, temperature_k: float | None, viscosity_mpa_s: float | None) -> str:
-    """Hydrodynamic radius with its error, or a dash where D, the temperature or the viscosity is not known."""
+    """Hydrodynamic radius with its error, or a dash where something it needs is not known."""
     if law.d is None or law.d_err is None or not temperature_k or not viscosity_mpa_s:
         return "—"
     value = diffusion.hydrodynamic_radius(law.d, temperature_k, 1e-3 * viscosity_mpa_s)
@@ -142,7 +142,7 @@ def law_table(
     """
     radii = viscosity_mpa_s is not None
     known = list(temperatures_k or [None] * len(made))
-    if radii and (viscosity_mpa_s <= 0 or any(t is not None and t <= 0 for t in known)):
+    if viscosity_mpa_s is not None and (viscosity_mpa_s <= 0 or any(t is not None and t <= 0 for t in known)):
         raise UsageError("A radius needs a temperature and a viscosity above zero.")
     rows = []
     for one, kelvin in zip(made, known, strict=True):
@@ -160,7 +160,8 @@ def law_table(
     )
     if radii:
         missing = "" if all(known) else " A file without a temperature needs one in the toolbar."
-        note += f" R_h = k_B·T/(6π·η·D) with η = {viscosity_mpa_s:g} mPa·s; its error is that of D alone.{missing}"
+        note += f" R_h = k_B·T/(6π·η·D) with η = {viscosity_mpa_s:g} mPa·s; its error is that of D alone."
+        note += missing
     head = ["file", "b", "D", *["R_h"] * radii, "a (s·Å^b)", "χ²"]
     return [table(head, rows), html.P(note, className="xd-views-note")]
 
