@@ -6,9 +6,13 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.analysis.test_regroup import by_hand, write_source
 from xpcs_dash.hdf5.partition_file import read_partition
+from xpcs_dash.hdf5.xpcs_file import open_result
+from xpcs_dash.simplemask.files import mask_bytes
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -232,3 +236,231 @@ def test_a_link_opens_a_copy(filled_dashboard, open_page):
     assert valid(other) == drawn
     pen.draw("r", (150, 30), (170, 60))
     assert valid(page) == drawn  # a copy, not the same
+
+
+def shapes(page):
+    """Geometry of the drawn shapes as the graph has them."""
+    return page.evaluate(f"{GRAPH}.layout.shapes.map(s => [s.x0, s.y0, s.x1, s.y1, s.path])")
+
+
+@pytest.mark.timeout(600)
+def test_every_kind_of_shape_is_moved_resized_and_deleted_by_mouse_and_key(filled_dashboard, open_page):
+    page = open_page(f"{filled_dashboard.url}mask?file={file_id(filled_dashboard)}")
+    pen = Pen(page)
+    start = valid(page)
+    # kind, corners that draw it, a place to take it by, a corner to pull and where to
+    kinds = {
+        "r": (((40, 30), (70, 60)), (55, 45), (70, 60), (80, 70)),
+        "e": (((55, 45), (75, 60)), (55, 45), (75, 45), (90, 45)),
+        "f": (((40, 30), (70, 30), (70, 60), (40, 60)), (55, 45), (70, 60), (85, 75)),
+        "l": (((40, 40), (90, 40)), (65, 40), (90, 40), (110, 40)),
+    }
+    for key, (corners, grip, corner, target) in kinds.items():
+        drawn = pen.draw(key, *corners)
+        assert drawn < start, key
+        page.keyboard.press("v")
+        page.wait_for_timeout(700)
+        page.mouse.click(*pen.at(*grip))
+        page.wait_for_timeout(200)
+        before = shapes(page)
+        as_text = f"JSON.stringify({GRAPH}.layout.shapes.map(s => [s.x0, s.y0, s.x1, s.y1, s.path]))"
+        text = page.evaluate(as_text)
+        pen.drag(grip, (grip[0] + 40, grip[1] + 20))
+        wait_until(page, f"{as_text} !== '{text}'")
+        moved_by = offset(before[0], shapes(page)[0])
+        assert moved_by == pytest.approx((40, 20), abs=2), key
+        page.wait_for_timeout(700)
+
+        count = valid(page)
+        pen.drag((corner[0] + 40, corner[1] + 20), (target[0] + 40, target[1] + 20))
+        larger = wait_count(page, lambda n, count=count: n != count)
+        assert larger < count, f"{key}: pulling it outwards masks more"
+        page.wait_for_timeout(900)
+        assert valid(page) == larger, key
+
+        page.keyboard.press("x")
+        assert wait_count(page, lambda n: n == start) == start
+        wait_until(page, f"{GRAPH}.layout.shapes.length === 0")
+        page.keyboard.press("Control+z")
+        assert wait_count(page, lambda n, larger=larger: n == larger) == larger
+        wait_until(page, f"{GRAPH}.layout.shapes.length === 1")
+        page.keyboard.press("Control+y")
+        wait_count(page, lambda n: n == start)
+        wait_until(page, f"{GRAPH}.layout.shapes.length === 0")
+
+
+def offset(before, after):
+    """How far a shape went, by its first corner."""
+    if before[4] is None:
+        return after[0] - before[0], after[1] - before[1]
+    first, second = (list(map(float, re.findall(r"-?[\d.]+", s[4])[:2])) for s in (before, after))
+    return second[0] - first[0], second[1] - first[1]
+
+
+@pytest.mark.timeout(600)
+def test_a_turned_ellipse_that_is_moved_stays_one(filled_dashboard, open_page):
+    page = open_page(f"{filled_dashboard.url}mask?file={file_id(filled_dashboard)}")
+    pen = Pen(page)
+    pen.draw("e", (120, 90), (150, 100))
+    page.click(".xd-mask-op:has-text('Ellipse 1') summary .xd-mask-name")
+    row = page.locator(".xd-mask-op:has-text('Ellipse 1')")
+    row.locator("input[name=angle]").fill("30")
+    row.locator("button[data-act=edit]").click()
+    wait_until(page, f"/^M/.test({GRAPH}.layout.shapes[0].path || '')")
+    page.wait_for_timeout(700)
+    old = float(row.locator("input[name=cx]").input_value())
+    page.keyboard.press("v")
+    page.mouse.click(*pen.at(120, 90))
+    pen.drag((120, 90), (150, 110))
+    page.wait_for_timeout(1500)
+    assert float(row.locator("input[name=cx]").input_value()) == pytest.approx(old + 30, abs=2)
+    assert float(row.locator("input[name=angle]").input_value()) == 30
+
+
+@pytest.mark.timeout(600)
+def test_an_image_and_a_mask_are_uploaded_and_files_open_by_name(filled_dashboard, open_page, tmp_path):
+    dashboard = filled_dashboard
+    page = open_page(f"{dashboard.url}mask?file={file_id(dashboard)}")
+    Pen(page)
+    image = np.random.default_rng(3).poisson(4.0, (60, 80)).astype(np.uint8)
+    (tmp_path / "frame.tif").write_bytes(mask_bytes(image, "tif"))
+    page.click("[data-tab=files]")
+    page.set_input_files("#mask-upload input[type=file]", str(tmp_path / "frame.tif"))
+    wait_count(page, lambda n: n == 4800)
+    assert "frame.tif · 60 × 80 px" in page.inner_text("#mask-conditions")
+
+    mask = np.ones((60, 80), np.uint8)
+    mask[:10] = 0
+    (tmp_path / "half.tif").write_bytes(mask_bytes(mask, "tif"))
+    page.click("[data-tab=steps]")
+    page.set_input_files("#mask-import input[type=file]", str(tmp_path / "half.tif"))
+    wait_count(page, lambda n: n == 4000)
+    assert page.locator(".xd-mask-op:has-text('half.tif')").count() == 1
+
+    # something that is no image says so, by its own name, and the picture stays
+    (tmp_path / "notes.tif").write_text("not an image")
+    page.click("[data-tab=files]")
+    page.set_input_files("#mask-upload input[type=file]", str(tmp_path / "notes.tif"))
+    page.wait_for_selector("text=/notes.tif.*not an image that can be read/")
+    assert valid(page) == 4000
+
+    # by name: inside the watched directory only
+    (dashboard.root / "raw").mkdir(exist_ok=True)
+    (dashboard.root / "raw" / "image.tif").write_bytes(mask_bytes(image[:50], "tif"))
+    outside = tmp_path / "outside.tif"
+    outside.write_bytes(mask_bytes(image, "tif"))
+    for name in (str(outside), "../outside.tif", "raw/nothing.tif"):
+        page.fill("#mask-path", name)
+        page.click("#mask-open-path")
+        page.wait_for_selector(f"text=/{re.escape(Path(name).name)}: there is no such file in the watched/")
+        assert valid(page) == 4000
+    page.fill("#mask-path", "raw/image.tif")
+    page.click("#mask-open-path")
+    wait_count(page, lambda n: n == 4000 - 0 and "image.tif" in page.inner_text("#mask-conditions"))
+    assert "image.tif · 50 × 80 px" in page.inner_text("#mask-conditions")
+
+
+def rings_image(centre, spacing, shape=(240, 260)):
+    """Rings of silver behenate as counts, with their centre (x, y)."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    r = np.hypot(x - centre[0], y - centre[1])
+    clean = 5 + sum(120 / k * np.exp(-0.5 * ((r - k * spacing) / 1.6) ** 2) for k in range(1, 5))
+    return np.minimum(np.random.default_rng(5).poisson(clean), 255).astype(np.uint8)
+
+
+@pytest.mark.timeout(600)
+def test_centre_and_calibration_buttons(filled_dashboard, open_page, tmp_path):
+    page = open_page(f"{filled_dashboard.url}mask?file={file_id(filled_dashboard)}")
+    Pen(page)
+    # 12 keV, 75 um pixels: the rings of 58.380 angstrom lie 26 px apart at this distance
+    wavelength, spacing, centre = 12.398419843 / 12, 26.0, (131.3, 118.6)
+    two_theta = 2 * np.arcsin(wavelength / (2 * 58.380))
+    distance = spacing * 75e-6 / np.tan(two_theta)
+    (tmp_path / "behenate.tif").write_bytes(mask_bytes(rings_image(centre, spacing), "tif"))
+    page.click("[data-tab=files]")
+    page.set_input_files("#mask-upload input[type=file]", str(tmp_path / "behenate.tif"))
+    wait_count(page, lambda n: n == 240 * 260)
+    page.click("[data-tab=geometry]")
+    numbers = {"energy_kev": 12, "distance_m": 1.03 * distance, "pixel_m": 75, "bcx": 129, "bcy": 121}
+    for name, value in numbers.items():
+        page.fill(f"#mask-geometry input[name={name}]", f"{value:.5g}")
+    page.click("#mask-geometry button[data-act=geometry]")
+    page.wait_for_selector("#mask-geometry >> text=typed in")
+
+    def form(name):
+        return float(page.locator(f"#mask-geometry input[name={name}]").input_value())
+
+    for button, tolerance in (
+        ("mask-centre-symmetry", 1.0),
+        ("mask-centre-rings", 1.0),
+        ("mask-calibrate", 0.3),
+    ):
+        page.evaluate("document.getElementById('mask-found').textContent = ''")
+        page.click(f"#{button}")
+        wait_until(page, "/^Found x .* ± /.test(document.getElementById('mask-found').textContent)")
+        page.wait_for_timeout(500)
+        assert (form("bcx"), form("bcy")) == pytest.approx(centre, abs=tolerance), button
+    assert form("distance_m") == pytest.approx(distance, rel=3e-3)
+    assert "silver behenate" in page.inner_text("#mask-geometry")
+
+
+@pytest.mark.timeout(600)
+def test_comparing_with_another_partition(filled_dashboard, open_page, tmp_path):
+    dashboard = filled_dashboard
+    page = open_page(f"{dashboard.url}mask?file={file_id(dashboard)}")
+    pen = Pen(page)
+    page.click("[data-tab=files]")
+    with page.expect_download() as waiting:
+        page.click("#mask-get-partition")
+    saved = tmp_path / "mine_qmap.hdf"
+    shutil.copyfile(waiting.value.path(), saved)
+    page.set_input_files("#mask-compare-file input[type=file]", str(saved))
+    page.wait_for_selector("#mask-compared-said >> text=The mask is the same as that of mine_qmap.hdf")
+    page.wait_for_selector("#mask-compared-said >> text=every pixel valid in both has the same label")
+    before = valid(page)
+    drawn = pen.draw("r", (150, 100), (170, 120))
+    page.wait_for_selector(f"#mask-compared-said >> text={before - drawn:,} pixels of the mask differ")
+    page.click("#mask-compare-what >> text=Dynamic bins")
+    page.wait_for_selector("#mask-compared-said >> text=Orange on the image: where the dynamic bins differ")
+    wait_until(page, "[...document.querySelectorAll('#mask-graph image')].some("
+                     "i => /difference.png.*what=dynamic/.test(i.href.baseVal))")  # fmt: skip
+    page.click("#mask-compare-stop")
+    wait_until(page, "![...document.querySelectorAll('#mask-graph image')].some("
+                     "i => /difference.png/.test(i.href.baseVal))")  # fmt: skip
+
+
+@pytest.mark.timeout(600)
+def test_g2_of_new_bins_from_the_pixels_of_a_file(filled_dashboard, open_page, tmp_path):
+    dashboard = filled_dashboard
+    source = tmp_path / "pixels_results.hdf"
+    planes, _ = write_source(source)
+    number = dashboard.add(source)
+    page = open_page(f"{dashboard.url}mask?file={number}")
+    Pen(page)
+    page.click("[data-tab=partition]")
+    page.fill("#mask-partition input[name=dynamic0]", "3")
+    page.fill("#mask-partition input[name=static0]", "9")
+    page.click("#mask-partition button[data-act=partition]")
+    page.wait_for_selector("#mask-checks >> text=3 dynamic and 9 static bins")
+    page.wait_for_selector("#mask-regroup-note >> text=holds the per-pixel G2 of 5 delays")
+    page.click("#mask-regroup")
+    page.wait_for_selector("#mask-regroup-state >> text=g2 of 3 bins at 5 delays", timeout=90_000)
+    page.wait_for_selector("#mask-regroup-graph .scatterlayer .trace")
+    with page.expect_download() as waiting:
+        page.click("#mask-regroup-state a")
+    out = tmp_path / waiting.value.suggested_filename
+    shutil.copyfile(waiting.value.path(), out)
+    found = open_result(out)
+    record = read_partition(next((dashboard.state / "regrouped").glob("*_qmap.hdf")))
+    g2, err = by_hand(planes, record)
+    np.testing.assert_allclose(found.g2, g2, rtol=2e-6)
+    np.testing.assert_allclose(found.g2_err, err, rtol=2e-5)
+
+    # a file without them says so
+    page.goto(f"{dashboard.url}mask?file={file_id(dashboard)}")
+    page.click("[data-tab=files]")
+    page.click("#mask-open-current")
+    wait_until(page, "/A001/.test(document.getElementById('mask-conditions').textContent)")
+    page.click("[data-tab=partition]")
+    page.wait_for_selector("#mask-regroup-note >> text=processed without the per-pixel G2")
+    assert page.locator("#mask-regroup").is_disabled()
