@@ -1,29 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.conftest import A001, A003, E0173
 from tests.fitting.simulated import clean
-from xpcs_dash import open_result
-from xpcs_dash.fitting.batch import fit_all_q
-from xpcs_dash.fitting.data import fit_data
-from xpcs_dash.fitting.nlsq import nlsq_all, nlsq_optimize
-
-
-@pytest.mark.parametrize("name", [A001, A003, E0173])
-def test_nlsq_and_batch_agree(sample: Callable[[str], Path], name: str) -> None:
-    data = fit_data(open_result(sample(name)))
-    batch = fit_all_q(data.t, data.g2, data.sigma, data.trusted, backend="jax")
-    for k, one in enumerate(nlsq_all(data.t, data.g2, data.sigma, data.trusted)):
-        assert one.chi2 == pytest.approx(batch.chi2[k], rel=1e-4, abs=1e-3)
-        if np.isfinite(batch.errors[k]).all():
-            np.testing.assert_allclose(one.vector, batch.values[k], rtol=1e-3, atol=1e-6)
-            errors = [one.errors[n] for n in one.names]
-            np.testing.assert_allclose(errors, batch.errors[k], rtol=1e-2)
+from xpcs_dash.fitting.nlsq import nlsq_optimize
 
 
 def test_everything_needed_to_judge_a_fit(capsys: pytest.CaptureFixture[str]) -> None:

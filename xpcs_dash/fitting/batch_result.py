@@ -91,12 +91,23 @@ class BatchFit:
         return len(self.values)
 
     @property
+    def determined(self) -> BoolArray:
+        """(n_q, n_par) parameters that are not held, whose standard error is smaller than the whole range
+        between their bounds, on the axis of the fit. Others have one value of many.
+        """
+        spec = self.spec
+        spread = self.errors / np.where(spec.log, self.values, 1.0)
+        with np.errstate(invalid="ignore"):
+            known = spread <= spec.coordinates(self.upper) - spec.coordinates(self.lower)
+        return np.asarray(known & ~self.fixed)
+
+    @property
     def good(self) -> BoolArray:
         """(n_q,) bins whose tau may be used in a trend or a power law: none of the disqualifying flags."""
         tau = [k for k, n in enumerate(self.names) if n.startswith("tau")]
         bad = self.too_few_points | self.no_decay | self.incomplete_decay | self.not_converged
         return np.asarray(
-            ~bad & ~self.at_bound[:, tau].any(axis=1) & np.isfinite(self.errors[:, tau]).all(axis=1)
+            ~bad & ~self.at_bound[:, tau].any(axis=1) & (self.determined | self.fixed)[:, tau].all(axis=1)
         )
 
     def __getitem__(self, name: str) -> FloatArray:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 ALARMS = ("too_few_points", "no_decay", "not_converged", "poor_fit")
 """Flags with which the numbers of a bin must not be used at all."""
 
+LIVE_STEPS = 80
+"""Most steps of the live fit. Only two decays where there is one need more; they are then flagged."""
+
 DEFAULT_BINS = 6
 """Bins that are shown until somebody chooses."""
 
@@ -130,7 +133,7 @@ def select(xf: XpcsFile, request: FitRequest) -> Selected:
     UsageError
         Where the file holds no g2.
     """
-    if xf.g2 is None or xf.t_el is None:
+    if xf.g2 is None or xf.t_el is None or not xf.g2.size:
         raise UsageError(f"{xf.path.name} holds no multi-tau g2; choose another file to fit.")
     labels = chosen(xf, request.labels)
     columns = [label - 1 for label in labels]
@@ -188,6 +191,7 @@ def fit_selected(data: Selected, request: FitRequest) -> BatchFit:
         bounds=clip_bounds(request, data.t, data.used),
         start=request.start,
         backend="numpy",
+        steps=LIVE_STEPS,
     )
 
 
