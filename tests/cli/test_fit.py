@@ -89,5 +89,6 @@ def test_bayes(sample: Sample, capsys: pytest.CaptureFixture[str], tmp_path: Pat
     assert found["converged"] is True
     assert found["hdi"]["tau"][0] < found["params"]["tau"] < found["hdi"]["tau"][1]
     assert document["seed"] == 3
+    assert document["hdi_prob"] == 0.94
     assert Path(document["saved"]).is_file()
     assert found["divergences"] == 0

@@ -157,36 +157,51 @@ def test_an_unidentifiable_double_fails_the_gate() -> None:
     assert result.reasons(0)
 
 
-@pytest.mark.parametrize("model", ["stretched", "double"])
+@pytest.mark.parametrize("model", ["single", "stretched", "double"])
 @pytest.mark.parametrize("known", [True, False])
-def test_numpy_coordinates_are_those_of_numpyro(model: str, known: bool) -> None:
+@pytest.mark.parametrize("held", [{}, {"baseline": 1.0}])
+def test_numpy_coordinates_are_those_of_numpyro(model: str, known: bool, held: dict) -> None:
     import jax
+    import jax.numpy as jnp
     from numpyro.infer.util import constrain_fn, potential_energy
 
     from xpcs_dash.fitting.probabilistic import g2_model
     from xpcs_dash.fitting.sampling import _Run, resolve_priors
 
-    data = clean("single", [[0.2, 1.0, 1e-2]] * 2, 5e-3, known=known)
-    fit = fit_g2(data, FitConfig(model=model), backend="numpy").warm_start
+    data = clean("single", [[0.2, 1.0, 1e-2], [0.01, 1.0, 1.0]], 5e-3, known=known)
+    fit = fit_g2(data, FitConfig(model=model, fixed=held), backend="numpy").warm_start
     spec = MODELS[model]
-    run = _Run(data, replace(SHORT, model=model), fit, resolve_priors(spec, fit, data.window))
+    priors = resolve_priors(spec, fit, data.window)
+    run = _Run(data, replace(SHORT, model=model, fixed=held), fit, priors)
     c: Coordinates = run.coordinates
     inner = g2_model(spec, c.structure)
-    u = c.start(fit.values, run.numbers) + 0.2
+    v = c.start(fit.values, run.numbers) + np.linspace(-0.3, 0.4, c.dim)
+    u, volume = c.straighten(v, run.curves, run.numbers)
 
     for k in range(2):
         one = (type(run.curves)(*(a[k] for a in run.curves)), type(run.numbers)(*(a[k] for a in run.numbers)))
 
-        def potential(v, one=one):
-            return potential_energy(inner, one, {}, {n: v[i] for i, n in enumerate(c.sites)})
+        def there(v, one=one):
+            return c.straighten(v, *one, jnp)
 
-        ours = c.gradient(u, run.curves, run.numbers)[k]
-        np.testing.assert_allclose(ours, jax.grad(potential)(u[k]), rtol=1e-8, atol=1e-8)
+        def potential(v, one=one, there=there):
+            u, volume = there(v)
+            return potential_energy(inner, one, {}, {n: u[i] for i, n in enumerate(c.sites)}) - volume
+
+        # the volume is that of the map
+        np.testing.assert_allclose(u[k], there(v[k])[0], rtol=1e-9)
+        _, size = np.linalg.slogdet(jax.jacfwd(lambda v: there(v)[0])(v[k]))
+        assert volume[k] == pytest.approx(size, abs=1e-9)
+        ours = c.gradient(v, run.curves, run.numbers)[k]
+        np.testing.assert_allclose(ours, jax.grad(potential)(v[k]), rtol=1e-7, atol=1e-7)
         values = constrain_fn(
             inner, one, {}, {n: u[k, i] for i, n in enumerate(c.sites)}, return_deterministic=True
         )
-        params = c.values(u, run.numbers)[0][k]
-        np.testing.assert_allclose([values[n] for n in spec.names], params, rtol=1e-9)
+        params = c.values(v, run.curves, run.numbers)[0][k]
+        free = [n for n in spec.names if n not in held]
+        np.testing.assert_allclose(
+            [values[n] for n in free], params[[spec.index(n) for n in free]], rtol=1e-9
+        )
 
 
 @pytest.mark.parametrize(
@@ -216,6 +231,11 @@ def test_the_netcdf_file_is_a_datatree(tmp_path: Path) -> None:
         assert {"posterior", "sample_stats", "observed_data", "constant_data"} <= set(tree.children)
         assert tree["posterior"]["tau"].dims == ("chain", "draw", "q_bin")
         assert tree["sample_stats"]["diverging"].sum() == sum(d.divergences for d in result.diagnostics)
+        # the draws alone still say which bins may not be used
+        passed, reasons = tree["constant_data"]["passed"].values, tree["constant_data"]["reasons"].values
+        assert passed.tolist() == [result.passed(k) for k in range(3)] == [True, True, False]
+        assert reasons[0] == ""
+        assert "no decay" in reasons[2]
 
 
 def test_the_hash_of_the_data_follows_the_data() -> None:

@@ -125,3 +125,17 @@ def test_the_radius_needs_a_viscosity_and_a_temperature(viewed):
     assert views.temperatures(viewed, seen, None) == [viewed.kernel.open(1).temperature_k]
     with pytest.raises(UsageError, match="above zero"):
         views.law_table(made, [300.0], -1.0)
+
+
+def test_a_bin_that_the_model_does_not_describe_is_no_good_point(viewed):
+    from dataclasses import replace
+
+    fit = views.batch(viewed, 1, "single")
+    poor = np.zeros(fit.n_q, bool)
+    poor[2] = True
+    judged = replace(fit, poor_fit=poor)
+    q = np.linspace(1e-3, 1e-2, fit.n_q)
+    before, after = (views.points(f, q, "tau") for f in (fit, judged))
+    assert before.status[2] == "ok"
+    assert after.status[2] == "bound"
+    assert not after.good[2]
