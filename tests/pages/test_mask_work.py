@@ -1,0 +1,151 @@
+"""What the mask page's buttons do with a real catalogue: quick answers, comparison, the job for g2."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from types import SimpleNamespace
+
+import flask
+import numpy as np
+import pytest
+
+from tests.analysis.test_regroup import write_source
+from tests.conftest import A001
+from tests.pages.live_fixture import fill
+from xpcs_dash.components.roles import CONFIG_KEY
+from xpcs_dash.errors import UsageError
+from xpcs_dash.jobs.context import JobContext
+from xpcs_dash.jobs.kinds import regroup as kind
+from xpcs_dash.pages.mask import bench_of
+from xpcs_dash.pages.mask.compare import differing, keep_upload
+from xpcs_dash.pages.mask.regroup import availability, folder, job_line, panels_of, submit
+from xpcs_dash.pages.mask.routes import blueprint
+from xpcs_dash.pages.mask.session import start
+from xpcs_dash.pages.mask.work import perform, save_version, swiftly
+from xpcs_dash.simplemask.files import mask_bytes
+from xpcs_dash.simplemask.store import new_key
+
+RECT = {"type": "rect", "x0": 1.0, "y0": 2.0, "x1": 5.0, "y1": 6.0}
+
+
+@pytest.fixture
+def at_work(tmp_path, sample, monkeypatch):
+    """A workbench on two result files (1: with the per-pixel G2, 2: A001), inside a request."""
+    monkeypatch.setattr("xpcs_dash.pages.mask.work.notify", lambda *_: None)  # it needs a running callback
+    source = tmp_path / "pixels_results.hdf"
+    planes, _ = write_source(source)
+    services = fill(tmp_path, [source, sample(A001)], fit=False)
+    app = flask.Flask("mask")
+    app.testing = True  # errors of routes reach the test
+    app.config[CONFIG_KEY] = services.settings
+    bench, session = bench_of(services), new_key()
+    app.register_blueprint(blueprint(bench))
+
+    def opened(number):
+        with bench.store.editing(session) as held:
+            held[0] = start(bench, session, held[0], {"kind": "result", "file": number})
+        return bench.store.load(session)
+
+    with app.test_request_context("/", environ_base={"REMOTE_ADDR": "127.0.0.1"}):
+        yield SimpleNamespace(bench=bench, session=session, opened=opened, planes=planes, app=app)
+    services.catalogue.close()
+
+
+def draw(work, shape=RECT):
+    count = len([o for o in work.bench.store.load(work.session).area.operations if o.kind == "shape"])
+    return {"act": "draw", "event": {f"shapes[{count}]": shape}, "mode": "out"}
+
+
+def test_a_drawing_answers_with_its_count_and_overlay_at_once(at_work):
+    at_work.opened(2)
+    whole = swiftly(at_work.bench, at_work.session, {"act": "undo"})
+    made = swiftly(at_work.bench, at_work.session, draw(at_work, {**RECT, "x1": 40.0, "y1": 40.0}))
+    mask, _ = at_work.bench.mask(at_work.session, at_work.bench.store.load(at_work.session))
+    assert made["count"].startswith(f"{np.count_nonzero(mask):,} of 49,152 px valid")
+    assert made["overlay"].startswith("/mask-data/overlay.png?k=")
+    assert (made["overlay"], made["count"]) != (whole["overlay"], whole["count"])
+    assert made["state"]["geometry"] is True
+
+
+def test_before_anything_is_open_only_the_state_comes(at_work):
+    assert set(swiftly(at_work.bench, at_work.session, {"act": "undo"})) == {"state"}
+
+
+def test_a_pulled_turned_ellipse_is_sent_back_and_a_moved_rectangle_is_not(at_work):
+    at_work.opened(2)
+    perform(at_work.bench, at_work.session, draw(at_work))
+    moved = {"act": "draw", "event": {"shapes[0].x0": 3.0, "shapes[0].x1": 7.0}}
+    assert perform(at_work.bench, at_work.session, moved)["shapes"] is False
+    turned = {"type": "circle", "x0": 60.0, "x1": 140.0, "y0": 80.0, "y1": 120.0, "angle": 30.0}
+    perform(at_work.bench, at_work.session, draw(at_work, turned))
+    pulled = {"act": "draw", "event": {"shapes[1].path": "M0,0L5,0L5,5Z"}}
+    assert perform(at_work.bench, at_work.session, pulled)["shapes"] is False  # a polygon now, as it looks
+    perform(at_work.bench, at_work.session, {"act": "undo"})
+    from xpcs_dash.simplemask.shapes import drawn
+
+    same = {"act": "draw", "event": {"shapes[1].path": drawn(turned)["path"]}}
+    assert perform(at_work.bench, at_work.session, same)["shapes"] is True
+
+
+def content_of(body: bytes) -> str:
+    return "data:application/octet-stream;base64," + base64.b64encode(body).decode()
+
+
+def test_comparing_with_the_file_a_version_and_an_upload(at_work):
+    bench, session = at_work.bench, at_work.session
+    at_work.opened(2)
+    save_version(bench, session, "before")
+    key = bench.store.versions()[0].key
+    perform(bench, session, draw(at_work, {**RECT, "x0": 60.0, "x1": 80.0, "y0": 60.0, "y1": 80.0}))
+    draft = bench.store.load(session)
+    mask, _ = bench.mask(session, draft)
+    differ = int(np.count_nonzero(mask != bench.image(session, draft).mask))
+    assert differ > 100
+    own = differing(bench, session, draft, "own")
+    assert own.sentences[0].startswith(f"{differ:,} pixels of the mask differ")
+    assert "10 dynamic bins here, 12 in A001" in own.sentences[1]
+    version = differing(bench, session, draft, f"version:{key}")
+    assert version.mask.sum() == differ
+    assert "10 dynamic bins here and in before" in version.sentences[1]
+    other = keep_upload(bench, session, content_of(mask_bytes(mask, "tif")), "mine.tif")
+    assert other == "upload:mine.tif"
+    same = differing(bench, session, draft, other)
+    assert same.sentences == ("The mask is the same as that of mine.tif, pixel for pixel.",)
+    with pytest.raises(UsageError, match=r"mine.txt"):
+        keep_upload(bench, session, content_of(b"no mask"), "mine.txt")
+    with pytest.raises(UsageError, match="no longer there"):
+        differing(bench, session, draft, "version:nothing")
+
+
+def test_g2_of_new_bins_is_submitted_with_its_partition_and_shown(at_work):
+    bench, session = at_work.bench, at_work.session
+    draft = at_work.opened(1)
+    assert availability(bench, draft) == (True, "pixels_results.hdf holds the per-pixel G2 of 5 delays.")
+    fields = {"name0": "q", "dynamic0": "3", "static0": "6", "name1": "phi"}
+    perform(bench, session, {"act": "partition", "fields": fields})
+    row = bench.services.jobs.get(submit(bench, session))
+    assert (row.kind, row.state, row.title) == ("regroup", "queued", "g2 of 3 new bins of pixels_results.hdf")
+    assert Path(row.params["partition"]).parent == folder(bench)
+    reports: list[str] = []
+    answer = kind.run(row.params, JobContext(row.id, 1, reports.append, lambda: False))
+    figure = panels_of(Path(answer["path"]), "dark").to_plotly_json()
+    assert len({trace["xaxis"] for trace in figure["data"]}) == 3
+    done = SimpleNamespace(state="done", result=answer)
+    name = Path(answer["path"]).name
+    assert f"/mask-data/regrouped/{name}" in str(job_line(done, "/"))
+    client = at_work.app.test_client()
+    with client.get(f"/mask-data/regrouped/{name}") as sent:
+        assert sent.data == Path(answer["path"]).read_bytes()
+    with pytest.raises(UsageError, match="no recomputed file"):
+        client.get("/mask-data/regrouped/other_results.hdf")
+
+
+def test_g2_of_a_file_without_the_pixels_is_refused_with_the_reason(at_work):
+    draft = at_work.opened(2)
+    possible, reason = availability(at_work.bench, draft)
+    assert not possible
+    with pytest.raises(UsageError) as refused:
+        submit(at_work.bench, at_work.session)
+    assert reason in str(refused.value)
+    assert "save_G2" in reason
