@@ -114,6 +114,9 @@ def test_comparing_with_the_file_a_version_and_an_upload(at_work):
     assert same.sentences == ("The mask is the same as that of mine.tif, pixel for pixel.",)
     with pytest.raises(UsageError, match=r"mine.txt"):
         keep_upload(bench, session, content_of(b"no mask"), "mine.txt")
+    with pytest.raises(UsageError, match=r"^notes.tif: ") as refused:
+        keep_upload(bench, session, content_of(b"no mask"), "notes.tif")
+    assert "/tmp" not in str(refused.value)
     with pytest.raises(UsageError, match="no longer there"):
         differing(bench, session, draft, "version:nothing")
 

@@ -170,7 +170,10 @@ def painted(
     """Change of the graph, the count, the list of steps, whether undo and redo are off, the conditions."""
     draft = bench.store.load(session) if session else None
     if draft is None or not draft.source:
-        return no_update, "", [], True, True, ""
+        hint = html.P(
+            "The steps of the mask are listed here once an image is open.", className="xd-mask-hint"
+        )
+        return no_update, "", [hint], True, True, ""
     theme = current_theme()
     try:
         mask, problems = bench.mask(session, draft)

@@ -33,4 +33,5 @@ def uploaded(content: str, name: str, read: Any) -> Any:
         try:
             return read(path)
         except XpcsDashError as err:
-            raise UsageError(str(err).replace(path.name, Path(name).name)) from None
+            shown = Path(name).name
+            raise UsageError(str(err).replace(str(path), shown).replace(path.name, shown)) from None
