@@ -17,6 +17,8 @@ from xpcs_dash.simplemask.store import Draft, Version
 
 MODES = {"out": "mask", "keep": "keep only", "back": "give back"}
 MAPS = {"q": "q", "phi": "φ", "x": "x", "y": "y", "qx": "qx", "qy": "qy", "qz": "qz", "qr": "qr", "TTH": "2θ"}
+#: Maps that can be turned and folded before they are cut.
+ANGLES = ("phi", "TTH")
 MAP_UNITS = {**UNITS, "intensity": "photons/px/frame", "phi": "°", "TTH": "°"}
 
 
@@ -252,7 +254,10 @@ def geometry_form(draft: Draft) -> list[Any]:
         origin = draft.origins.get(name, "not given")
         rows.append(
             html.Div(
-                [field(name, label, shown, unit, width="8em"), html.Span(origin, className="xd-mask-origin")],
+                [
+                    field(name, label, shown, unit, width="8em"),
+                    html.Span(origin, className="xd-mask-origin", title=origin),
+                ],
                 className="xd-mask-number",
             )
         )
@@ -283,13 +288,16 @@ def partition_form(draft: Draft) -> list[Any]:
             field(f"dynamic{k}", "dynamic", axis.get("dynamic", 1), "bins", width="5em", step=1),
             field(f"static{k}", "static", axis.get("static", 1), "bins", width="5em", step=1),
             choice(f"scale{k}", "", {"linear": "linear", "log": "log"}, axis.get("scale", "linear")),
-            field(f"offset{k}", "φ offset", axis.get("offset", 0.0), "°", width="5em"),
-            field(f"fold{k}", "fold", axis.get("fold", 1), width="4em", step=1),
             field(
                 f"edges{k}", "edges", " ".join(f"{e:g}" for e in axis.get("edges") or ()), type="text",
                 width="11em", placeholder="whole range",
             ),
         ]  # fmt: skip
+        if axis.get("name") in ANGLES:
+            fields[-1:-1] = [
+                field(f"offset{k}", "offset", axis.get("offset", 0.0), "°", width="5em"),
+                field(f"fold{k}", "fold", axis.get("fold", 1), width="4em", step=1),
+            ]
         parts.append(html.Div(fields, className="xd-mask-fields"))
     return [*parts, send("Cut", "partition", "bi-grid-3x3", primary=True)]
 

@@ -130,7 +130,9 @@ def panels_of(path: Path, theme: str) -> Any:
         Panel(file.q_labels[label - 1], (curve_of(source, label, colour=colours[label - 1]),))
         for label in labels
     ]
-    return figure_panels(panels, theme)
+    drawn = figure_panels(panels, theme)
+    drawn.layout["margin"] |= {"t": 48}  # room for the mode bar above the titles
+    return drawn
 
 
 def register_regroup(app: Dash, bench: Workbench, session_of: Any) -> None:
