@@ -287,6 +287,7 @@ def test_metadata_and_average_show_content(filled_dashboard, ids, open_page):
     page = open_page(f"{filled_dashboard.url}metadata?file={ids[A001]}")
     page.wait_for_selector("#metadata-grid .ag-row >> text=xpcs")
     page.fill("#metadata-search", "delay_list")
+    page.keyboard.press("Enter")
     page.wait_for_selector("#metadata-grid .ag-row >> text=delay_list")
     page = open_page(f"{filled_dashboard.url}average?file={ids[A001]},{ids[A003]}")
     page.wait_for_selector("#average-conditions:has-text('of 2 files taken')")
@@ -303,7 +304,7 @@ def test_metadata_and_average_show_content(filled_dashboard, ids, open_page):
         ("xpcs/multitau", "", "no multi-tau"),
         ("xpcs/temporal_mean/scattering_2d", "saxs", "no scattering image"),
         ("xpcs/twotime", "twotime", "no two-time"),
-        ("xpcs/spatial_mean", "stability", "no I(t)"),
+        ("xpcs/spatial_mean", "stability", "no intensity"),
     ],
 )
 def test_a_file_of_another_kind_says_what_it_lacks(
