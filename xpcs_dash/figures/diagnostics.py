@@ -2,8 +2,8 @@
 
 ArviZ-plots 1.3 draws the same kinds with Plotly 7, but is not used here: importing it takes 6 s of processor
 time and 150 MB and pulls in JAX and Matplotlib, which a web process must not; once warm, one bin of 4 x 1000
-draws takes 0.4 s (rank) and 0.06 to 0.13 s (others), against 0.3 to 2 ms here; and rank and energy fail on draws
-that have a dimension of bins. The tests hold the numbers of these plots against ArviZ's own.
+draws takes 0.4 s (rank) and 0.06 to 0.13 s (others), against 0.3 to 2 ms here; and rank and energy fail on
+draws that have a dimension of bins. The tests hold the numbers of these plots against ArviZ's own.
 """
 
 from __future__ import annotations
