@@ -6,9 +6,7 @@ one server callback that puts a page into the frame.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 import dash_ag_grid as dag
@@ -18,6 +16,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 import xpcs_dash
 from xpcs_dash.components import states
+from xpcs_dash.components.prepare import prepare_page, with_view
 from xpcs_dash.components.roles import may_write
 from xpcs_dash.components.states import icon
 from xpcs_dash.components.theme import current_theme
@@ -379,42 +378,6 @@ def register(app: Dash, services: Services, pages: Sequence[Page]) -> None:
     def show_page(route: Mapping[str, Any] | None, view: Any) -> Any:
         prepare_page(services, by_path, route, view)
         return render_page(services, by_path, with_view(route, view))
-
-
-def with_view(route: Mapping[str, Any] | None, view: Any) -> Mapping[str, Any] | None:
-    """The route with the files and q-bins on the screen in its query, as the address will name them."""
-    if not route:
-        return route
-    chosen = {name: (view or {}).get(name) for name in ("file", "q")}
-    seen = {name: ",".join(map(str, ids)) for name, ids in chosen.items() if isinstance(ids, list) and ids}
-    return {**route, "query": {**seen, **(route.get("query") or {})}}
-
-
-def prepare_page(
-    services: Services, by_path: Mapping[str, Page], route: Mapping[str, Any] | None, view: Any
-) -> threading.Thread | None:
-    """Start what the page's callbacks will ask for while its layout is on the way to the browser.
-
-    Returns
-    -------
-    The thread that does it, or None where there is nothing to do.
-    """
-    page = by_path.get(str((route or {}).get("path")))
-    if page is None or page.prepare is None:
-        return None
-    chosen, prepare = (view or {}).get("file"), page.prepare
-    query = {str(name): str(value) for name, value in ((route or {}).get("query") or {}).items()}
-
-    def run() -> None:
-        with suppress(Exception):  # the callbacks meet the same error, and say it
-            if isinstance(chosen, list) and chosen:
-                prepare(services, int(chosen[0]), query)
-            elif (newest := services.catalogue.newest()) is not None:
-                prepare(services, newest.id, query)
-
-    thread = threading.Thread(target=run, name=f"prepare {page.path}")
-    thread.start()
-    return thread
 
 
 def render_page(services: Services, by_path: Mapping[str, Page], route: Mapping[str, Any] | None) -> Any:
