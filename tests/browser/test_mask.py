@@ -251,7 +251,8 @@ def test_every_kind_of_shape_is_moved_resized_and_deleted_by_mouse_and_key(fille
     # kind, corners that draw it, a place to take it by, a corner to pull and where to
     kinds = {
         "r": (((40, 30), (70, 60)), (55, 45), (70, 60), (80, 70)),
-        "e": (((55, 45), (75, 60)), (55, 45), (75, 45), (90, 45)),
+        # drawn from its centre; a half-axis is √2 times what the hand went
+        "e": (((55, 45), (75, 60)), (55, 45), (83, 45), (98, 45)),
         "f": (((40, 30), (70, 30), (70, 60), (40, 60)), (55, 45), (70, 60), (85, 75)),
         "l": (((40, 40), (90, 40)), (65, 40), (90, 40), (110, 40)),
     }
