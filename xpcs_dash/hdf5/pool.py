@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 import weakref
@@ -196,6 +197,12 @@ class HDF5ConnectionPool:
                 self._close(key)
             self._changed.notify_all()
 
+    def _end(self) -> None:
+        self.close()
+        janitor = self._janitor
+        if janitor is not None:
+            janitor.join(1.0)
+
     def stats(self) -> PoolStatistics:
         """Opens, leases that shared an open handle, and handles open now."""
         with self._changed:
@@ -205,6 +212,14 @@ class HDF5ConnectionPool:
                 open_now=len(self._handles),
                 leased_now=sum(h.leases > 0 for h in self._handles.values()),
             )
+
+
+@atexit.register
+def _end_all() -> None:
+    # a thread that the end of the interpreter catches inside HDF5 would keep HDF5's lock, and the end waits
+    # for that
+    for pool in list(_POOLS):
+        pool._end()
 
 
 def _open_for_reading(path: Path) -> h5py.File:
