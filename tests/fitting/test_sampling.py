@@ -192,6 +192,9 @@ def test_numpy_coordinates_are_those_of_numpyro(model: str, known: bool, held: d
         np.testing.assert_allclose(u[k], there(v[k])[0], rtol=1e-9)
         _, size = np.linalg.slogdet(jax.jacfwd(lambda v: there(v)[0])(v[k]))
         assert volume[k] == pytest.approx(size, abs=1e-9)
+        np.testing.assert_allclose(
+            jax.grad(lambda v, one=one: c.potential(v, *one, jnp))(v[k]), jax.grad(potential)(v[k]), rtol=1e-7
+        )
         ours = c.gradient(v, run.curves, run.numbers)[k]
         np.testing.assert_allclose(ours, jax.grad(potential)(v[k]), rtol=1e-7, atol=1e-7)
         values = constrain_fn(

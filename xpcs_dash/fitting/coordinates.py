@@ -9,7 +9,7 @@ holds both together.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,18 @@ FloatArray = NDArray[np.float64]
 _MODE_STEPS = 60
 #: Largest standard deviation, in unconstrained coordinates, that the whitening believes.
 _WIDEST = 4.0
+
+
+class _Point(NamedTuple):
+    """A posterior at one place: what `Coordinates` computes on the way to its density."""
+
+    values: dict[int, Any]  # parameters by index
+    e: Any  # (..., n_t) decay of contrast 1 on no baseline
+    weight: Any  # (..., n_t) 1/σ², 0 where left out
+    noise: Any  # (...) or None where errors are known
+    log_prior: Any  # (...) with all volumes
+    u: Any  # (..., dim)
+    volume: Any  # (...) of the straightening alone
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,120 @@ class Coordinates:
         """Length of the vector."""
         return len(self.sites)
 
-    def _limits(self, k: int, numbers: PriorNumbers, values: dict[int, Any]) -> tuple[Any, Any]:
+    @property
+    def straight(self) -> dict[str, int]:
+        """Places in the vector of the parameters in which model and site are linear: see `straighten`."""
+        return {
+            self.spec.names[k]: i
+            for i, k in enumerate(self.free)
+            if self.spec.names[k] in ("contrast", "baseline") and not self.on_log(k)
+        }
+
+    def straighten(self, v: Any, data: CurveData, numbers: PriorNumbers, xp: Any = np) -> tuple[Any, Any]:
+        """NumPyro's unconstrained coordinates (..., dim) of ``v`` (..., dim), and the log volume (...).
+
+        In many curves contrast and baseline follow the relaxation time along a bent, narrow valley: a decay
+        that ends outside the window may be slower if its contrast is larger. Given the relaxation time, both
+        are known in closed form, mean and width; ``v`` is counted from there in units of that width, which
+        makes the valley straight. What is sampled stays the same, because the volume is accounted for.
+        """
+        point = self._at(v, data, numbers, xp)
+        return point.u, point.volume
+
+    def _at(self, v: Any, data: CurveData, numbers: PriorNumbers, xp: Any) -> _Point:
+        places, names = self.straight, self.spec.names
+        columns = [v[..., i] for i in range(self.dim)]
+        volume = log_prior = xp.zeros_like(columns[0])
+        found: dict[int, Any] = {}
+
+        def take(i: int, k: int) -> Any:
+            value, site, size = self._value(k, columns[i], numbers, found, xp)
+            lo, hi = self._limits(k, numbers, found, xp)
+            found[k] = value
+            return size + self._log_density(k, site, lo, hi, numbers, xp)
+
+        for i, k in enumerate(self.free):
+            if names[k] not in places:
+                log_prior = log_prior + take(i, k)
+        noise: Any = None
+        weight = xp.where(data.mask, 1.0 / (data.sigma * data.sigma), 0.0)
+        if self.structure.noise:
+            off = columns[-1] - xp.log(numbers.noise)
+            log_prior = log_prior - 0.5 * (off / NOISE_SCALE) ** 2
+            noise = xp.exp(columns[-1])
+            weight = weight / (noise * noise)[..., None]
+        unit = {"contrast": 1.0, "baseline": 0.0}
+        shape = [unit.get(n, found.get(k, numbers.lower[..., k])) for k, n in enumerate(names)]
+        wide = [xp.broadcast_to(xp.asarray(x), columns[0].shape) for x in shape]
+        e = self.spec.evaluate(data.t, xp.stack(wide, axis=-1), xp)
+        for name in unit:
+            if name in places:
+                i, k = places[name], self.spec.index(name)
+                columns[i], size = self._counted(name, columns[i], e, weight, data, numbers, found, xp)
+                volume = volume + size
+                log_prior = log_prior + take(i, k)
+        for k in range(len(names)):
+            found.setdefault(k, numbers.lower[..., k])
+        return _Point(found, e, weight, noise, log_prior + volume, xp.stack(columns, axis=-1), volume)
+
+    def _counted(
+        self,
+        name: str,
+        v: Any,
+        e: Any,
+        weight: Any,
+        data: CurveData,
+        numbers: PriorNumbers,
+        found: dict[int, Any],
+        xp: Any,
+    ) -> tuple[Any, Any]:
+        """Unconstrained coordinate of contrast or baseline, given ``found``, and its log volume."""
+        k, base = self.spec.index(name), self.spec.index("baseline")
+        lo, hi = numbers.lower[..., k], numbers.upper[..., k]
+        centre, prior = self._precision(k, numbers)
+        prior = prior + 1.0 / (hi - lo) ** 2  # never wider than the bounds
+        total = xp.sum(weight, axis=-1)
+        if name == "baseline":
+            contrast = self.spec.index("contrast")
+            amplitude = found.get(contrast, numbers.lower[..., contrast])
+            precision = total + prior
+            pull = xp.sum(weight * (data.y - amplitude[..., None] * e), axis=-1)
+        elif "baseline" in self.straight:
+            other, stiff = self._precision(base, numbers)
+            stiff = total * stiff / (total + stiff)
+            mean_e, mean_y = (xp.sum(weight * a, axis=-1) / total for a in (e, data.y))
+            off = (e - mean_e[..., None]) * weight
+            precision = prior + xp.sum(off * e, axis=-1) + stiff * mean_e * mean_e
+            pull = xp.sum(off * data.y, axis=-1) + stiff * mean_e * (mean_y - other)
+        else:
+            precision = prior + xp.sum(weight * e * e, axis=-1)
+            floor = found.get(base, numbers.lower[..., base])
+            pull = xp.sum(weight * e * (data.y - floor[..., None]), axis=-1)
+        middle, width = (pull + prior * centre) / precision, 1.0 / xp.sqrt(precision)
+        below, above = _above_zero(middle - lo, width, xp), _above_zero(hi - middle, width, xp)
+        scale = 1.0 / xp.sqrt(1.0 + (below / width) ** 2) + 1.0 / xp.sqrt(1.0 + (above / width) ** 2)
+        return xp.log(below) - xp.log(above) + scale * v, xp.log(scale)
+
+    def _precision(self, k: int, numbers: PriorNumbers) -> tuple[Any, Any]:
+        """Centre and inverse variance of the prior of parameter ``k`` where it is normal; else none."""
+        kind, scale = self.structure.kinds[k], numbers.scale[..., k]
+        if kind == "uniform":
+            return 0.5 * (numbers.lower[..., k] + numbers.upper[..., k]), 1e-12 / scale**2
+        return (0.0 if kind == "halfnormal" else numbers.loc[..., k]), 1.0 / scale**2
+
+    def _value(
+        self, k: int, u: Any, numbers: PriorNumbers, values: dict[int, Any], xp: Any = np
+    ) -> tuple[Any, Any, Any]:
+        """Parameter ``k`` at its unconstrained coordinate, its site, and log volume of that map."""
+        lo, hi = self._limits(k, numbers, values, xp)
+        # written so that neither end overflows
+        sign = xp.where(xp.real(u) < 0, 1.0, -1.0)
+        small = xp.exp(sign * u)
+        site = lo + (hi - lo) * xp.where(sign > 0, small, 1.0) / (1.0 + small)
+        volume = xp.log(hi - lo) + sign * u - 2.0 * xp.log1p(small)
+        return (xp.exp(site) if self.on_log(k) else site), site, volume
+
+    def _limits(self, k: int, numbers: PriorNumbers, values: dict[int, Any], xp: Any = np) -> tuple[Any, Any]:
         """Bounds of the site of parameter ``k``, on its own axis."""
         lo, hi = numbers.lower[..., k], numbers.upper[..., k]
         if self.spec.ordered and self.spec.names[k] == self.spec.ordered[0]:
@@ -67,56 +192,43 @@ class Coordinates:
                 self.spec.index(self.spec.ordered[1]),
                 numbers.lower[..., self.spec.index(self.spec.ordered[1])],
             )
-            hi = np.where(np.real(second) < hi, second, hi)
+            hi = xp.where(xp.real(second) < hi, second, hi)
         if self.structure.kinds[k] == "halfnormal":
-            lo = np.maximum(lo, 0.0)
-        return (np.log(lo), np.log(hi)) if self.on_log(k) else (lo, hi)
+            lo = xp.maximum(lo, 0.0)
+        return (xp.log(lo), xp.log(hi)) if self.on_log(k) else (lo, hi)
 
-    def values(self, u: NDArray[Any], numbers: PriorNumbers) -> tuple[NDArray[Any], Any, Any]:
-        """Parameters (..., n_par), noise scale and log prior (...), with the volume of the map, at ``u``."""
-        found: dict[int, Any] = {}
-        log_prior: Any = np.zeros(u.shape[:-1], dtype=u.dtype)
-        for i, k in enumerate(self.free):
-            lo, hi = self._limits(k, numbers, found)
-            # written so that neither end overflows
-            sign = np.where(np.real(u[..., i]) < 0, 1.0, -1.0)
-            small = np.exp(sign * u[..., i])
-            share = np.where(sign > 0, small, 1.0) / (1.0 + small)
-            site = lo + (hi - lo) * share
-            log_prior = log_prior + np.log(hi - lo) + sign * u[..., i] - 2.0 * np.log1p(small)
-            log_prior = log_prior + self._log_density(k, site, lo, hi, numbers)
-            found[k] = np.exp(site) if self.on_log(k) else site
-        columns = [found.get(k, numbers.lower[..., k]) for k in range(len(self.spec.names))]
-        params = np.stack(np.broadcast_arrays(*columns), axis=-1)
-        noise: Any = np.ones(u.shape[:-1])
-        if self.structure.noise:
-            off = u[..., -1] - np.log(numbers.noise)
-            log_prior = log_prior - 0.5 * (off / NOISE_SCALE) ** 2
-            noise = np.exp(u[..., -1])
-        return params, noise, log_prior
+    def values(
+        self, v: NDArray[Any], data: CurveData, numbers: PriorNumbers
+    ) -> tuple[FloatArray, FloatArray]:
+        """Parameters (..., n_par) and noise scale (...) at ``v`` (..., dim)."""
+        point = self._at(v, data, numbers, np)
+        params = np.stack(
+            np.broadcast_arrays(*(point.values[k] for k in range(len(self.spec.names)))), axis=-1
+        )
+        return params, np.ones(v.shape[:-1]) if point.noise is None else point.noise
 
-    def _log_density(self, k: int, site: Any, lo: Any, hi: Any, numbers: PriorNumbers) -> Any:
+    def _log_density(self, k: int, site: Any, lo: Any, hi: Any, numbers: PriorNumbers, xp: Any) -> Any:
         """Log prior density of a site, up to a constant of the data; bounds that move do count."""
         kind = self.structure.kinds[k]
         if kind == "uniform":
-            return -np.log(hi - lo)
+            return -xp.log(hi - lo)
         scale = numbers.scale[..., k]
         centre: Any = 0.0 if kind == "halfnormal" else numbers.loc[..., k]
         if kind == "lognormal":
-            centre = np.log(centre)
+            centre = xp.log(centre)
         out = -0.5 * ((site - centre) / scale) ** 2
         if self.spec.ordered and self.spec.names[k] == self.spec.ordered[0]:
-            out = out - np.log(_normal_mass((lo - centre) / scale, (hi - centre) / scale))
+            out = out - xp.log(_normal_mass((lo - centre) / scale, (hi - centre) / scale, xp))
         return out
 
-    def potential(self, u: NDArray[Any], data: CurveData, numbers: PriorNumbers) -> Any:
-        """(n_c,) minus log posterior at ``u`` (n_c, dim), up to a constant; real or complex."""
-        params, noise, log_prior = self.values(u, numbers)
-        weight = np.where(data.mask, 1.0 / data.sigma, 0.0)
-        rest = (data.y - self.spec.evaluate(data.t, params)) * weight / noise[..., None]
-        out = 0.5 * np.sum(rest * rest, axis=-1) - log_prior
-        if self.structure.noise:
-            out = out + data.mask.sum(axis=-1) * np.log(noise)
+    def potential(self, v: Any, data: CurveData, numbers: PriorNumbers, xp: Any = np) -> Any:
+        """(...) minus log posterior at ``v`` (..., dim), up to a constant; real or complex."""
+        point = self._at(v, data, numbers, xp)
+        contrast, baseline = (point.values[self.spec.index(n)][..., None] for n in ("contrast", "baseline"))
+        rest = data.y - baseline - contrast * point.e
+        out = 0.5 * xp.sum(rest * rest * point.weight, axis=-1) - point.log_prior
+        if point.noise is not None:
+            out = out + data.mask.sum(axis=-1) * xp.log(point.noise)
         return out
 
     def gradient(self, u: FloatArray, data: CurveData, numbers: PriorNumbers) -> FloatArray:
@@ -140,7 +252,10 @@ class Coordinates:
         return np.asarray(0.5 * (out + out.transpose(0, 2, 1)))
 
     def start(self, params: FloatArray, numbers: PriorNumbers) -> FloatArray:
-        """(n_c, dim) coordinates of parameters (n_c, n_par), kept a hundredth of the range inside."""
+        """(n_c, dim) coordinates of parameters (n_c, n_par), kept a hundredth of the range inside.
+
+        Contrast and baseline start where the others put them.
+        """
         out = np.empty((len(params), self.dim))
         found: dict[int, Any] = {}
         for i, k in enumerate(self.free):
@@ -153,6 +268,7 @@ class Coordinates:
             found[k] = np.exp(inside) if self.on_log(k) else inside
         if self.structure.noise:
             out[:, -1] = np.log(numbers.noise)
+        out[:, list(self.straight.values())] = 0.0
         return out
 
     def whitening(
@@ -191,12 +307,24 @@ class Coordinates:
         return u
 
 
-def _normal_mass(a: Any, b: Any) -> Any:
+def _above_zero(x: Any, width: Any, xp: Any) -> Any:
+    """``x`` where it is well above zero, a smooth positive number where it is not: the mean, roughly, of what
+    lies above zero of a normal distribution about ``x``.
+    """
+    root = xp.sqrt(x * x + 4.0 * width * width)
+    right = xp.real(x) > 0
+    # written so that neither branch subtracts what is nearly equal, nor divides by zero
+    return xp.where(right, 0.5 * (x + root), 2.0 * width * width / (root - xp.where(right, 0.0 * x, x)))
+
+
+def _normal_mass(a: Any, b: Any, xp: Any) -> Any:
     """Probability of a unit normal between ``a`` (real) and ``b`` (real, or on a complex step)."""
+    if xp is not np:
+        from jax.scipy.special import ndtr as smooth_ndtr
+
+        return xp.maximum(smooth_ndtr(b) - smooth_ndtr(a), 1e-300)
     from scipy.special import ndtr
 
-    mass = ndtr(np.real(b)) - ndtr(np.real(a))
+    mass = np.maximum(ndtr(np.real(b)) - ndtr(np.real(a)), 1e-300)
     slope = np.exp(-0.5 * np.real(b) ** 2) / np.sqrt(2.0 * np.pi)
-    return (
-        np.maximum(mass, 1e-300) + 1j * slope * np.imag(b) if np.iscomplexobj(b) else np.maximum(mass, 1e-300)
-    )
+    return mass + 1j * slope * np.imag(b) if np.iscomplexobj(b) else mass

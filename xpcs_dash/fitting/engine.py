@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from xpcs_dash.fitting.coordinates import Coordinates
 from xpcs_dash.fitting.models import get_model
-from xpcs_dash.fitting.probabilistic import CurveData, PriorNumbers, Structure, g2_model
+from xpcs_dash.fitting.probabilistic import CurveData, PriorNumbers, Structure
 from xpcs_dash.fitting.runtime import require_x64
 
 __all__ = ["CHUNK", "Draws", "Sampler", "g2_sampler", "make_sampler"]
@@ -25,12 +25,16 @@ __all__ = ["CHUNK", "Draws", "Sampler", "g2_sampler", "make_sampler"]
 CHUNK = 25
 
 
+#: Held while a sampler is looked for, so that two threads share one.
+_making = threading.Lock()
+
+
 class Sampler(NamedTuple):
     """Compiled functions. Starts and draws have the leading axes problem and chain; in the state, which is
     opaque to others, both are one.
     """
 
-    begin: Callable[..., Any]  # (eps, keys) -> state, by chain
+    begin: Callable[..., Any]  # (eps, keys, potential, slope) -> state
     advance: Callable[..., Any]  # (state, data, whitening) -> (state, Draws)
     compiling: Any  # lock to hold around the first call, so that no two threads compile the same
 
@@ -51,8 +55,9 @@ def make_sampler(
 ) -> Sampler:
     """Compile-ready NUTS for ``potential(u, data)``, u being one problem's unconstrained vector.
 
-    ``begin`` takes the start ``eps`` (problem, chain, dim) and ``keys`` (problem, chain, 2) uint32, the raw
-    keys of each chain's randomness. ``whitening`` is (mode (problem, dim), root (problem, dim, dim));
+    ``begin`` takes the start ``eps`` (problem, chain, dim), ``keys`` (problem, chain, 2) uint32, the raw keys
+    of each chain's randomness, and potential (problem, chain) and its slope (problem, chain, dim)
+    there. ``whitening`` is (mode (problem, dim), root (problem, dim, dim));
     ``data`` any tree with a leading problem axis.
 
     What a cold start costs is the compilation of ``advance``, so the program is kept small: one vmap over all
@@ -71,9 +76,9 @@ def make_sampler(
 
     init_kernel, sample_kernel = hmc(potential_fn_gen=whitened, algo="NUTS")
 
-    def begin_chain(eps: Any, key: Any) -> Any:
+    def begin_chain(eps: Any, key: Any, energy: Any, slope: Any) -> Any:
         state = init_kernel(
-            ParamInfo(eps, jnp.zeros(()), jnp.zeros_like(eps)),  # filled in by the first call of advance
+            ParamInfo(eps, energy, slope),
             num_warmup,
             step_size=0.5,
             target_accept_prob=target_accept,
@@ -81,19 +86,16 @@ def make_sampler(
             model_args=(None, (None, None)),
             rng_key=jax.random.wrap_key_data(key, impl="threefry2x32"),
         )
-        return state._replace(energy=jnp.zeros(()))
+        return state._replace(energy=energy)  # not that of a momentum, which is drawn anew anyway
 
-    def begin(eps: Any, keys: Any) -> Any:
-        return jax.vmap(begin_chain)(*(a.reshape(-1, a.shape[-1]) for a in (eps, keys)))
+    def begin(eps: Any, keys: Any, energy: Any, slope: Any) -> Any:
+        flat = [a.reshape(-1, *a.shape[2:]) for a in (eps, keys, energy, slope)]
+        return jax.vmap(begin_chain)(*flat)
 
     def advance(state: Any, data: Any, whitening: Any) -> Any:
         problems = whitening[0].shape[0]
         chains = state.z.shape[0] // problems
         data, whitening = jax.tree.map(lambda a: jnp.repeat(a, chains, axis=0), (data, whitening))
-
-        def refresh(state: Any, data: Any, whitening: Any) -> Any:
-            value, slope = jax.value_and_grad(whitened(data, whitening))(state.z)
-            return state._replace(potential_energy=value, z_grad=slope)
 
         every = jax.vmap(lambda s, d, m: sample_kernel(s, (d, m)))
 
@@ -102,7 +104,7 @@ def make_sampler(
             kept = (new.z, new.diverging, new.energy, new.potential_energy, new.num_steps, new.accept_prob)
             return new, Draws(*kept)
 
-        state, draws = jax.lax.scan(step, jax.vmap(refresh)(state, data, whitening), None, length=CHUNK)
+        state, draws = jax.lax.scan(step, state, None, length=CHUNK)
 
         def by_problem(a: Any) -> Any:
             return jnp.moveaxis(a.reshape(CHUNK, problems, chains, *a.shape[2:]), 0, 2)
@@ -112,16 +114,24 @@ def make_sampler(
     return Sampler(jax.jit(begin), jax.jit(advance), threading.Lock())
 
 
-@lru_cache(maxsize=32)
 def g2_sampler(structure: Structure, num_warmup: int, target_accept: float, max_tree_depth: int) -> Sampler:
-    """The sampler of g2 curves with this structure; ``data`` is ``(CurveData, PriorNumbers)``."""
+    """The sampler of g2 curves with this structure; ``data`` is ``(CurveData, PriorNumbers)``.
+
+    The density is that of `probabilistic.g2_model`, in straightened coordinates; NumPyro's own way from model
+    to density compiles longer, and a test holds both together.
+    """
+    with _making:
+        return _made(structure, num_warmup, target_accept, max_tree_depth)
+
+
+@lru_cache(maxsize=32)
+def _made(structure: Structure, num_warmup: int, target_accept: float, max_tree_depth: int) -> Sampler:
     require_x64()
-    from numpyro.infer.util import potential_energy
+    import jax.numpy as jnp
 
-    spec = get_model(structure.model)
-    model, sites = g2_model(spec, structure), Coordinates(spec, structure).sites
+    coordinates = Coordinates(get_model(structure.model), structure)
 
-    def potential(u: Any, data: tuple[CurveData, PriorNumbers]) -> Any:
-        return potential_energy(model, data, {}, {name: u[i] for i, name in enumerate(sites)})
+    def potential(v: Any, data: tuple[CurveData, PriorNumbers]) -> Any:
+        return coordinates.potential(v, *data, jnp)
 
     return make_sampler(potential, num_warmup, target_accept, max_tree_depth)

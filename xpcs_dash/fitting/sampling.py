@@ -57,6 +57,9 @@ EARLY_MARGIN = 2.0
 #: to compile when it is needed first.
 QUICK_IN_NUMPY = 4
 
+#: Delays of a multi-tau result of a detector with some 10⁵ frames; any number with the same padding will do.
+USUAL_DELAYS = 61
+
 
 class FitCancelled(XpcsDashError):
     """Somebody asked the fit to stop."""
@@ -173,6 +176,19 @@ def sample_g2(
     )
 
 
+def compile_usual() -> None:
+    """Make the sampler of the default configuration ready, for files with more than eight bins."""
+    t = np.geomspace(1e-5, 1.0, USUAL_DELAYS)
+    sigma = np.full((t.size, 9), 0.01)
+    g2 = 1.0 + 0.2 * np.exp(-2.0 * t / 1e-2)[:, None] + 0.0 * sigma
+    labels, q = np.arange(1, 10), np.linspace(1e-3, 1e-2, 9)
+    data = FitData(t, g2, sigma, sigma > 0, q, np.zeros(9), labels)
+    config = FitConfig(seed=0)
+    fit = _least_squares(data, config, "numpy")
+    priors = resolve_priors(get_model(config.model), fit, data.window, config.priors)
+    _Run(data, config, fit, priors).compile()
+
+
 def _full(samples: dict[str, FloatArray], fit: BatchFit, k: int) -> FloatArray:
     size = next(iter(samples.values()))[k].size
     return np.stack(
@@ -187,7 +203,7 @@ def _full(samples: dict[str, FloatArray], fit: BatchFit, k: int) -> FloatArray:
 class _Block:
     """Some bins that advance together in one compiled program."""
 
-    def __init__(self, start: tuple[Any, Any], data: Any, whitening: Any) -> None:
+    def __init__(self, start: tuple[Any, ...], data: Any, whitening: Any) -> None:
         self.start, self.data, self.whitening = start, data, whitening
         self.state: Any = None
         self.kept: list[Any] = []
@@ -238,11 +254,15 @@ class _Run:
             curves = CurveData(*(a[columns] for a in self.curves))
             numbers = PriorNumbers(*(a[columns] for a in self.numbers))
             whitening = tuple(a[columns] for a in self.whitening)
-            blocks.append(_Block(self._starts(self.data.labels[columns]), (curves, numbers), whitening))
+            start = self._starts(self.data.labels[columns], curves, numbers, whitening)
+            blocks.append(_Block(start, (curves, numbers), whitening))
         return blocks
 
-    def _starts(self, labels: NDArray[np.int64]) -> tuple[FloatArray, NDArray[np.uint32]]:
-        """(label, chain, dim) start about the mode, a posterior's width wide, and (label, chain, 2) raw keys.
+    def _starts(
+        self, labels: NDArray[np.int64], curves: Any, numbers: Any, whitening: Any
+    ) -> tuple[Any, ...]:
+        """Where each chain begins: eps about the mode, a posterior's width wide, the raw keys of its
+        randomness, potential and slope; leading axes (label, chain).
 
         A chain's randomness depends on the seed, its bin and its number, not on what else is sampled.
         """
@@ -253,7 +273,19 @@ class _Run:
                 rng = np.random.default_rng([self.config.seed or 0, int(label), chain])
                 eps[i, chain] = rng.standard_normal(dim)
                 keys[i, chain] = rng.integers(0, 2**32, 2, dtype=np.uint32)
-        return eps, keys
+        mode, root = (np.repeat(a, chains, axis=0) for a in whitening)
+        v = mode + np.einsum("cij,cj->ci", root, eps.reshape(-1, dim))
+        data = CurveData(*(np.repeat(a, chains, axis=0) for a in curves))
+        prior = PriorNumbers(*(np.repeat(a, chains, axis=0) for a in numbers))
+        potential = self.coordinates.potential(v, data, prior).reshape(len(labels), chains)
+        slope = np.einsum("cij,ci->cj", root, self.coordinates.gradient(v, data, prior))
+        return eps, keys, potential, slope.reshape(eps.shape)
+
+    def compile(self) -> None:
+        """Take the first chunk, and forget it."""
+        block = self.blocks[0]
+        with self.sampler.compiling:
+            self.sampler.advance(self.sampler.begin(*block.start), block.data, block.whitening)
 
     def go(self, report: Progress, cancelled: Callable[[], bool]) -> tuple[dict[str, Any], bool]:
         """All draws, by name (n_q, chain, draw, ...), and whether it stopped early."""
@@ -332,17 +364,22 @@ class _Run:
 
     def parameters(self, eps: FloatArray) -> dict[str, FloatArray]:
         """Sampled parameters (n_q, chain, draw) of whitened draws (n_q, chain, draw, dim)."""
-        mode, root = self.whitening
-        u = mode[:, None, None] + np.einsum("qij,qcdj->qcdi", root, eps)
-        numbers = PriorNumbers(*(a[:, None, None] for a in self.numbers))
-        params, noise, _ = self.coordinates.values(u, numbers)
+        both = []
+        for k, (mode, root) in enumerate(zip(*self.whitening, strict=True)):
+            # one bin at a time: the curve of every draw is in memory
+            data, numbers = (
+                CurveData(*(a[k] for a in self.curves)),
+                PriorNumbers(*(a[k] for a in self.numbers)),
+            )
+            both.append(self.coordinates.values(mode + eps[k] @ root.T, data, numbers))
+        params, noise = (np.stack(column) for column in zip(*both, strict=True))
         out = {
             name: np.ascontiguousarray(params[..., k])
             for k, name in enumerate(self.spec.names)
             if not self.fit.fixed[k]
         }
         if self.coordinates.structure.noise:
-            out[NOISE] = np.asarray(noise)
+            out[NOISE] = noise
         return out
 
 
