@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -24,7 +25,7 @@ from xpcs_dash.jobs.kinds.fit_request import FitRequest, clip_bounds, select
 if TYPE_CHECKING:
     from xpcs_dash.settings import Settings
 
-SLOW_IMPORTS = ("xpcs_dash.fitting.nlsq", "xpcs_dash.fitting.sampling", "optimistix", "numpyro.infer")
+SLOW_IMPORTS = ("xpcs_dash.fitting.nlsq", "xpcs_dash.fitting.sampling", "numpyro.infer")
 """What takes seconds to import; only a worker does."""
 
 PHASES = {
@@ -39,7 +40,8 @@ PHASES = {
 def warm() -> None:
     """Import what fits need and say where compiled programs are kept; a new worker begins with it.
 
-    Nothing is compiled here: the first job would wait for programs that it may not need.
+    The sampler of the usual request is compiled, or taken from the cache, on a thread of its own: a job that
+    comes meanwhile starts at once, and waits only for a program that it needs itself.
     """
     from xpcs_dash.fitting import runtime
 
@@ -50,6 +52,9 @@ def warm() -> None:
         runtime.require_x64()
     for name in SLOW_IMPORTS:
         import_module(name)
+    from xpcs_dash.fitting.sampling import compile_usual
+
+    threading.Thread(target=compile_usual, name="compile the usual sampler", daemon=True).start()
 
 
 def prepare(params: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
