@@ -11,8 +11,9 @@ from tests.fitting.simulated import clean, fit_data_of, starved
 from xpcs_dash.errors import UsageError
 from xpcs_dash.fitting.coordinates import Coordinates
 from xpcs_dash.fitting.models import MODELS, PriorSpec
+from xpcs_dash.fitting.probabilistic import g2_model, resolve_priors
 from xpcs_dash.fitting.results import FitConfig, FitResult
-from xpcs_dash.fitting.sampling import FitCancelled, NutsProgress, fit_g2, sample_g2
+from xpcs_dash.fitting.sampling import FitCancelled, NutsProgress, _Run, compile_usual, fit_g2, sample_g2
 from xpcs_dash.fitting.store import content_hash, delete_fit, load_fit, save_fit
 
 pytestmark = pytest.mark.slow
@@ -90,6 +91,17 @@ def test_each_chain_has_a_line_of_its_own() -> None:
         assert row["steps"] == pytest.approx(stats["n_steps"].mean())
 
 
+def test_a_default_request_needs_nothing_compiled_but_the_usual_sampler() -> None:
+    data = clean("single", [[0.2, 1.0, 1e-2]] * 12, 5e-3, n_t=50)
+    config = FitConfig(seed=3)
+    fit = fit_g2(data, config, backend="numpy").warm_start
+    run = _Run(data, config, fit, resolve_priors(MODELS["single"], fit, data.window))
+    compile_usual()
+    before = run.sampler.advance._cache_size()
+    sample_g2(data, config)
+    assert before == run.sampler.advance._cache_size() == 1
+
+
 def test_cancel_stops_between_chunks() -> None:
     calls = []
 
@@ -164,9 +176,6 @@ def test_numpy_coordinates_are_those_of_numpyro(model: str, known: bool, held: d
     import jax
     import jax.numpy as jnp
     from numpyro.infer.util import constrain_fn, potential_energy
-
-    from xpcs_dash.fitting.probabilistic import g2_model
-    from xpcs_dash.fitting.sampling import _Run, resolve_priors
 
     data = clean("single", [[0.2, 1.0, 1e-2], [0.01, 1.0, 1.0]], 5e-3, known=known)
     fit = fit_g2(data, FitConfig(model=model, fixed=held), backend="numpy").warm_start

@@ -45,7 +45,7 @@ from xpcs_dash.fitting.results import FitConfig, FitResult, Source
 from xpcs_dash.fitting.runtime import pad_size, require_x64
 from xpcs_dash.fitting.solvers import DELAYS
 
-__all__ = ["BinProgress", "ChainProgress", "FitCancelled", "NutsProgress", "fit_g2", "sample_g2"]
+__all__ = ["FitCancelled", "NutsProgress", "compile_usual", "fit_g2", "sample_g2"]
 
 FloatArray = NDArray[np.float64]
 
