@@ -111,6 +111,9 @@ def test_nuts_reports_is_judged_and_kept_with_its_draws(params, settings):
     assert entry["checks"]["ess_bulk"][1] is False
     assert any("effective sample size" in reason for reason in entry["reasons"])
     assert entry["elpd_loo"] == pytest.approx(answer["result"].loo(0).total)
+    points = np.array(entry["elpd_points"], dtype=float)
+    assert np.array_equal(np.isfinite(points), answer["result"].data.used[:, 0])
+    assert np.nansum(points) == pytest.approx(entry["elpd_loo"], abs=0.01)
     assert (entry["pareto_bad"] > 0) == (entry["pareto_k"] > answer["result"].loo(0).limit)
     value, low, high, _ = entry["values"]["tau"]
     assert low < value < high

@@ -142,3 +142,24 @@ def test_chosen_fits_of_an_address():
     assert ids_of("3,4,5") == ["3", "4"]
     assert ids_of("x,7") == ["7"]
     assert ids_of(None) == []
+
+
+def test_leave_one_out_prefers_a_model_by_the_difference_of_the_points(index):
+    points = [-0.5, None, 0.7, -30.0, 1.1]
+    better = [None if p is None else p + 2.0 for p in points]
+
+    def fit(name, values, **more):
+        return index.get(add(index, name, kind="nuts", bins=[entry(elpd_points=values)], **more))
+
+    worse = fit("a", points)
+    good, near = fit("b", better, model="stretched"), fit("c", [-0.4, None, 0.6, -30.0, 1.1])
+    assert views.preference(worse, good) == (
+        f"LOO prefers fit {good.id} to fit {worse.id}, by 8.0 ± 0.0 over 4 points."
+    )
+    assert views.preference(good, worse) == views.preference(worse, good)
+    assert "does not decide" in views.preference(worse, near)
+    assert "LOO prefers" in str(views.compare(worse, good))
+    assert views.preference(worse, fit("d", better, sigma="file")) == ""
+    assert views.preference(worse, fit("e", None)) == ""
+    other = FitRequest(labels=(1,), seed=4, delay=(1e-3, 1.0)).to_params()
+    assert views.preference(worse, fit("f", better, request=other)) == ""

@@ -23,7 +23,6 @@ from xpcs_dash.fitting.coordinates import Coordinates
 from xpcs_dash.fitting.data import FitData
 from xpcs_dash.fitting.diagnostics import (
     THRESHOLDS,
-    bfmi,
     diagnose,
     ess_bulk,
     ess_tail,
@@ -381,8 +380,3 @@ class _Run:
         if self.coordinates.structure.noise:
             out[NOISE] = noise
         return out
-
-
-def chain_bfmi(result: FitResult) -> FloatArray:
-    """(n_q, chain) BFMI of every chain."""
-    return np.stack([bfmi(e) for e in result.stats["energy"]])

@@ -50,6 +50,9 @@ def of_sampled(result: FitResult, k: int) -> dict[str, Any]:
     flags = fit.flags(k)
     state = "alarm" if not found.passed else "warning" if flags else "ok"
     left_out = result.loo(k)
+    points: list[float | None] = [None] * result.data.t.size
+    for i, value in zip(np.flatnonzero(result.data.used[:, k]), left_out.elpd, strict=True):
+        points[int(i)] = _plain(round(float(value), 4))
     return _place(result.data, k) | {
         "state": state,
         "converged": found.passed,
@@ -61,6 +64,7 @@ def of_sampled(result: FitResult, k: int) -> dict[str, Any]:
         "checks": checks(found),
         "elpd_loo": _plain(left_out.total),
         "elpd_loo_se": _plain(left_out.se),
+        "elpd_points": points,
         "p_loo": _plain(left_out.p),
         "pareto_k": _plain(left_out.pareto_k.max(initial=-math.inf)),
         "pareto_bad": left_out.bad,

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+import numpy as np
 from dash import html
 
 from xpcs_dash.components import states
 from xpcs_dash.components.panel import facts
 from xpcs_dash.figures.format import format_q, uncertain
+from xpcs_dash.fitting.loo import difference
 from xpcs_dash.fitting.models import get_model
 from xpcs_dash.jobs.kinds.fit_request import FitRequest
 from xpcs_dash.pages.fit import tables
@@ -32,6 +34,8 @@ REVIEW_TEXT = {
     "flagged": "▲ flagged",
 }
 REVIEW_STATE = {"open": "nodata", "accepted": "ok", "rejected": "alarm", "flagged": "warning"}
+#: Difference of the summed log densities below which neither model is preferred.
+DECISIVE = 4.0
 KIND_TEXT = {"nlsq": "NLSQ", "nuts": "NUTS"}
 
 
@@ -168,8 +172,11 @@ def compare(a: FitRow, b: FitRow) -> list[Component]:
     return [
         compare_facts(a, b),
         html.P(
-            "Between two fits of the same points, the model with the smaller AIC or BIC, or the larger LOO, "
-            "is preferred; differences below about 4 decide nothing. ± is one standard deviation.",
+            [
+                preference(a, b),
+                " Between two fits of the same points, the model with the smaller AIC or BIC, or the larger "
+                "LOO, is preferred; differences below about 4 decide nothing. ± is one standard deviation.",
+            ],
             className="xd-muted",
         ),
         html.Table([html.Thead(head), html.Tbody(body)], className="fit-table")
@@ -199,6 +206,26 @@ def compare_facts(a: FitRow, b: FitRow) -> Component:
         for row in (a, b)
     ]
     return html.Table([html.Thead(html.Tr(head)), html.Tbody(rows)], className="fit-table")
+
+
+def preference(a: FitRow, b: FitRow) -> str:
+    """What leave-one-out says between two sampled fits of the same points, in one sentence; empty where it
+    cannot say anything.
+    """
+    same = (a.file_token, a.sigma) == (b.file_token, b.sigma)
+    same = same and FitRequest.from_params(a.request).delay == FitRequest.from_params(b.request).delay
+    ours, theirs = ({e["label"]: e.get("elpd_points") for e in row.bins} for row in (a, b))
+    labels = [label for label, points in ours.items() if points and theirs.get(label)]
+    if not (same and labels):
+        return ""
+    pair = [np.array([each[label] for label in labels], dtype=float) for each in (ours, theirs)]
+    gap, error = difference(*pair)
+    n = int(np.isfinite(pair[0] - pair[1]).sum())
+    better, worse = (a, b) if gap > 0 else (b, a)
+    size = f"{abs(gap):.1f} ± {error:.1f} over {n} points"
+    if abs(gap) < max(DECISIVE, 2.0 * error):
+        return f"LOO does not decide between them: they differ by {size}."
+    return f"LOO prefers fit {better.id} to fit {worse.id}, by {size}."
 
 
 def compare_line(label: int, name: str, ours: Any, theirs: Any, unit: str) -> Component:
