@@ -311,7 +311,7 @@ class Catalogue:
 
     def newest(self) -> FileRow | None:
         """The ready file that arrived last, averages apart: who follows the acquisition wants none."""
-        for limit in (4, None):
+        for limit in (4, 64, 1024, None):
             rows = self.files(states=("ready",), limit=limit)
             found = next((row for row in rows if AVERAGE not in row.kinds), None)
             if found is not None or len(rows) < (limit or 0):
