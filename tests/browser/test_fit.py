@@ -170,10 +170,10 @@ def test_sampling_is_followed_found_again_after_a_reload_and_judged(
     filled_dashboard: Dashboard, open_page: OpenPage
 ) -> None:
     page = fit_page(filled_dashboard, open_page, "&q=3,6")
-    few_draws(page, 600, 300)
+    few_draws(page, 12000, 500)  # long enough to be seen while it runs
     page.click("#fit-sample")
     wait_state(page, r"running")
-    page.wait_for_selector("#fit-chains tbody tr:nth-child(4)", timeout=SLOW)
+    page.wait_for_selector("#fit-chain-lines tbody tr:nth-child(4)", timeout=SLOW)
     page.wait_for_function("() => new URLSearchParams(location.search).has('job')")
     job = query(page)["job"]
     page.reload()
@@ -184,7 +184,7 @@ def test_sampling_is_followed_found_again_after_a_reload_and_judged(
     heads = page.inner_text("#fit-diagnostics thead")
     assert all(name in heads for name in ("R-hat", "ESS bulk", "ESS tail", "divergent", "BFMI", "misfit"))
     assert page.locator("#fit-diagnostics tbody tr[data-label]").count() == 2
-    assert page.locator("#fit-chains tbody tr").count() == 0
+    assert page.locator("#fit-chain-lines tbody tr").count() == 0
     assert "94 % HDI" in page.inner_text("#fit-table caption")
     for name in ("Trace", "Rank", "Autocorrelation", "Pairs", "Energy", "Prior", "τ(q)"):
         page.click(f"#fit-plot label:text-is('{name}')")

@@ -123,7 +123,8 @@ def test_draw_move_undo_redo_reload_and_a_second_browser(filled_dashboard, open_
         page.mouse.click(*pen.at(*corner))
     page.keyboard.press("Enter")
     last = wait_count(page, lambda n: n != before)
-    assert page.locator(".xd-mask-op").count() == 6  # the file's mask and five shapes
+    # the file's mask and five shapes; the list follows the count
+    page.wait_for_function("() => document.querySelectorAll('.xd-mask-op').length === 6")
 
     page.keyboard.press("Control+z")
     assert wait_count(page, lambda n: n == before)

@@ -142,7 +142,8 @@ def run_nlsq(payload: Mapping[str, Any], ctx: JobContext) -> dict[str, Any]:
         )
         bins.append(fit_bins.of_nlsq(data, k, result))
         ctx.progress((k + 1) / data.n_q, f"{k + 1} of {data.n_q} bins fitted")
-    kept = fit_g2(data, config, payload["origin"])
+    # one file: compiling the batch would take longer than NumPy takes for all of it
+    kept = fit_g2(data, config, payload["origin"], backend="numpy")
     return {
         "kind": "nlsq",
         "bins": bins,

@@ -196,7 +196,7 @@ def _diagnostics() -> Component:
         label_checked_class_name="xd-segment-on",
     )
     body = [
-        html.Div(id="fit-chains", className="fit-chains"),
+        html.Div(id="fit-chain-lines", className="fit-chains"),
         html.Div(id="fit-diagnostics", className="fit-scroll fit-verdicts"),
         html.Div(
             [kinds, controls.select("fit-plot-bin", "", [], title="q-bin of the plot")],

@@ -99,7 +99,7 @@ def register_sampling(app: Dash, services: Services) -> None:
 
     @app.callback(
         Output("fit-progress", "children"),
-        Output("fit-chains", "children"),
+        Output("fit-chain-lines", "children"),
         Output("fit-tick", "disabled", allow_duplicate=True),
         Output("fit-cancel", "disabled"),
         Output("fit-shown", "data", allow_duplicate=True),
