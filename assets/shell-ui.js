@@ -228,6 +228,11 @@
   xd.startUi = () => {
     text("shell-theme-name", root.dataset.bsTheme);
     document.addEventListener("keydown", onKey);
+    // conditions that the title line has no room for are read in full by pointing at them
+    document.addEventListener("mouseover", (e) => {
+      const line = e.target instanceof Element && e.target.closest(".xd-panel-conditions");
+      if (line) line.title = line.scrollWidth > line.clientWidth ? line.innerText : "";
+    });
     document.addEventListener("click", (e) => {
       const b = e.target.closest("button[id], a[id]");
       if (b && BUTTONS[b.id]) { e.preventDefault(); BUTTONS[b.id](); }

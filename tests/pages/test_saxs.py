@@ -1,6 +1,7 @@
 import re
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
 from xpcs_dash.errors import UsageError
@@ -120,11 +121,13 @@ def test_the_address_sets_the_controls_and_nonsense_does_not(viewed):
 def test_the_page_opens_with_its_picture(viewed):
     made = layout(viewed, {"file": "5", "cmap": "viridis"})
     graph = next(part for part in made._traverse() if getattr(part, "id", None) == "saxs-graph")
-    picture = graph.figure.layout.images[0]
-    assert f"/img/5/{viewed.kernel.open(5).key.token}/scattering.png" in picture.source
-    assert "viridis" in picture.source
-    assert graph.figure.layout.xaxis.range == (-0.5, 2099.5)
-    assert graph.figure.layout.yaxis.range == (1675.5, -0.5)
+    shown = go.Figure(graph.figure).layout
+    assert f"/img/5/{viewed.kernel.open(5).key.token}/scattering.png" in shown.images[0].source
+    assert "viridis" in shown.images[0].source
+    assert shown.xaxis.range == (-0.5, 2099.5)
+    assert shown.yaxis.range == (1675.5, -0.5)
+    assert shown.xaxis.visible
+    assert shown.xaxis.title.text == "x (px)"
     frame = next(part for part in made._traverse() if getattr(part, "id", None) == "saxs-frame")
     assert frame.data == [-0.5, 2099.5, 1675.5, -0.5]
     empty = layout(viewed, {})

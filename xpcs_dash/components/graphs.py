@@ -10,7 +10,7 @@ from dash import Patch, dcc
 
 from xpcs_dash.components.theme import current_theme
 from xpcs_dash.figures.config import graph_config
-from xpcs_dash.figures.theme import base_figure
+from xpcs_dash.figures.drawing import Drawing
 
 #: Keys of an axis that belong to the person who zooms. ``autorangeoptions`` may be set instead.
 USER_KEYS = frozenset({"range", "autorange"})
@@ -23,9 +23,10 @@ LISTS = ("annotations", "shapes", "images", "updatemenus", "sliders")
 AXES = ("xaxis", "yaxis")
 
 
-def _blank() -> Any:
-    hidden = {"visible": False}
-    return base_figure(current_theme(), xaxis=hidden, yaxis=hidden)
+def blank(**layout: Any) -> dict[str, Any]:
+    """An empty figure in the theme of the request, its axes hidden unless ``layout`` has other ones."""
+    hidden = {"xaxis": {"visible": False}, "yaxis": {"visible": False}}
+    return Drawing([], hidden | layout, current_theme()).to_plotly_json()
 
 
 def graph(
@@ -51,7 +52,7 @@ def graph(
     name = filename or (id if isinstance(id, str) else "xpcs-dash")
     return dcc.Graph(
         id=id,
-        figure=figure if figure is not None else _blank(),
+        figure=figure if figure is not None else blank(),
         config=graph_config(name, **dict(config or {})),
         responsive=True,
         className=f"xd-graph {class_name}".strip(),

@@ -11,11 +11,10 @@ from urllib.parse import urlencode
 from dash import Patch
 from flask import Response, request
 
-from xpcs_dash.components.graphs import graph
+from xpcs_dash.components.graphs import blank, graph
 from xpcs_dash.components.selection import Selection, View
 from xpcs_dash.components.theme import current_theme
 from xpcs_dash.errors import UsageError, XpcsDashError
-from xpcs_dash.figures.theme import base_figure
 
 if TYPE_CHECKING:
     from xpcs_dash.figures.drawing import Drawing
@@ -111,16 +110,18 @@ def detector_graph(
     first : what the graph shows from the start, and the detector's shape (H, W): a picture that comes with
         the page is drawn before the first callback has answered.
     """
-    x = {"constrain": "domain", "showgrid": False, "visible": False}
-    y = x | {"scaleanchor": "x", "autorange": True if upwards else "reversed"}
-    figure = base_figure(current_theme(), xaxis=x, yaxis=y, dragmode="pan")
-    if first is not None:
-        drawing, shape = first
-        figure.update_layout(drawing.to_plotly_json()["layout"])
-        figure.add_traces(drawing.data)
-        for name, ends in zip(("xaxis", "yaxis"), detector_frame(shape), strict=True):
-            figure.update_layout({name: {"autorange": False, "range": ends}})
-    return graph(id, figure, filename=filename)
+    square = {"constrain": "domain", "showgrid": False, "visible": first is not None}
+    axes: dict[str, Any] = {
+        "xaxis": square,
+        "yaxis": square | {"scaleanchor": "x", "autorange": True if upwards else "reversed"},
+    }
+    if first is None:
+        return graph(id, blank(**axes, dragmode="pan"), filename=filename)
+    drawing, shape = first
+    for name, ends in zip(("xaxis", "yaxis"), detector_frame(shape), strict=True):
+        axes[name] = axes[name] | drawing.layout.get(name, {}) | {"autorange": False, "range": list(ends)}
+    shown = blank(**({"dragmode": "pan"} | drawing.layout | axes))
+    return graph(id, shown | {"data": drawing.data}, filename=filename)
 
 
 def framed(change: Patch, x: Sequence[float], y: Sequence[float], before: Any) -> tuple[Patch, list[float]]:

@@ -188,7 +188,7 @@ def figure_bins(
         )
     layout = {
         "xaxis": axis("label"),
-        "yaxis": axis("pixels", rangemode="tozero"),
+        "yaxis": axis("pixels", rangemode="tozero", tickformat="~s"),
         "bargap": 0.15 if pixels.size < 80 else 0,
         "margin": {"l": 60, "r": 12, "t": 8, "b": 42},
         "hovermode": "closest",

@@ -206,7 +206,7 @@ def figure_tau_age(fits: Sequence[AgeFit], theme: str = "dark", *, unit: str = "
     data = []
     for status, symbol, name, colour in (
         ("ok", "circle", "fit", t.accent),
-        ("window", "circle-open", "decay longer than the window", t.warning),
+        ("window", "circle-open", "longer than the window", t.warning),
     ):
         some = [f for f in fits if f.status == status]
         if not some:
@@ -244,9 +244,9 @@ def figure_tau_age(fits: Sequence[AgeFit], theme: str = "dark", *, unit: str = "
     layout = {
         "xaxis": axis(f"age (t₁ + t₂)/2 ({unit})"),
         "yaxis": axis(f"τ ({unit})", rangemode="tozero"),
-        "margin": {"l": 60, "r": 14, "t": 8, "b": 44},
+        "margin": {"l": 60, "r": 14, "t": 30 if len(data) > 1 else 8, "b": 44},
         "showlegend": len(data) > 1,
-        "legend": {"x": 0, "xanchor": "left", "y": 1, "yanchor": "top"},
+        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom"},
     }
     return Drawing(data, layout, theme)
 
@@ -294,6 +294,7 @@ def figure_diagonals(
         "yaxis": axis("g₂"),
         "margin": {"l": 60, "r": 14, "t": 8, "b": 44},
         "showlegend": True,
-        "legend": {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top"},
+        # a decay leaves this corner free
+        "legend": {"x": 0, "xanchor": "left", "y": 0, "yanchor": "bottom"},
     }
     return Drawing(data, layout, theme)

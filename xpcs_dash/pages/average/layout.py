@@ -26,11 +26,11 @@ def _column(field: str, name: str, width: int, **more: Any) -> dict[str, Any]:
 
 COLUMNS = [
     _column("taken", "take", 70, cellDataType="boolean", editable=True),
-    _column("name", "file", 300, tooltipField="name"),
+    _column("name", "file", 220, flex=1, minWidth=180, tooltipField="name"),
     _column("baseline", "baseline", 200, type="rightAligned"),
     _column("contrast", "contrast", 100, type="rightAligned"),
     _column("intensity", "I (photons/pixel/frame)", 180, type="rightAligned"),
-    _column("verdict", "verdict of the rule", 300, flex=1, minWidth=220),
+    _column("verdict", "verdict of the rule", 250, flex=1, minWidth=200, tooltipField="verdict"),
 ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dash_bootstrap_components as dbc
 from dash import dcc, html
@@ -11,9 +11,7 @@ from dash import dcc, html
 from xpcs_dash.components import controls, states
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
-from xpcs_dash.components.theme import current_theme
 from xpcs_dash.figures.diagnostics import KINDS
-from xpcs_dash.figures.theme import base_figure
 from xpcs_dash.jobs.kinds.fit_request import FitRequest
 from xpcs_dash.pages.fit.parameters import parameter_table
 from xpcs_dash.pages.fit.restore import request_of
@@ -25,11 +23,6 @@ if TYPE_CHECKING:
 
 MODEL_NAMES = {"single": "single", "stretched": "stretched", "double": "double"}
 SIGMAS = {"counting": "counting", "file": "file"}
-
-
-def blank() -> Any:
-    """A figure without axes, for as long as there is nothing to draw."""
-    return base_figure(current_theme(), xaxis={"visible": False}, yaxis={"visible": False})
 
 
 def layout(services: Services, query: Mapping[str, str]) -> Component:
@@ -136,7 +129,7 @@ def _bins() -> Component:
     ]
     body = [
         html.Div(
-            graph("fit-map", blank(), config={"displayModeBar": False}, filename="bins"),
+            graph("fit-map", config={"displayModeBar": False}, filename="bins"),
             className="fit-map-box",
         ),
         dbc.Input(
@@ -165,7 +158,7 @@ def _parameters(asked: FitRequest) -> Component:
 def _curves() -> Component:
     return panel(
         "g₂ and fit",
-        html.Div(html.Div(graph("fit-graph", blank()), id="fit-graph-box"), className="fit-scroll"),
+        html.Div(html.Div(graph("fit-graph"), id="fit-graph-box"), className="fit-scroll"),
         conditions=html.Span(id="fit-conditions"),
         export=("fit", "fit-graph"),
         class_name="fit-main",
@@ -202,7 +195,7 @@ def _diagnostics() -> Component:
             [kinds, controls.select("fit-plot-bin", "", [], title="q-bin of the plot")],
             className="fit-plot-tools xd-not-kiosk",
         ),
-        html.Div(graph("fit-plot-graph", blank()), className="fit-plot-box"),
+        html.Div(graph("fit-plot-graph"), className="fit-plot-box"),
         html.P(id="fit-plot-note", className="xd-muted fit-note"),
     ]
     return panel("Convergence", body, class_name="fit-diagnostics-panel")

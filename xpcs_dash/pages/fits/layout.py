@@ -12,7 +12,6 @@ from xpcs_dash.components import controls, states
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
 from xpcs_dash.components.roles import user_name
-from xpcs_dash.pages.fit.layout import blank
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -37,13 +36,13 @@ def _column(field: str, name: str, width: int, **more: Any) -> dict[str, Any]:
 
 COLUMNS = [
     _column("id", "fit", 62, sort="desc", type="rightAligned"),
-    _column("file", "file", 180, flex=1, minWidth=140, tooltipField="file"),
+    _column("file", "file", 180, flex=1, minWidth=120, tooltipField="file"),
     _column("kind", "kind", 72),
     _column("model", "model", 96),
     _column("state", "checks", 128, tooltipField="why"),
     _column("chi2", "χ²", 66, type="rightAligned"),
     _column("review", "review", 124, tooltipField="note"),
-    _column("when", "made", 122),
+    _column("when", "made", 104),
 ]
 
 
@@ -171,7 +170,7 @@ def _review() -> list[Component]:
 def _curves() -> Component:
     return panel(
         "Curves",
-        html.Div(html.Div(graph("fits-graph", blank()), id="fits-graph-box"), className="fit-scroll"),
+        html.Div(html.Div(graph("fits-graph"), id="fits-graph-box"), className="fit-scroll"),
         conditions=html.Span(id="fits-graph-conditions"),
         export=(None, "fits-graph"),
         class_name="fits-curves",

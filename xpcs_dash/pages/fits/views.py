@@ -54,7 +54,7 @@ def grid_row(row: FitRow) -> dict[str, Any]:
         "chi2": "—" if row.chi2 is None else f"{row.chi2:.2f}",
         "review": REVIEW_TEXT[row.review],
         "note": " — ".join(part for part in (row.reviewer, row.note) if part),
-        "when": time.strftime("%m-%d %H:%M:%S", time.localtime(row.created)),
+        "when": time.strftime("%m-%d %H:%M", time.localtime(row.created)),
         "owner": row.owner,
     }
 
@@ -124,7 +124,7 @@ def criteria(row: FitRow) -> list[tuple[str, str]]:
 def unsure(row: FitRow) -> str:
     """Warning beside LOO where the draws do not bear it: points whose Pareto k is too large."""
     bad = sum(int(entry.get("pareto_bad") or 0) for entry in row.bins)
-    return f" (▲ unreliable: Pareto k too large at {bad} point{'s' if bad > 1 else ''})" if bad else ""
+    return f" ▲ {bad} point{'s' if bad > 1 else ''} with too large a Pareto k" if bad else ""
 
 
 def total_of(row: FitRow, key: str) -> float | None:
@@ -193,13 +193,13 @@ def compare_facts(a: FitRow, b: FitRow) -> Component:
         html.Tr(
             [
                 html.Td(html.B(str(row.id))),
-                html.Td(row.name),
+                html.Td(row.name, title=row.name, className="fit-name"),
                 html.Td(f"{row.model}, {KIND_TEXT.get(row.kind, row.kind)}"),
                 html.Td(
                     CHECK_TEXT[row.state].format(good=row.n_good, all=row.n_q), className=f"xd-{row.state}"
                 ),
                 html.Td("—" if row.chi2 is None else f"{row.chi2:.3f}"),
-                *(html.Td(dict(criteria(row))[name]) for name in criteria_names),
+                *(html.Td(dict(criteria(row))[name], className="fit-criterion") for name in criteria_names),
                 html.Td(REVIEW_TEXT[row.review]),
             ]
         )
