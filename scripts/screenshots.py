@@ -41,7 +41,7 @@ DOCUMENTED = {
     "diffusion-dark": ("/diffusion", "dark"),
     "mask-dark": ("/mask", "dark"),
     "fit-dark": ("/fit", "dark"),
-    "fits-dark": ("/fits", "dark"),
+    "fits-dark": ("/fits?fits=1,2", "dark"),
 }
 
 
@@ -72,6 +72,18 @@ def newest_of_kind(url: str, kind: str, patience_s: float = 300.0) -> int:
                 return int(row["id"])
         time.sleep(2.0)
     sys.exit(f"no file with {kind} came within {patience_s:g} s")
+
+
+def keep_two_fits(page: Page, url: str) -> None:
+    """Store a least-squares fit and a sampled one, for the review desk to compare."""
+    page.goto(f"{url}/fit?file=1&q=1,4,8")
+    page.wait_for_load_state("networkidle")
+    for button in ("#fit-run", "#fit-sample"):
+        page.click(button)
+        page.wait_for_function("() => /running/.test(document.querySelector('#fit-progress').innerText)")
+        page.wait_for_function(
+            "() => /done/.test(document.querySelector('#fit-progress').innerText)", timeout=120_000
+        )
 
 
 def shoot(page: Page, url: str, path: str, out: Path, settle_s: float) -> None:
@@ -115,6 +127,8 @@ def main() -> None:
             for name in given.only:
                 path, theme = DOCUMENTED[name]
                 with _page(browser, url, theme, SIZES[0]) as page:
+                    if name.startswith("fits"):
+                        keep_two_fits(page, url)
                     shoot(page, url, path, given.out / f"{name}.png", given.wait)
         browser.close()
 
