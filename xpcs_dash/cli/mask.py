@@ -111,18 +111,10 @@ def describe(path: Path) -> dict[str, Any]:
     """Facts of a partition or mask file: shape, valid pixels, bins, pixels per bin, geometry, checks."""
     import numpy as np
 
-    from xpcs_dash.hdf5.partition_file import read_partition
-    from xpcs_dash.simplemask.files import HDF5_SUFFIXES, read_mask
+    from xpcs_dash.simplemask.files import read_mask_or_partition
     from xpcs_dash.simplemask.partition import check_nesting
 
-    record = None
-    if path.suffix.lower() in HDF5_SUFFIXES:
-        try:
-            record = read_partition(path)
-        except FileError as err:
-            if "no partition" not in err.reason:
-                raise
-    valid = read_mask(path) > 0 if record is None else record.mask
+    valid, record = read_mask_or_partition(path)
     facts: dict[str, Any] = {
         "shape": list(valid.shape),
         "valid_pixels": int(np.count_nonzero(valid)),

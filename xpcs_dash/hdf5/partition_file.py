@@ -18,7 +18,7 @@ from xpcs_dash.hdf5.records import BinTable
 from xpcs_dash.hdf5.schemas import GeometryMetadata
 from xpcs_dash.hdf5.writer import atomic_hdf5, put
 
-__all__ = ["PartitionRecord", "read_partition", "write_partition"]
+__all__ = ["NoPartition", "PartitionRecord", "read_partition", "write_partition"]
 
 Kind = Literal["dynamic", "static"]
 GROUPS = ("/qmap", "/xpcs/qmap")
@@ -144,6 +144,10 @@ def _digest(members: dict[str, Any]) -> str:
     return digest.hexdigest()
 
 
+class NoPartition(IncompleteFile):
+    """A sound file that carries no partition."""
+
+
 def read_partition(path: str | Path, pool: HDF5ConnectionPool | None = None) -> PartitionRecord:
     """Read a partition file, or the partition that a result file carries.
 
@@ -152,13 +156,15 @@ def read_partition(path: str | Path, pool: HDF5ConnectionPool | None = None) -> 
 
     Raises
     ------
+    NoPartition
+        Where the file holds none.
     FileError
-        Where the file cannot be read, or holds no partition.
+        Where the file, or its partition, cannot be read.
     """
     with (pool or default_pool()).open(path) as h5:
         group = next((h5[name] for name in GROUPS if isinstance(h5.get(name), h5py.Group)), None)
         if group is None:
-            raise IncompleteFile(path, "it holds no partition (no group /qmap)", "give a partition file")
+            raise NoPartition(path, "it holds no partition (no group /qmap)", "give a partition file")
         try:
             return _record(Path(path), group)
         except FileError:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xpcs_dash.errors import FileError, UnknownLayout, UnreadableFile, UsageError
 from xpcs_dash.hdf5.frames import reduce_frames
 from xpcs_dash.hdf5.mask_file import read_mask_hdf5, write_mask_hdf5
-from xpcs_dash.hdf5.partition_file import PartitionRecord, write_partition
+from xpcs_dash.hdf5.partition_file import NoPartition, PartitionRecord, read_partition, write_partition
 from xpcs_dash.hdf5.records import BinTable
 from xpcs_dash.hdf5.schemas import GeometryMetadata, MaskSchema, QMapSchema
 from xpcs_dash.hdf5.writer import write_own
@@ -110,6 +110,25 @@ def _read_array(path: Path) -> NDArray[Any]:
         raise UnreadableFile(
             path, f"not an image that can be read ({reason})", "give TIFF, EDF, CBF or NPY"
         ) from None
+
+
+def read_mask_or_partition(path: str | Path) -> tuple[NDArray[np.bool_], PartitionRecord | None]:
+    """The valid pixels (H, W) of a mask or partition file, and its partition where it carries one.
+
+    Raises
+    ------
+    FileError
+        Where the file cannot be read or holds neither.
+    """
+    path = Path(path)
+    if path.suffix.lower() in HDF5_SUFFIXES:
+        try:
+            record = read_partition(path)
+        except NoPartition:
+            pass
+        else:
+            return record.mask, record
+    return read_mask(path) > 0, None
 
 
 def read_mask(path: str | Path) -> NDArray[np.int32]:

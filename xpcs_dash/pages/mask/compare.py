@@ -11,13 +11,13 @@ from dash.exceptions import PreventUpdate
 
 from xpcs_dash.components.controls import button, segmented
 from xpcs_dash.components.roles import require_write
-from xpcs_dash.errors import FileError, UsageError, XpcsDashError
+from xpcs_dash.errors import UsageError, XpcsDashError
 from xpcs_dash.hdf5.partition_file import read_partition
 from xpcs_dash.pages.mask import forms
 from xpcs_dash.pages.mask.session import Workbench, result_of
 from xpcs_dash.pages.mask.uploads import uploaded
 from xpcs_dash.simplemask.compare import Difference, Marked, compare
-from xpcs_dash.simplemask.files import HDF5_SUFFIXES, read_mask
+from xpcs_dash.simplemask.files import read_mask_or_partition
 from xpcs_dash.simplemask.store import Draft
 
 #: Names of the uploaded other's arrays beside the draft.
@@ -90,15 +90,8 @@ def keep_upload(bench: Workbench, session: str, content: str, name: str) -> str:
     """Store an uploaded mask or partition beside the draft; gives its name for `other_of`."""
 
     def read(path: Path) -> tuple[Any, Any, Any]:
-        if path.suffix.lower() in HDF5_SUFFIXES:
-            try:
-                record = read_partition(path)
-            except FileError as err:
-                if "no partition" not in err.reason:
-                    raise
-            else:
-                return record.mask, record.dynamic_map, record.static_map
-        return read_mask(path) > 0, None, None
+        mask, record = read_mask_or_partition(path)
+        return (mask, None, None) if record is None else (mask, record.dynamic_map, record.static_map)
 
     mask, dynamic, static = uploaded(content, name, read)
     bench.store.put_array(session, UPLOADS["mask"], np.asarray(mask, dtype=np.uint8))
