@@ -16,9 +16,9 @@ import psutil
 
 from benchmarks.result import Result
 from benchmarks.whole import measure
-from xpcs_dash.acquisition.catalogue import Catalogue
 from xpcs_dash.acquisition.simulator import write_file
 from xpcs_dash.acquisition.supervisor import Spec
+from xpcs_dash.database.catalogue import Catalogue
 from xpcs_dash.settings import Settings, load_settings
 
 A001 = Path(__file__).parents[1] / "tests" / "data" / "A001_silica_multitau_results.hdf"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from xpcs_dash.settings import Settings
 
 if TYPE_CHECKING:
-    from xpcs_dash.acquisition.catalogue import Catalogue
     from xpcs_dash.analysis.kernel import ViewerKernel
+    from xpcs_dash.database.catalogue import Catalogue
     from xpcs_dash.jobs.client import JobClient
 
 
@@ -31,8 +31,8 @@ def build_services(settings: Settings) -> Services:
     UsageError
         Where the state directory or the catalogue cannot be used.
     """
-    from xpcs_dash.acquisition.catalogue import Catalogue
     from xpcs_dash.analysis.kernel import ViewerKernel
+    from xpcs_dash.database.catalogue import Catalogue
     from xpcs_dash.jobs.client import JobClient
 
     catalogue = Catalogue(settings.catalogue, root=settings.root, averages=settings.averages_dir)

@@ -36,6 +36,12 @@ class Settings(BaseSettings):
     root: Path | None = Field(
         None, description="watched acquisition directory; nothing outside it is ever read"
     )
+    root_name: str | None = Field(
+        None,
+        pattern=r"^[\w.+-]{1,64}$",
+        description="name of the watched directory in links and stored fits; default: its last part. "
+        "Give the same to installations that see one directory under different paths",
+    )
     state_dir: Path = Field(
         default_factory=lambda data: default_state_dir(data.get("root")),
         description="catalogue, fits, masks, notes, compile cache; never inside the watched directory",
@@ -46,7 +52,13 @@ class Settings(BaseSettings):
     trust_proxy: bool = Field(False, description="believe X-Forwarded-* headers")
 
     catalogue_url: str | None = Field(
-        None, description="SQLAlchemy URL; default: SQLite in the state directory"
+        None,
+        description="SQLAlchemy URL of the index of the directory; default: SQLite in the state directory",
+    )
+    record_url: str | None = Field(
+        None,
+        description="SQLAlchemy URL of the record of what people made; default: the database of "
+        "catalogue_url where one is given, else SQLite in the state directory",
     )
     cache_url: str | None = Field(None, description="redis://… for derived results shared by hosts")
     scheduler: str | None = Field(None, description="address of a Dask scheduler; default: one local worker")
@@ -81,20 +93,43 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().resolve()
 
+    @field_validator("root_name", mode="after")
+    @classmethod
+    def _not_made(cls, value: str | None) -> str | None:
+        if value == "made":
+            raise ValueError("'made' is the name of what is made here")
+        return value
+
     @field_validator("url_prefix", mode="after")
     @classmethod
     def _slashes(cls, value: str) -> str:
         return f"/{value.strip('/')}/" if value.strip("/") else "/"
 
     @property
+    def made_dir(self) -> Path:
+        """Where result files that were made here are kept: averages, and what was correlated."""
+        return self.state_dir / "made"
+
+    @property
     def averages_dir(self) -> Path:
         """Where averaged result files are kept."""
-        return self.state_dir / "averages"
+        return self.made_dir / "averages"
+
+    @property
+    def roots(self) -> dict[str, Path]:
+        """Name -> directory of everything that may be read: the watched one, and what was made here."""
+        watched = {} if self.root is None else {self.root_name or self.root.name or "root": self.root}
+        return {**watched, "made": self.made_dir}
 
     @property
     def catalogue(self) -> str:
-        """SQLAlchemy URL of the catalogue."""
+        """SQLAlchemy URL of the index of the directory, which may be thrown away and is built again."""
         return self.catalogue_url or f"sqlite:///{self.state_dir / 'catalogue.sqlite'}"
+
+    @property
+    def record(self) -> str:
+        """SQLAlchemy URL of the record of what people made, which is never thrown away."""
+        return self.record_url or self.catalogue_url or f"sqlite:///{self.state_dir / 'record.sqlite'}"
 
 
 def load_settings(config: Path | None = None, **overrides: Any) -> Settings:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from xpcs_dash.acquisition.catalogue import Catalogue
 from xpcs_dash.acquisition.ingest import Ingest
 from xpcs_dash.acquisition.readers import InlinePool
 from xpcs_dash.acquisition.reading import Reading
 from xpcs_dash.acquisition.scan import stat_of
+from xpcs_dash.database.catalogue import Catalogue
 from xpcs_dash.errors import UnknownLayout, UnreadableFile
 from xpcs_dash.settings import load_settings
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from xpcs_dash.acquisition.catalogue import Catalogue
 from xpcs_dash.acquisition.readers import InlinePool, ReaderPool
+from xpcs_dash.database.catalogue import Catalogue
 from xpcs_dash.errors import UsageError
 from xpcs_dash.routes.index import FileIndex
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from xpcs_dash.acquisition.catalogue import Catalogue
 from xpcs_dash.acquisition.supervisor import LONGEST_PAUSE_S, Spec, Supervisor, backoff
+from xpcs_dash.database.catalogue import Catalogue
 from xpcs_dash.settings import load_settings
 
 CHILDREN = """

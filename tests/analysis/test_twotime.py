@@ -11,7 +11,7 @@ from xpcs_dash.analysis import aging, twotime
 from xpcs_dash.analysis.kernel import ViewerKernel
 from xpcs_dash.analysis.views import triangle
 from xpcs_dash.errors import UsageError
-from xpcs_dash.hdf5.twotime_slabs import read_slabs, stored_g2
+from xpcs_dash.results.twotime_slabs import read_slabs, stored_g2
 from xpcs_dash.settings import Settings
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.analysis.test_regroup import by_hand, write_source
 from xpcs_dash.hdf5.partition_file import read_partition
-from xpcs_dash.hdf5.xpcs_file import open_result
+from xpcs_dash.results.xpcs_file import open_result
 from xpcs_dash.simplemask.files import mask_bytes
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -19,8 +19,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from xpcs_dash.acquisition.catalogue import Catalogue
 from xpcs_dash.cli import main, serve
+from xpcs_dash.database.catalogue import Catalogue
 from xpcs_dash.errors import UsageError
 from xpcs_dash.settings import load_settings
 

@@ -20,11 +20,11 @@ from tests.conftest import A001, A001_QMAP, A002, BES, E0173, LLPS_STRONG
 from tests.hdf5 import synthetic
 from xpcs_dash.errors import SchemaError, UsageError
 from xpcs_dash.hdf5.aps_writer import ApsResult, ApsTwoTime, write_aps
-from xpcs_dash.hdf5.convert import aps_result, convert
 from xpcs_dash.hdf5.records import BinTable
 from xpcs_dash.hdf5.schemas import G2Data, GeometryMetadata, MaskSchema, PartitionSchema, QMapSchema
 from xpcs_dash.hdf5.writer import WriteError, atomic_hdf5, put, write_own
-from xpcs_dash.hdf5.xpcs_file import open_result
+from xpcs_dash.results.convert import aps_result, convert
+from xpcs_dash.results.xpcs_file import open_result
 
 RELAXED = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -7,7 +7,7 @@ from xpcs_dash.acquisition import rows
 from xpcs_dash.acquisition.reading import make_reader
 from xpcs_dash.acquisition.rows import Change
 from xpcs_dash.analysis.quality import fit_summary, relative_flags
-from xpcs_dash.hdf5.xpcs_file import open_result
+from xpcs_dash.results.xpcs_file import open_result
 from xpcs_dash.services import build_services
 from xpcs_dash.settings import load_settings
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from xpcs_dash.acquisition.catalogue import Catalogue, bump_in, files_table
+from xpcs_dash.database.catalogue import Catalogue, bump_in, files_table
 
 
 def add_file(

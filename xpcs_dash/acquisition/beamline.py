@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpcs_dash.hdf5 import counting
 from xpcs_dash.hdf5.aps_writer import ApsResult, ApsTwoTime
 from xpcs_dash.hdf5.records import BinTable
 from xpcs_dash.hdf5.schemas import GeometryMetadata
+from xpcs_dash.results import counting
 
 Floats = NDArray[np.float64]
 

@@ -20,9 +20,9 @@ def make_fitter(min_coincidences: float = 10.0) -> Callable[[str], dict[str, Any
     The NumPy engine is used: a file takes some ten milliseconds, and ingest stays small without JAX.
     """
     from xpcs_dash.analysis.quality import fit_summary
-    from xpcs_dash.hdf5.cache import DataCache
     from xpcs_dash.hdf5.pool import HDF5ConnectionPool
-    from xpcs_dash.hdf5.xpcs_file import open_result
+    from xpcs_dash.results.cache import DataCache
+    from xpcs_dash.results.xpcs_file import open_result
 
     pool, cache = HDF5ConnectionPool(idle_s=0.0), DataCache(64 * 2**20)
 

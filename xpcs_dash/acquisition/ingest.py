@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from xpcs_dash.acquisition import rows
-from xpcs_dash.acquisition.catalogue import AVERAGE, Catalogue
 from xpcs_dash.acquisition.fits import FitQueue
 from xpcs_dash.acquisition.journal import Journal
 from xpcs_dash.acquisition.readers import Failure, Outcome, Pool
@@ -26,6 +25,7 @@ from xpcs_dash.acquisition.rows import Change, Known, Relate
 from xpcs_dash.acquisition.scan import Scan, Stat, stat_of
 from xpcs_dash.acquisition.schedule import Schedule
 from xpcs_dash.acquisition.watcher import Watcher
+from xpcs_dash.database.catalogue import AVERAGE, Catalogue
 from xpcs_dash.errors import UsageError
 from xpcs_dash.settings import Settings
 

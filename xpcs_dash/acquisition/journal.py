@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from xpcs_dash.acquisition import rows
-from xpcs_dash.acquisition.catalogue import Catalogue
 from xpcs_dash.acquisition.rows import Change, Relate
+from xpcs_dash.database.catalogue import Catalogue
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from xpcs_dash.acquisition.scan import Stat, clean, stat_of
 from xpcs_dash.errors import UnreadableFile
 
 if TYPE_CHECKING:
-    from xpcs_dash.hdf5.cache import DataCache
     from xpcs_dash.hdf5.pool import HDF5ConnectionPool
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.cache import DataCache
+    from xpcs_dash.results.xpcs_file import XpcsFile
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Reading:
 
 def make_reader(min_coincidences: float = 10.0) -> Callable[[str], Reading]:
     """A function that reads files one after the other, sharing what their maps have in common."""
-    from xpcs_dash.hdf5.cache import DataCache
     from xpcs_dash.hdf5.pool import HDF5ConnectionPool
+    from xpcs_dash.results.cache import DataCache
 
     # idle handles are closed at once: a watched file is never kept open
     pool, cache = HDF5ConnectionPool(idle_s=0.0), DataCache(64 * 2**20)
@@ -54,7 +54,7 @@ def read(
         Where it is not a finished result file; ``transient`` tells whether waiting may help.
     """
     from xpcs_dash.analysis.quality import summarise
-    from xpcs_dash.hdf5.xpcs_file import open_result
+    from xpcs_dash.results.xpcs_file import open_result
 
     before = stat_of(path)
     if before is None:

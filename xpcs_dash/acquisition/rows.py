@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
-from xpcs_dash.acquisition.catalogue import AVERAGE, Catalogue, bump_in, display_name, files_table
 from xpcs_dash.acquisition.scan import Stat
+from xpcs_dash.database.catalogue import AVERAGE, Catalogue, bump_in, display_name, files_table
 
 Kind = Literal["waiting", "ready", "failed", "gone", "back", "moved", "fit"]
 #: Flags that `Relate` gives; all others are a file's own.

@@ -9,11 +9,11 @@ import signal
 import time
 from typing import Any
 
-from xpcs_dash.acquisition.catalogue import Catalogue
 from xpcs_dash.acquisition.fits import FitQueue
 from xpcs_dash.acquisition.ingest import Ingest
 from xpcs_dash.acquisition.processes import ONE_THREAD
 from xpcs_dash.acquisition.readers import ReaderPool
+from xpcs_dash.database.catalogue import Catalogue
 from xpcs_dash.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from xpcs_dash.acquisition.catalogue import Catalogue
+from xpcs_dash.database.catalogue import Catalogue
 from xpcs_dash.errors import XpcsDashError
 from xpcs_dash.settings import Settings
 

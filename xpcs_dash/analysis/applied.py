@@ -20,7 +20,7 @@ from xpcs_dash.analysis.rebin import bin_intensity
 from xpcs_dash.errors import SchemaError, UsageError
 
 if TYPE_CHECKING:
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
 
 __all__ = ["Applied", "AppliedStore", "intensity_with"]
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from xpcs_dash.errors import UsageError
 from xpcs_dash.hdf5.aps_writer import ApsResult
-from xpcs_dash.hdf5.convert import aps_result
-from xpcs_dash.hdf5.xpcs_file import XpcsFile
+from xpcs_dash.results.convert import aps_result
+from xpcs_dash.results.xpcs_file import XpcsFile
 
 Array = NDArray[np.float64]
 NONE_ACCEPTED = "No file was accepted: widen the accept band or choose other files."

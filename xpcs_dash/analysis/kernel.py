@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from xpcs_dash.analysis.applied import Applied, AppliedStore, intensity_with
 from xpcs_dash.analysis.g2 import Combined, combine_delays
-from xpcs_dash.hdf5.cache import DataCache
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool
+from xpcs_dash.results.cache import DataCache
 from xpcs_dash.settings import Settings
 
 if TYPE_CHECKING:
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
 
 __all__ = ["SharedStore", "ViewerKernel"]
 
@@ -68,7 +68,7 @@ class ViewerKernel:
             Where the file is gone or cannot be read.
         """
         from xpcs_dash.hdf5.records import file_key
-        from xpcs_dash.hdf5.xpcs_file import open_result
+        from xpcs_dash.results.xpcs_file import open_result
 
         path = self.resolve(file_id)
         key = file_key(path)

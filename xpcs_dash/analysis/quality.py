@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.analysis import stability
-from xpcs_dash.hdf5.xpcs_file import XpcsFile
+from xpcs_dash.results.xpcs_file import XpcsFile
 
 __all__ = [
     "FLAG_SENTENCES",

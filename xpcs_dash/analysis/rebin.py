@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import UsageError
-from xpcs_dash.hdf5.counting import coincidence_rate, expected_coincidences, ring_table
+from xpcs_dash.results.counting import coincidence_rate, expected_coincidences, ring_table
 
 __all__ = ["BinnedIntensity", "Rebinned", "RegroupedG2", "bin_intensity", "rebin", "regroup_g2"]
 

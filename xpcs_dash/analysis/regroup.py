@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from xpcs_dash.analysis.rebin import bin_intensity, regroup_g2
 from xpcs_dash.errors import UsageError
 from xpcs_dash.hdf5.aps_writer import ApsResult
-from xpcs_dash.hdf5.convert import aps_result
 from xpcs_dash.hdf5.partition_file import PartitionRecord
-from xpcs_dash.hdf5.xpcs_file import XpcsFile
+from xpcs_dash.results.convert import aps_result
+from xpcs_dash.results.xpcs_file import XpcsFile
 
 __all__ = ["regroup_result", "why_not"]
 

@@ -13,7 +13,7 @@ from xpcs_dash.errors import UsageError
 
 if TYPE_CHECKING:
     from xpcs_dash.analysis.kernel import ViewerKernel
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
 
 #: Bins with fewer pixels than this, or than a tenth of the median bin, are marked as small.
 SMALL_BIN = 100
@@ -95,7 +95,7 @@ def triangle(kernel: ViewerKernel, file_id: int, label: int) -> twotime.Triangle
     UsageError
         Where no matrix was computed for the q-bin.
     """
-    from xpcs_dash.hdf5.twotime_slabs import read_slabs
+    from xpcs_dash.results.twotime_slabs import read_slabs
 
     xf = kernel.open(file_id)
     twotime.position_of(label, xf.twotime_bins)

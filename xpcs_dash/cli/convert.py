@@ -31,6 +31,6 @@ def convert(
 ) -> None:
     """Convert one file."""
     from xpcs_dash import open_result
-    from xpcs_dash.hdf5.convert import convert as write
+    from xpcs_dash.results.convert import convert as write
 
     print(write(open_result(file), to.value, out, overwrite=overwrite))

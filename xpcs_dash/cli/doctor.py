@@ -148,7 +148,7 @@ def _is_network(kind: str | None) -> bool:
 def _catalogue(settings: Settings) -> Finding:
     import sqlalchemy as sa
 
-    from xpcs_dash.acquisition.catalogue import Catalogue
+    from xpcs_dash.database.catalogue import Catalogue
 
     catalogue = Catalogue(settings.catalogue, settings.root)
     try:

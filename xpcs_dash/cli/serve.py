@@ -182,9 +182,9 @@ def run_dashboard(
     UsageError
         Directory, state directory, catalogue or port that cannot be used; a web that does not start.
     """
-    from xpcs_dash.acquisition.catalogue import Catalogue
     from xpcs_dash.acquisition.processes import configure_logging
     from xpcs_dash.acquisition.supervisor import Spec, Supervisor
+    from xpcs_dash.database.catalogue import Catalogue
 
     check_root(settings)
     configure_logging(settings.log_level, "serve")

@@ -18,7 +18,7 @@ from xpcs_dash.errors import UsageError, XpcsDashError
 
 if TYPE_CHECKING:
     from xpcs_dash.figures.drawing import Drawing
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
     from xpcs_dash.services import Services
 
 #: Address that names the contents of a file: its answer never changes.

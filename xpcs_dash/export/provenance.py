@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from xpcs_dash.errors import UnreadableFile
 
 if TYPE_CHECKING:
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
 
 #: Packages whose versions can change a number.
 RECORDED = ("xpcs-dash", "numpy", "scipy", "h5py", "jax", "nlsq", "numpyro", "arviz", "matplotlib")

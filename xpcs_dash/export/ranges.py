@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from xpcs_dash.export.views.base import ViewOptions, chosen_bins
 
 if TYPE_CHECKING:
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
 
 OVER_DELAYS = ("g2", "fit", "diffusion")
 FITTED = ("fit", "diffusion")

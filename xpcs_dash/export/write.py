@@ -14,7 +14,7 @@ from xpcs_dash.export.views import ViewOptions, find_view
 from xpcs_dash.figures.publication import PageSize, save
 
 if TYPE_CHECKING:
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
 
 FIGURES = (".pdf", ".svg", ".png")
 NUMBERS = (".csv", ".h5", ".hdf5")
@@ -51,12 +51,14 @@ def export(xf: XpcsFile, view: str, out: Path, options: ViewOptions, url: str = 
             _write_text(out, to_csv(found.tables(xf, options), source))
         else:
             from xpcs_dash.hdf5.table_file import write_tables
+            from xpcs_dash.results.convert import g2_data
 
             tables = {
                 table.name: {column.name: (column.values, column.unit) for column in table.columns}
                 for table in found.tables(xf, options)
             }
-            write_tables(out, tables, {"provenance": source.as_json(), "view": view}, xf)
+            attributes = {"provenance": source.as_json(), "view": view}
+            write_tables(out, tables, attributes, g2_data(xf), xf.geometry)
     except OSError as err:
         raise UsageError(
             f"{out}: cannot be written ({err.strerror or err}); free some space or choose another place."

@@ -13,7 +13,7 @@ from xpcs_dash.errors import UsageError
 from xpcs_dash.fitting.models import Window
 
 if TYPE_CHECKING:
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
 
 __all__ = ["FitData", "SigmaModel", "fit_data"]
 

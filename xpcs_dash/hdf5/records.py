@@ -70,6 +70,10 @@ def file_key(path: str | Path) -> FileKey:
     return FileKey(path.absolute(), stat.st_ino, stat.st_mtime_ns, stat.st_size)
 
 
+#: What the pool hands out; named here for those who pass it on without knowing h5py.
+OpenHandle = h5py.File
+
+
 @dataclass(frozen=True)
 class OpenFile:
     """An open file as a layout sees it."""

@@ -11,17 +11,20 @@ from numpy.typing import NDArray
 
 from xpcs_dash.errors import IncompleteFile
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool
-from xpcs_dash.hdf5.schemas import G2Data
+from xpcs_dash.hdf5.schemas import G2Data, GeometryMetadata
 from xpcs_dash.hdf5.writer import atomic_hdf5, put, write_own
-from xpcs_dash.hdf5.xpcs_file import XpcsFile
 
 Columns = Mapping[str, tuple[NDArray[np.generic], str]]
 
 
 def write_tables(
-    path: Path, tables: Mapping[str, Columns], attributes: Mapping[str, str], source: XpcsFile | None = None
+    path: Path,
+    tables: Mapping[str, Columns],
+    attributes: Mapping[str, str],
+    g2: G2Data | None = None,
+    geometry: GeometryMetadata | None = None,
 ) -> None:
-    """Write tables atomically, in our own layout where ``source`` has a multi-tau g2.
+    """Write tables atomically, in our own layout where there is a multi-tau ``g2``.
 
     The tables stand under ``/tables/<table>/<column>``; beside them then ``/xpcs/g2`` and ``/xpcs/metadata``
     of the source, so that the file opens wherever our own layout does.
@@ -30,7 +33,7 @@ def write_tables(
     ----------
     tables : table -> column -> (values (n,), unit). A slash in a name becomes an underscore.
     attributes : texts for ``/xpcs/metadata``, such as the provenance.
-    source : the file that the numbers are of.
+    g2, geometry : of the file that the numbers are of.
 
     Raises
     ------
@@ -42,9 +45,8 @@ def write_tables(
         for table, columns in tables.items()
         for column, (values, unit) in columns.items()
     }
-    if source is not None and source.n_delay:
-        g2 = G2Data(np.nan_to_num(source.g2), np.abs(np.nan_to_num(source.g2_err)), source.t_el, source.q)
-        write_own(path, g2=g2, geometry=source.geometry, extra=datasets, provenance=attributes)
+    if g2 is not None:
+        write_own(path, g2=g2, geometry=geometry, extra=datasets, provenance=attributes)
         return
     with atomic_hdf5(path) as h5:
         h5.require_group("/xpcs/metadata").attrs.update(attributes)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from xpcs_dash.database import create_tables, writing
+from xpcs_dash.database.engine import create_tables, writing
 from xpcs_dash.errors import UsageError
 from xpcs_dash.jobs import table
 from xpcs_dash.jobs.registry import KINDS

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from xpcs_dash.database import open_engine
+from xpcs_dash.database.engine import open_engine
 from xpcs_dash.errors import XpcsDashError
 from xpcs_dash.jobs.context import TOPIC
 from xpcs_dash.jobs.queue import JobQueue

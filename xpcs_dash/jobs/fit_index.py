@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from xpcs_dash.database import create_tables, writing
+from xpcs_dash.database.engine import create_tables, writing
 from xpcs_dash.errors import UsageError
 from xpcs_dash.jobs.table import dump, load
 

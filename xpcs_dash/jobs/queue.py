@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import sqlalchemy as sa
 
-from xpcs_dash.database import create_tables, writing
+from xpcs_dash.database.engine import create_tables, writing
 from xpcs_dash.jobs import table
 from xpcs_dash.jobs.registry import KINDS
 from xpcs_dash.jobs.table import DISPATCHER, JOBS, JobRow

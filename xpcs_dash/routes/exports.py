@@ -19,7 +19,7 @@ from xpcs_dash.errors import UsageError, XpcsDashError
 from xpcs_dash.export.views import VIEWS
 
 if TYPE_CHECKING:
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
     from xpcs_dash.services import Services
 
 FORMATS = {

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, request
 
 from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.images import Scale, detector_png, palette_png
-from xpcs_dash.hdf5.xpcs_file import XpcsFile
+from xpcs_dash.results.xpcs_file import XpcsFile
 from xpcs_dash.services import Services
 
 COLOURMAPS = ("inferno", "viridis", "gray", "magma", "cividis", "turbo", "plasma")

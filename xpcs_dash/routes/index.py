@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from xpcs_dash.acquisition.catalogue import AVERAGE, Catalogue, FileRow
+from xpcs_dash.database.catalogue import AVERAGE, Catalogue, FileRow
 
 
 def key_of(row: FileRow) -> str:

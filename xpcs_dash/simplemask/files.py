@@ -17,7 +17,7 @@ from xpcs_dash.hdf5.partition_file import NoPartition, PartitionRecord, read_par
 from xpcs_dash.hdf5.records import BinTable
 from xpcs_dash.hdf5.schemas import GeometryMetadata, MaskSchema, QMapSchema
 from xpcs_dash.hdf5.writer import write_own
-from xpcs_dash.hdf5.xpcs_file import XpcsFile, open_result
+from xpcs_dash.results.xpcs_file import XpcsFile, open_result
 from xpcs_dash.simplemask.partition import Partition
 
 HDF5_SUFFIXES = (".h5", ".hdf", ".hdf5", ".nxs")

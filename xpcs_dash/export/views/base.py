@@ -13,7 +13,7 @@ from xpcs_dash.export.tables import Table
 from xpcs_dash.figures.publication import PageSize, PaperFigure
 
 if TYPE_CHECKING:
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from xpcs_dash.export.views.base import View, ViewOptions, need, title_of
 from xpcs_dash.figures.publication import PageSize, PaperFigure, image
 
 if TYPE_CHECKING:
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
 
 
 def tables(xf: XpcsFile, options: ViewOptions) -> list[Table]:  # noqa: ARG001 - every view has the same form

@@ -15,7 +15,7 @@ from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure
 from xpcs_dash.fitting.batch import BatchFit
 
 if TYPE_CHECKING:
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
 
 
 def _fit(xf: XpcsFile, options: ViewOptions) -> tuple[list[int], BatchFit, str]:

@@ -16,7 +16,7 @@ from xpcs_dash.fitting.batch import BatchFit
 from xpcs_dash.jobs.kinds.fit_request import FitRequest, Selected, fit_selected, select
 
 if TYPE_CHECKING:
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
 
 
 def fit_bins(xf: XpcsFile, bins: list[int], options: ViewOptions) -> tuple[BatchFit, Selected]:

@@ -11,7 +11,7 @@ from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, title_of
 from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
 
 if TYPE_CHECKING:
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
 
 DELAY = AxisText("delay τ (s)", log=True)
 G2 = AxisText("$g_2$")

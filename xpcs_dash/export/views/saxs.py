@@ -13,7 +13,7 @@ from xpcs_dash.export.views.base import View, ViewOptions, need, title_of
 from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
 
 if TYPE_CHECKING:
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
 
 
 def profile_of(xf: XpcsFile) -> saxs.Profile:

@@ -13,7 +13,7 @@ from xpcs_dash.export.views.base import View, ViewOptions, title_of
 from xpcs_dash.figures.publication import PageSize, PaperFigure, image
 
 if TYPE_CHECKING:
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
 
 #: Values along each axis of the figure and of the table.
 PIXELS = 512

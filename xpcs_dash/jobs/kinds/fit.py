@@ -76,7 +76,7 @@ def prepare(params: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     from xpcs_dash.fitting.models import PriorSpec
     from xpcs_dash.fitting.results import FitConfig, Source
     from xpcs_dash.fitting.store import content_hash
-    from xpcs_dash.hdf5.xpcs_file import open_result
+    from xpcs_dash.results.xpcs_file import open_result
 
     path = Path(params["path"])
     if settings.root is not None and not path.resolve().is_relative_to(settings.root):
@@ -212,7 +212,7 @@ def finish(params: Mapping[str, Any], answer: Mapping[str, Any], settings: Setti
     ``{"fit": number as text, "good": bins that passed, "bins": all}``: what the Fit page shows when the job
     is done, and what the job list says of it.
     """
-    from xpcs_dash.database import open_engine
+    from xpcs_dash.database.engine import open_engine
     from xpcs_dash.jobs.fit_index import FitIndex, overall
 
     bins, source = list(answer["bins"]), answer["source"]

@@ -13,7 +13,7 @@ from xpcs_dash.errors import UsageError
 
 if TYPE_CHECKING:
     from xpcs_dash.fitting.batch import BatchFit
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
 
 ALARMS = ("too_few_points", "no_decay", "not_converged", "poor_fit")
 """Flags with which the numbers of a bin must not be used at all."""

@@ -22,7 +22,7 @@ from xpcs_dash.pages.fit.tables import Line
 
 if TYPE_CHECKING:
     from xpcs_dash.fitting.batch import BatchFit
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
 
 CURVE_POINTS = 160
 

@@ -20,7 +20,7 @@ from xpcs_dash.pages.fit.tables import Line
 
 if TYPE_CHECKING:
     from xpcs_dash.components.views import Looked
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
     from xpcs_dash.services import Services
 
 

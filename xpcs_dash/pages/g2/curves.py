@@ -13,7 +13,7 @@ from xpcs_dash.figures.g2 import Curve
 
 if TYPE_CHECKING:
     from xpcs_dash.analysis.g2 import Combined
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
     from xpcs_dash.services import Services
 
 #: Points of a drawn fit.

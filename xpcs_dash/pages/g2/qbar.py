@@ -10,7 +10,7 @@ from dash import html
 from xpcs_dash.pages.g2.curves import name_of_bin
 
 if TYPE_CHECKING:
-    from xpcs_dash.hdf5.xpcs_file import XpcsFile
+    from xpcs_dash.results.xpcs_file import XpcsFile
 
 
 def qbar(xf: XpcsFile | None, shown: Mapping[int, str], chosen: bool) -> list[Any]:

@@ -18,9 +18,9 @@ from xpcs_dash.components.theme import current_theme
 from xpcs_dash.errors import UsageError, XpcsDashError
 from xpcs_dash.figures.g2 import Panel, figure_panels
 from xpcs_dash.figures.theme import q_colours
-from xpcs_dash.hdf5.xpcs_file import open_result
 from xpcs_dash.pages.g2.curves import Source, choose_q, curve_of
 from xpcs_dash.pages.mask.session import Workbench, result_of
+from xpcs_dash.results.xpcs_file import open_result
 from xpcs_dash.simplemask.files import save_partition
 from xpcs_dash.simplemask.store import Draft
 

@@ -19,7 +19,7 @@ from xpcs_dash.components.scope import COOKIE, browser_scope
 from xpcs_dash.errors import FileError, SchemaError, UsageError
 from xpcs_dash.hdf5.records import file_key
 from xpcs_dash.hdf5.schemas import GeometryMetadata
-from xpcs_dash.hdf5.xpcs_file import XpcsFile, open_result
+from xpcs_dash.results.xpcs_file import XpcsFile, open_result
 from xpcs_dash.services import Services
 from xpcs_dash.simplemask.files import DetectorImage, from_result, read_image
 from xpcs_dash.simplemask.geometry import Setting

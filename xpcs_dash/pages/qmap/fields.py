@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from xpcs_dash.errors import UsageError
-from xpcs_dash.hdf5.xpcs_file import XpcsFile
+from xpcs_dash.results.xpcs_file import XpcsFile
 
 
 def labels_of(xf: XpcsFile, which: str) -> Any:

@@ -15,9 +15,9 @@ from xpcs_dash.errors import UsageError
 from xpcs_dash.figures import qmap as figures
 from xpcs_dash.figures.images import outline_png
 from xpcs_dash.figures.theme import tokens
-from xpcs_dash.hdf5.xpcs_file import XpcsFile
 from xpcs_dash.pages.qmap.fields import field_of, labels_of
 from xpcs_dash.pages.qmap.layout import COLOURS
+from xpcs_dash.results.xpcs_file import XpcsFile
 from xpcs_dash.services import Services
 
 

@@ -15,7 +15,7 @@ from xpcs_dash.components.views import Looked
 from xpcs_dash.errors import UsageError
 from xpcs_dash.figures import twotime as figures
 from xpcs_dash.figures.format import count, engineering, format_q, percent
-from xpcs_dash.hdf5.twotime_slabs import stored_g2
+from xpcs_dash.results.twotime_slabs import stored_g2
 from xpcs_dash.services import Services
 
 

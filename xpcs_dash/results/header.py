@@ -16,7 +16,7 @@ __all__ = ["ResultHeader"]
 
 
 class ResultHeader:
-    """What is known of a file once it has been opened; see `xpcs_dash.hdf5.xpcs_file.XpcsFile`."""
+    """What is known of a file once it has been opened; see `xpcs_dash.results.xpcs_file.XpcsFile`."""
 
     _key: FileKey
     _raw: RawResult

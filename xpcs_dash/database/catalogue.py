@@ -16,7 +16,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from xpcs_dash.database import open_engine, set_up, writing
+from xpcs_dash.database.engine import open_engine, set_up, writing
 from xpcs_dash.errors import UsageError
 
 State = Literal["waiting", "ready", "failed", "gone"]

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from xpcs_dash.acquisition.catalogue import SCHEMA, Catalogue, display_name, meta_table
 from xpcs_dash.acquisition.rows import Change, apply, load
 from xpcs_dash.acquisition.scan import Stat
+from xpcs_dash.database.catalogue import SCHEMA, Catalogue, display_name, meta_table
 from xpcs_dash.errors import UsageError
 
 POSTGRES = os.environ.get("XPCS_DASH_TEST_POSTGRES")

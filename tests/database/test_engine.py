@@ -10,11 +10,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from xpcs_dash.database import create_tables, open_engine, writing
+from xpcs_dash.database.engine import create_tables, open_engine, writing
 
 START = """
 import sys, time
-from xpcs_dash.acquisition.catalogue import Catalogue
+from xpcs_dash.database.catalogue import Catalogue
 from xpcs_dash.jobs.client import JobClient
 from xpcs_dash.jobs.fit_index import FitIndex
 time.sleep(max(0.0, float(sys.argv[2]) - time.time()))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xpcs_dash.hdf5.cache import DataCache, size_of
+from xpcs_dash.results.cache import DataCache, size_of
 
 
 def test_a_value_is_loaded_once():

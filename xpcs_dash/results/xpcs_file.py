@@ -7,18 +7,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import FileError, IncompleteFile, UnreadableFile, UsageError, XpcsDashError
-from xpcs_dash.hdf5 import bigdata, counting
-from xpcs_dash.hdf5.cache import DataCache
-from xpcs_dash.hdf5.header import ResultHeader
+from xpcs_dash.hdf5 import bigdata
 from xpcs_dash.hdf5.layouts import find_layout
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool, default_pool
-from xpcs_dash.hdf5.records import FileKey, OpenFile, RawResult, Stored, TwoTime, file_key
+from xpcs_dash.hdf5.records import FileKey, OpenFile, OpenHandle, RawResult, Stored, TwoTime, file_key
 from xpcs_dash.hdf5.schemas import frozen_array
+from xpcs_dash.results import counting
+from xpcs_dash.results.cache import DataCache
+from xpcs_dash.results.header import ResultHeader
 
 __all__ = ["XpcsFile", "open_result"]
 
@@ -118,7 +118,7 @@ class XpcsFile(ResultHeader):
             return None
         return self._load(stored.path, lambda h5: bigdata.read_stored(h5, stored, self.path))
 
-    def _load(self, name: str, read: Callable[[h5py.File], T]) -> T:
+    def _load(self, name: str, read: Callable[[OpenHandle], T]) -> T:
         def load() -> T:
             with self._pool.open(self.path, self.key) as h5:
                 return read(h5)
@@ -157,7 +157,7 @@ class XpcsFile(ResultHeader):
             return None
         step = None if raw.int_t_in_seconds else self.processed_frame_time_s
 
-        def read(h5: h5py.File) -> NDArray[np.float64]:
+        def read(h5: OpenHandle) -> NDArray[np.float64]:
             return bigdata.time_axis(bigdata.read_stored(h5, stored, self.path), step)
 
         return self._load(stored.path, read)
@@ -331,7 +331,7 @@ class XpcsFile(ResultHeader):
         position, record = self._position(label), self._raw.twotime
         assert record is not None  # _position has found a bin
 
-        def read(h5: h5py.File) -> NDArray[np.float32]:
+        def read(h5: OpenHandle) -> NDArray[np.float32]:
             return bigdata.read_matrix(h5, record, position, self.path)
 
         g2, segments = self.twotime_curves(label)

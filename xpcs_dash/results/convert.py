@@ -15,9 +15,9 @@ from xpcs_dash.hdf5.aps_writer import ApsResult, ApsTwoTime, write_aps
 from xpcs_dash.hdf5.records import BinTable
 from xpcs_dash.hdf5.schemas import G2Data, MaskSchema, PartitionSchema, QMapSchema
 from xpcs_dash.hdf5.writer import write_own
-from xpcs_dash.hdf5.xpcs_file import XpcsFile
+from xpcs_dash.results.xpcs_file import XpcsFile
 
-__all__ = ["aps_result", "convert", "to_aps", "to_own"]
+__all__ = ["aps_result", "convert", "g2_data", "to_aps", "to_own"]
 
 #: Two-time matrices of more bytes are streamed to the disk one by one.
 STREAM_ABOVE = 128 * 2**20
@@ -172,9 +172,7 @@ def to_aps(file: XpcsFile, out: str | Path, *, overwrite: bool = False) -> Path:
 
 def to_own(file: XpcsFile, out: str | Path, *, overwrite: bool = False) -> Path:
     """Write ``file`` in our own layout; see `convert`."""
-    g2 = None
-    if file.n_delay:
-        g2 = G2Data(_finite(file.g2), np.abs(_finite(file.g2_err)), file.t_el, file.q)
+    g2 = g2_data(file)
     qmap, mask, partition = _maps(file)
     texts = {
         "start_time": None if file.start_time is None else file.start_time.isoformat(),
@@ -198,6 +196,13 @@ def to_own(file: XpcsFile, out: str | Path, *, overwrite: bool = False) -> Path:
         overwrite=overwrite,
         in_memory=not _is_big(file),
     )
+
+
+def g2_data(file: XpcsFile) -> G2Data | None:
+    """The multi-tau g2 of ``file`` as our own layout holds it; None where there is none."""
+    if not file.n_delay:
+        return None
+    return G2Data(_finite(file.g2), np.abs(_finite(file.g2_err)), file.t_el, file.q)
 
 
 def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import A001, BES, E0173, LLPS_MIDDLE, LLPS_STRONG, LLPS_WEAK
 from xpcs_dash import open_result
-from xpcs_dash.analysis.counting import (
+from xpcs_dash.results.counting import (
     check_photons,
     coincidence_rate,
     delay_levels,
@@ -17,7 +17,6 @@ from xpcs_dash.analysis.counting import (
     g2_sigma,
     ring_means,
     ring_table,
-    starvation,
 )
 
 
@@ -140,16 +139,12 @@ def test_real_files_count_photons(sample, name):
 
 
 def test_starvation(sample):
-    s = starvation(open_result(sample(E0173)))
-    assert s.starved == 959
-    assert s.fraction == pytest.approx(959 / 2196)
-    assert s.zeros_found == 471
-    assert s.zeros_predicted == pytest.approx(479, abs=0.5)
-    assert s.per_q[0] < s.per_q[-1]
-    assert starvation(open_result(sample(A001))).starved == 0
+    xf = open_result(sample(E0173))
+    assert xf.starved_points == 959
+    assert xf.photon_check.zeros_found == 471
+    assert xf.photon_check.zeros_predicted == pytest.approx(479, abs=0.5)
+    assert open_result(sample(A001)).starved_points == 0
 
 
 def test_starvation_is_unknown_without_frames(sample):
-    s = starvation(open_result(sample(BES)))
-    assert s.starved is None
-    assert np.isnan(s.fraction)
+    assert open_result(sample(BES)).starved_points is None

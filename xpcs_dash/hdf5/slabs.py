@@ -13,52 +13,28 @@ from numpy.typing import NDArray
 from xpcs_dash.errors import UnreadableFile
 from xpcs_dash.hdf5 import bigdata
 from xpcs_dash.hdf5.records import TwoTimeRecord
-from xpcs_dash.hdf5.xpcs_file import XpcsFile
 
-__all__ = ["read_slabs", "stored_g2"]
+__all__ = ["Slab", "read_slabs"]
 
 Slab = tuple[int, NDArray[np.float32]]
 
-# : Unpacked blocks that HDF5 may hold while it reads; one block is always held, however large the writer made
-# it.
+#: Unpacked blocks that HDF5 may hold while it reads; one block is always held, however large the writer made
+#: it.
 BLOCK_CACHE = 128 * 2**20
 
 
-def read_slabs(xf: XpcsFile, label: int, rows: int) -> Iterator[Slab]:
-    """Yield (first row, values (rows, N − first row) float32) of the upper triangle of one q-bin.
+def read_slabs(h5: h5py.File, record: TwoTimeRecord, position: int, path: Path, rows: int) -> Iterator[Slab]:
+    """Yield (first row, values (rows, N − first row) float32) of the upper triangle of one matrix.
 
     Writers store these matrices in blocks of up to 16,384 × 16,384 values. HDF5 would unpack such a block
     anew for every slab, because it exceeds the default cache of 1 MB; here the cache of this one dataset is
     sized to it.
 
-    Parameters
-    ----------
-    label : 1-based label of the dynamic map.
-    rows : rows of a slab; the last one may hold fewer.
-
     Raises
     ------
-    UsageError
-        Where the file has no matrix for the label.
     UnreadableFile
-        Where it is damaged.
+        Where the file is damaged.
     """
-    position, record = xf._position(label), xf._raw.twotime
-    assert record is not None  # _position has found a bin
-    with xf._pool.open(xf.path, xf.key) as h5:
-        yield from _slabs(h5, record, position, xf.path, rows)
-
-
-def stored_g2(xf: XpcsFile, label: int) -> NDArray[np.float64] | None:
-    """(N,) stored mean of each diagonal of one q-bin, without reading its matrix; None where there is none.
-
-    The column is the position of the label among the processed bins, not the label itself.
-    """
-    position, record = xf._position(label), xf._raw.twotime
-    return None if record is None or record.g2 is None else record.g2[:, position]
-
-
-def _slabs(h5: h5py.File, record: TwoTimeRecord, position: int, path: Path, rows: int) -> Iterator[Slab]:
     n = record.shape[0]
     matrix = record.matrices[position]
     plain = (
