@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5d, h5s
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import UnreadableFile
@@ -16,7 +18,15 @@ from xpcs_dash.hdf5.heap import strings_are_sound
 from xpcs_dash.hdf5.records import Stored, TwoTimeRecord
 from xpcs_dash.hdf5.schemas import frozen_array
 
-__all__ = ["flat_metadata", "map_key", "read_block", "read_matrix", "read_plane", "read_stored", "time_axis"]
+__all__ = [
+    "flat_metadata",
+    "read_block",
+    "read_matrix",
+    "read_plane",
+    "read_stored",
+    "stored_digest",
+    "time_axis",
+]
 
 
 def _select(h5: h5py.File, name: str, selection: Any, path: Path) -> NDArray[Any]:
@@ -44,22 +54,52 @@ def read_stored(h5: h5py.File, stored: Stored, path: Path) -> NDArray[Any]:
         return frozen_array(np.ascontiguousarray(array), np.dtype(stored.dtype))
 
 
-def map_key(h5: h5py.File, map_hash: str | None, *maps: Stored | None) -> str | None:
-    """Key under which files share what was computed from their label maps; None where they carry no hash.
+def stored_digest(h5: h5py.File, *maps: Stored | None) -> str | None:
+    """Digest of arrays as they are stored, without unpacking them: equal digests mean equal arrays.
 
-    The hash is opaque text that a careless copy could carry along, so shapes and stored sizes take part.
+    Nothing that a file says about its own contents takes part. Chunks are read as they lie in the file, which
+    takes a tenth of the time of decompressing them.
+
+    Returns
+    -------
+    Thirty-two hexadecimal digits; None where an array is not stored in this file alone or cannot be read.
     """
-    if map_hash is None:
-        return None
-    parts = [map_hash]
+    digest = hashlib.blake2b(digest_size=16)
     try:
         for stored in maps:
-            if stored is not None:
-                dataset = h5[stored.path]
-                parts.append(f"{stored.path}:{dataset.shape}:{dataset.id.get_storage_size()}")
-    except (KeyError, OSError, RuntimeError, AttributeError):
+            if stored is None:
+                digest.update(b"none")
+                continue
+            dataset = h5[stored.path].id
+            if not isinstance(dataset, h5d.DatasetID):
+                return None
+            layout = dataset.get_create_plist()
+            if layout.get_layout() == h5d.VIRTUAL or layout.get_external_count():
+                return None
+            filters = [layout.get_filter(i) for i in range(layout.get_nfilters())]
+            empty = np.zeros(1, dataset.dtype)
+            layout.get_fill_value(empty)
+            shape = (stored.shape, stored.dtype, stored.transpose, dataset.shape)
+            form = (*shape, dataset.get_type().encode(), filters, empty.tobytes())
+            digest.update(repr(form).encode())
+            _digest_bytes(digest, dataset, layout.get_layout() == h5d.CHUNKED)
+    except (KeyError, OSError, RuntimeError, ValueError, TypeError, AttributeError):
         return None  # a damaged map shares nothing; reading it will say what is wrong
-    return "|".join(parts)
+    return digest.hexdigest()
+
+
+def _digest_bytes(digest: Any, dataset: h5d.DatasetID, chunked: bool) -> None:
+    if not chunked:
+        values: NDArray[Any] = np.empty(dataset.shape, dataset.dtype)
+        dataset.read(h5s.ALL, h5s.ALL, values)
+        digest.update(values.tobytes())
+        return
+    places: list[tuple[int, ...]] = []
+    dataset.chunk_iter(lambda chunk: places.append(chunk.chunk_offset))
+    for place in places:
+        mask, data = dataset.read_direct_chunk(place)
+        digest.update(repr((place, mask, len(data))).encode())
+        digest.update(data)
 
 
 def time_axis(int_t: NDArray[np.float64], step_s: float | None) -> NDArray[np.float64]:

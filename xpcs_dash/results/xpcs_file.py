@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -162,6 +162,27 @@ class XpcsFile(ResultHeader):
 
         return self._load(stored.path, read)
 
+    # -- what files with the same label maps share
+
+    @cached_property
+    def map_key(self) -> str:
+        """Digest of the label maps as stored: where it is the same, the maps are the same.
+
+        It rests on the bytes of the maps, not on `map_hash`, which is what the file says of itself.
+        """
+        with self._pool.open(self.path, self.key) as h5:
+            return bigdata.stored_digest(h5, self._raw.dqmap, self._raw.sqmap) or self.key.token
+
+    def per_map(self, name: Hashable, load: Callable[[], T]) -> T:
+        """What follows from the label maps alone, computed once for all files that have the same ones.
+
+        Parameters
+        ----------
+        name : of what is computed; holds everything it depends on besides the maps.
+        load : computes it from this file.
+        """
+        return self._cache.get((name, self.map_key), load)
+
     # -- counting statistics
 
     @cached_property
@@ -177,9 +198,7 @@ class XpcsFile(ResultHeader):
         def load() -> counting.RingTable:
             return counting.ring_table(self._image(rings), self._image(raw.dqmap), n_static, dynamic.n)
 
-        with self._pool.open(self.path, self.key) as h5:
-            key = bigdata.map_key(h5, self.map_hash, raw.dqmap, rings) or self.key.token
-        return self._cache.get(("ring-table", key, n_static, dynamic.n), load)
+        return self.per_map(("ring-table", n_static, dynamic.n), load)
 
     @cached_property
     def ring_intensity(self) -> NDArray[np.float64] | None:
