@@ -1,4 +1,8 @@
-"""The single-exponential fit of every q of every file, behind the readers: curves never wait for it."""
+"""The single-exponential fit of every q of the files that were not fitted as they were read.
+
+Readers fit most files while they have them open. What is left: files with very many bins, files whose first
+read failed, and files whose fit could not be done for a reason that has passed since.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from xpcs_dash.acquisition.readers import Pool
+from xpcs_dash.acquisition.reading import failed_fit
 from xpcs_dash.acquisition.rows import Change, Known
 from xpcs_dash.acquisition.scan import Stat
 
@@ -77,8 +82,7 @@ class FitQueue:
             self.done += 1
             if outcome.failure is not None:
                 log.warning("no fit: %s", outcome.failure.reason)
-                # an empty fit is stored, so that the same file is not tried at each start
-                value: dict[str, Any] = {"fit": {}, "summary": {"fit_error": outcome.failure.reason}}
+                value = failed_fit(outcome.failure.reason)
             else:
                 value = outcome.value
             changes.append(Change("fit", outcome.path, stat, values=value))

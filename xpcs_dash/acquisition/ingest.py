@@ -48,7 +48,7 @@ class Ingest:
     settings : ``root`` must be given.
     catalogue : where rows go; nobody else may write files to it.
     pool : reads files; each value is a `reading.Reading`.
-    fits : fits all q of files that are ready, or None.
+    fits : fits all q of files that were not fitted as they were read; None: no fits at all.
     relate : flags that compare a file with the one before it.
     """
 
@@ -310,7 +310,9 @@ class Ingest:
         else:
             item.reading = True
             self._in_hand[item.path] = item
-            self._pool.submit(item.path)
+            # a file that failed before may fail because of its fit: show its curves, the fit can follow
+            with_fit = self._fits is not None and item.attempts == 0
+            self._pool.submit(item.path, *((True,) if with_fit else ()))
 
     def _wait(self, item: Pending, reason: str | None) -> None:
         """Put a file back, and tell why where the reason is a new one."""
@@ -371,7 +373,7 @@ class Ingest:
         if Path(item.path).is_relative_to(self.averages):
             columns = {**columns, "kinds": [*columns.get("kinds", ()), AVERAGE]}
         self.journal.add(Change("ready", item.path, item.stat, item.sort_at, columns))
-        if self._fits is not None and "multitau" in reading.columns.get("kinds", ()):
+        if self._fits is not None and "multitau" in columns.get("kinds", ()) and "fit" not in columns:
             self._fits.add(item.path, item.stat, item.sort_at)
 
     def _remember(self, item: Pending, state: str) -> None:

@@ -58,8 +58,8 @@ class Pool(Protocol):
     def free(self) -> int:
         """Number of files that can be handed out now."""
 
-    def submit(self, path: str) -> None:
-        """Hand a file to a free reader."""
+    def submit(self, path: str, *arguments: Any) -> None:
+        """Hand a file, and what else the reading function takes, to a free reader."""
 
     def collect(self) -> list[Outcome]:
         """Results that are there."""
@@ -80,10 +80,10 @@ def resolve(target: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def call(function: Callable[[str], Any], path: str) -> Outcome:
+def call(function: Callable[..., Any], path: str, *arguments: Any) -> Outcome:
     """Run a reading function; its errors become a `Failure`."""
     try:
-        return Outcome(path, value=function(path))
+        return Outcome(path, value=function(path, *arguments))
     except FileError as err:
         return Outcome(path, failure=Failure(clean(str(err)), err.transient, type(err).__name__))
     except XpcsDashError as err:
@@ -108,7 +108,7 @@ def _serve(connection: Connection, target: str, options: dict[str, Any], parent:
     function = resolve(target)(**options)
     try:
         while True:
-            connection.send(call(function, connection.recv()))
+            connection.send(call(function, *connection.recv()))
     except (EOFError, OSError):
         # the parent is gone
         return
@@ -159,19 +159,19 @@ class ReaderPool:
         """Number of files that can be handed out now."""
         return self.n - sum(reader.path is not None for reader in self._readers)
 
-    def submit(self, path: str) -> None:
-        """Hand a file to a free reader."""
+    def submit(self, path: str, *arguments: Any) -> None:
+        """Hand a file, and what else the reading function takes, to a free reader."""
         self.start()
         for index, reader in enumerate(self._readers):
             if reader.path is not None:
                 continue
             try:
-                reader.connection.send(path)
+                reader.connection.send((path, *arguments))
             except OSError:
                 # it died while it was idle
                 self._discard(reader)
                 reader = self._readers[index] = self._new()
-                reader.connection.send(path)
+                reader.connection.send((path, *arguments))
             reader.path, reader.deadline = path, time.monotonic() + self.limit_s
             return
         raise RuntimeError("no reader is free")
@@ -230,7 +230,7 @@ class ReaderPool:
 class InlinePool:
     """Reads in the calling thread; for tests and single-shot use."""
 
-    def __init__(self, function: Callable[[str], Any]) -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         self.n = 1
         self._function = function
         self._done: list[Outcome] = []
@@ -239,9 +239,9 @@ class InlinePool:
         """One, until there are results to collect."""
         return 0 if self._done else 1
 
-    def submit(self, path: str) -> None:
+    def submit(self, path: str, *arguments: Any) -> None:
         """Read a file now."""
-        self._done.append(call(self._function, path))
+        self._done.append(call(self._function, path, *arguments))
 
     def collect(self) -> list[Outcome]:
         """The results so far."""

@@ -1,9 +1,10 @@
-"""Reading one finished file into the columns of its row; runs in a reader process."""
+"""Reading one finished file into the columns of its row, fits included; runs in a reader process."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xpcs_dash.acquisition.scan import Stat, clean, stat_of
-from xpcs_dash.errors import UnreadableFile
+from xpcs_dash.errors import FileError, UnreadableFile
 
 if TYPE_CHECKING:
     from xpcs_dash.hdf5.pool import HDF5ConnectionPool
     from xpcs_dash.results.cache import DataCache
     from xpcs_dash.results.xpcs_file import XpcsFile
+
+log = logging.getLogger(__name__)
+
+#: Flags that compare a file with the one before it; all others are a file's own.
+RELATIVE_FLAGS = frozenset({"map-changed", "intensity-jump"})
+#: With more bins than this, fits take so long that curves must not wait for them: they follow in the queue.
+FITTED_AT_ONCE = 200
 
 
 @dataclass(frozen=True)
@@ -26,27 +34,41 @@ class Reading:
     Attributes
     ----------
     stat : the version that was read.
-    columns : values for the catalogue's row.
+    columns : values for the catalogue's row; without ``fit`` where the fits are still to be done.
     """
 
     stat: Stat
     columns: Mapping[str, Any]
 
 
-def make_reader(min_coincidences: float = 10.0) -> Callable[[str], Reading]:
-    """A function that reads files one after the other, sharing what their maps have in common."""
+def make_reader(min_coincidences: float = 10.0) -> Callable[..., Reading]:
+    """A function that reads files one after the other, sharing what their maps have in common.
+
+    It is called with the path and with whether to fit as well; see `read`.
+    """
     from xpcs_dash.hdf5.pool import HDF5ConnectionPool
     from xpcs_dash.results.cache import DataCache
 
     # idle handles are closed at once: a watched file is never kept open
     pool, cache = HDF5ConnectionPool(idle_s=0.0), DataCache(64 * 2**20)
-    return lambda path: read(path, pool, cache, min_coincidences)
+    return lambda path, fit=False: read(path, pool, cache, min_coincidences, fit=fit)
 
 
 def read(
-    path: str, pool: HDF5ConnectionPool, cache: DataCache | None = None, min_coincidences: float = 10.0
+    path: str,
+    pool: HDF5ConnectionPool,
+    cache: DataCache | None = None,
+    min_coincidences: float = 10.0,
+    *,
+    fit: bool = False,
 ) -> Reading:
-    """Open a result file and summarise it.
+    """Open a result file once, summarise it and fit its curves.
+
+    Parameters
+    ----------
+    path, pool, cache, min_coincidences : as for `open_result`.
+    fit : whether to fit every q, where there are not too many. A fit that fails for a reason that may pass is
+        left out, so that it is tried again; one that fails for good is stored as empty with its reason.
 
     Raises
     ------
@@ -66,12 +88,44 @@ def read(
     # one handle for all that is read of this file
     with pool.open(path):
         xf = open_result(path, pool, min_coincidences, cache)
-        summary = summarise(xf)
-        content = content_hash(xf)
-        columns = clean(columns_of(xf, summary.to_dict(), content))
+        columns = columns_of(xf, summarise(xf).to_dict(), content_hash(xf))
+        if fit and xf.g2.size and xf.n_q <= FITTED_AT_ONCE:
+            columns.update(_fitted(xf, columns))
+        columns = clean(columns)
     if stat_of(path) != before:
         raise UnreadableFile(path, "it changed while it was read", transient=True)
     return Reading(before, columns)
+
+
+def _fitted(xf: XpcsFile, columns: Mapping[str, Any]) -> dict[str, Any]:
+    from xpcs_dash.analysis.quality import fit_summary
+
+    try:
+        found = fit_summary(xf)
+    except FileError as err:
+        if err.transient:
+            log.warning("no fit yet: %s", err)
+            return {}
+        found = failed_fit(str(err))
+    except Exception as err:
+        log.exception("unexpected error while fitting %s", xf.path)
+        found = failed_fit(f"{xf.path.name}: it could not be fitted ({type(err).__name__}: {err}).")
+    return with_fit(columns["summary"], columns["flags"], found)
+
+
+def failed_fit(reason: str) -> dict[str, Any]:
+    """The result of a fit that will never succeed: stored, so that the file is not tried at each start."""
+    return {"fit": {}, "summary": {"fit_error": reason}}
+
+
+def with_fit(summary: Mapping[str, Any], flags: Iterable[str], found: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns ``fit``, ``summary`` and ``flags`` of a row to which the result of `fit_summary` is added."""
+    # the fit knows better than the ends of the curves whether there is a decay
+    kept = [flag for flag in flags if flag != "no-decay"]
+    all_flags = list(dict.fromkeys([*kept, *found.get("flags", ())]))
+    own = [flag for flag in all_flags if flag not in RELATIVE_FLAGS]
+    merged = {**summary, **found.get("summary", {}), "flags": own}
+    return {"fit": found["fit"], "summary": merged, "flags": all_flags}
 
 
 def columns_of(xf: XpcsFile, summary: dict[str, Any], content: str) -> dict[str, Any]:

@@ -9,12 +9,11 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
+from xpcs_dash.acquisition.reading import with_fit
 from xpcs_dash.acquisition.scan import Stat
 from xpcs_dash.database.catalogue import AVERAGE, Catalogue, bump_in, display_name, files_table
 
 Kind = Literal["waiting", "ready", "failed", "gone", "back", "moved", "fit"]
-#: Flags that `Relate` gives; all others are a file's own.
-RELATIVE_FLAGS = frozenset({"map-changed", "intensity-jump"})
 #: Compares a file's summary with that of the file before it: flags that only a sequence shows.
 Relate = Callable[[Mapping[str, Any], Mapping[str, Any] | None], list[str]]
 
@@ -158,12 +157,7 @@ def _write_fit(db: sa.Connection, change: Change, revision: int, _relate: Relate
     found = db.execute(sa.select(files_table.c.summary, files_table.c.flags).where(where)).first()
     if found is None or found.summary is None:
         return
-    summary = {**found.summary, **change.values.get("summary", {})}
-    # the fit knows better than the ends of the curves whether there is a decay
-    kept = [flag for flag in found.flags or () if flag != "no-decay"]
-    flags = list(dict.fromkeys([*kept, *change.values.get("flags", ())]))
-    summary["flags"] = [flag for flag in flags if flag not in RELATIVE_FLAGS]
-    _update(db, change.path, revision, fit=change.values["fit"], summary=summary, flags=flags)
+    _update(db, change.path, revision, **with_fit(found.summary, found.flags or (), change.values))
 
 
 def _write_ready(db: sa.Connection, change: Change, revision: int, relate: Relate | None) -> None:
@@ -177,9 +171,9 @@ def _write_ready(db: sa.Connection, change: Change, revision: int, relate: Relat
     )
     if before is not None and before.ready_at is not None and before.content == values.get("content"):
         # touched, not rewritten: it does not become the newest file
-        values.update(ready_at=before.ready_at, sort_at=before.sort_at, fit=before.fit)
-    else:
-        values["fit"] = None
+        values.update(ready_at=before.ready_at, sort_at=before.sort_at)
+        values.setdefault("fit", before.fit)
+    values.setdefault("fit", None)
     if before is None:
         _insert(db, [_new_row(change, revision)])
     _update(db, change.path, revision, **values)
