@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+from heapq import nlargest
 from pathlib import Path
+
+#: Names that are compared letter by letter.
+_LIKELY = 40
 
 
 class XpcsDashError(Exception):
@@ -11,6 +17,66 @@ class XpcsDashError(Exception):
 
 class UsageError(XpcsDashError):
     """A request that cannot be carried out as given: an unknown q-bin, a bad range, a wrong unit."""
+
+
+class NotFoundError(UsageError):
+    """Something was asked for by its name, and there is nothing of this name here.
+
+    Parameters
+    ----------
+    text : the sentence that a person reads; `not_found` writes one.
+    nearest : names of what is here that come nearest to the name that was asked for.
+    """
+
+    def __init__(self, text: str, nearest: Iterable[str] = ()) -> None:
+        self.nearest = tuple(nearest)
+        super().__init__(text)
+
+
+class UnavailableError(XpcsDashError):
+    """Something that cannot be done at this moment, through no fault of the one who asks."""
+
+
+def not_found(what: str, name: str, known: Iterable[str] = (), remedy: str = "") -> NotFoundError:
+    """The error for a name that is not here, with up to three names that come nearest.
+
+    Parameters
+    ----------
+    what : what kind of thing was asked for, such as "file".
+    name : what was asked for, as somebody wrote it.
+    known : names of what is here.
+    remedy : what to do where no name comes near, as a clause without a full stop; may be empty.
+    """
+    name, near = shown(name, 80), nearest_names(name, known)
+    if near:
+        verb = "is" if len(near) == 1 else "are"
+        remedy = f"the nearest {verb} {', '.join(map(shown, near))}"
+    return NotFoundError(f"{name}: no {what} of this name here" + (f"; {remedy}." if remedy else "."), near)
+
+
+def nearest_names(name: str, known: Iterable[str], many: int = 3) -> tuple[str, ...]:
+    """Up to ``many`` of the names that come nearest to ``name``, capitals or not; the best first."""
+    name = name[:500]
+    wanted = _pairs(name.lower())
+    # pairs of letters in common tell a few candidates out of many thousands in a fraction of a second
+    likely = nlargest(_LIKELY, dict.fromkeys(known), key=lambda other: _likeness(wanted, other.lower()))
+    by_lower = {candidate.lower(): candidate for candidate in reversed(likely)}
+    return tuple(by_lower[found] for found in get_close_matches(name.lower(), by_lower, many, 0.6))
+
+
+def _pairs(text: str) -> set[str]:
+    return {text[k : k + 2] for k in range(max(1, len(text) - 1))}
+
+
+def _likeness(wanted: set[str], other: str) -> float:
+    pairs = _pairs(other)
+    return len(wanted & pairs) / (len(wanted) + len(pairs))
+
+
+def shown(text: str, limit: int = 200) -> str:
+    """Somebody's text on one line: shortened, with what cannot be printed written as an escape."""
+    short = text if len(text) <= limit else f"{text[: limit - 1]}…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
 
 
 class FileError(XpcsDashError):
@@ -32,7 +98,7 @@ class FileError(XpcsDashError):
         super().__init__(path, reason, remedy)
 
     def __str__(self) -> str:
-        text = f"{self.path.name}: {self.reason}"
+        text = f"{shown(self.path.name)}: {self.reason}"
         return f"{text}; {self.remedy}." if self.remedy else f"{text}."
 
     def __reduce__(self) -> tuple[object, ...]:

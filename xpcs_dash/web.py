@@ -16,10 +16,9 @@ from xpcs_dash.components import shell
 from xpcs_dash.components.errors import on_error
 from xpcs_dash.components.roles import CONFIG_KEY
 from xpcs_dash.components.theme import current_theme
-from xpcs_dash.errors import XpcsDashError
 from xpcs_dash.pages.page import Page
 from xpcs_dash.pages.registry import all_pages
-from xpcs_dash.routes import FileIndex, explain, register_routes
+from xpcs_dash.routes import FileIndex, guard, register_routes
 from xpcs_dash.routes.metrics import measure
 from xpcs_dash.routes.security import protect
 
@@ -99,9 +98,7 @@ def create_app(services: Services, pages: Sequence[Page] | None = None) -> dash.
     register_routes(server, services, index, prefix)
     for page in shown:
         if page.routes is not None:
-            blueprint = page.routes(services)
-            blueprint.register_error_handler(XpcsDashError, explain)
-            server.register_blueprint(blueprint, url_prefix=prefix.rstrip("/") or None)
+            server.register_blueprint(guard(page.routes(services)), url_prefix=prefix.rstrip("/") or None)
     app.layout = lambda: shell.layout(services, shown)
     shell.register(app, services, shown)
     for page in shown:

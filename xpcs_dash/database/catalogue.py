@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from xpcs_dash.database.engine import open_engine, set_up, writing
-from xpcs_dash.errors import UsageError
+from xpcs_dash.errors import NotFoundError, UsageError
 
 State = Literal["waiting", "ready", "failed", "gone"]
 STATES: tuple[State, ...] = ("waiting", "ready", "failed", "gone")
@@ -274,7 +274,9 @@ class Catalogue:
                 .first()
             )
         if found is None:
-            raise UsageError(f"there is no file number {file_id} in the catalogue; it may have been pruned.")
+            raise NotFoundError(
+                f"there is no file number {file_id} in the catalogue; it may have been pruned."
+            )
         return _row(found)
 
     def get_many(self, file_ids: Sequence[int]) -> list[FileRow]:
@@ -376,7 +378,9 @@ class Catalogue:
         except DBAPIError as err:
             raise UsageError(f"the catalogue cannot be written now ({err.orig}); try again.") from err
         if not done.rowcount:
-            raise UsageError(f"there is no file number {file_id} in the catalogue; it may have been pruned.")
+            raise NotFoundError(
+                f"there is no file number {file_id} in the catalogue; it may have been pruned."
+            )
 
     def take_retries(self) -> list[str]:
         """Paths of the files for which a retry was asked; clears the requests."""

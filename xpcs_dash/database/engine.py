@@ -20,6 +20,7 @@ __all__ = ["create_tables", "open_engine", "set_up", "writing"]
 
 _ATTEMPTS = 5
 _WAL_PATIENCE_S = 15.0
+_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def open_engine(url: str) -> sa.Engine:
@@ -91,7 +92,7 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
             break
         except sqlite3.OperationalError as error:
             # the change of mode does not heed the busy time-out while another process makes the same change
-            if "locked" not in str(error) or time.monotonic() > end:
+            if error.sqlite_errorcode & 0xFF not in _LOCKED or time.monotonic() > end:
                 raise
             time.sleep(0.02)
     cursor.execute("PRAGMA synchronous=NORMAL")

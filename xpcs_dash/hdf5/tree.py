@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from xpcs_dash.errors import UsageError
+from xpcs_dash.errors import NotFoundError, UsageError
 
 __all__ = ["Difference", "Node", "children", "difference", "find", "node"]
 
@@ -81,7 +81,7 @@ def node(h5: h5py.File, path: str) -> Node:
     parent, _, name = clean.rpartition("/")
     group = _group(h5, parent or "/")
     if name not in group:
-        raise UsageError(f"there is no {clean} in this file.")
+        raise NotFoundError(f"there is no {clean} in this file.")
     return _member(group, name, clean)
 
 
@@ -169,7 +169,7 @@ def _walk(h5: h5py.File) -> Iterator[Node]:
 def _group(h5: h5py.File, path: str) -> h5py.Group:
     found = _resolve(h5, path)
     if found is None:
-        raise UsageError(f"there is no group {path} in this file.")
+        raise NotFoundError(f"there is no group {path} in this file.")
     if not isinstance(found, h5py.Group):
         raise UsageError(f"{path} is not a group.")
     return found

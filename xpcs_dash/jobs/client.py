@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from xpcs_dash.database.engine import create_tables, writing
-from xpcs_dash.errors import UsageError
+from xpcs_dash.errors import NotFoundError, UsageError
 from xpcs_dash.jobs import table
 from xpcs_dash.jobs.registry import KINDS
 from xpcs_dash.jobs.table import DISPATCHER, FINAL, JOBS, DispatcherStatus, JobRow
@@ -95,7 +95,7 @@ class JobClient:
         with self._engine.connect() as connection:
             record = connection.execute(sa.select(JOBS).where(JOBS.c.id == int(job_id))).first()
         if record is None:
-            raise UsageError(f"job {job_id} is not in the list; it may have been cleared.")
+            raise NotFoundError(f"job {job_id} is not in the list; it may have been cleared.")
         return table.to_row(record)
 
     def list(

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from xpcs_dash.database.engine import create_tables, writing
-from xpcs_dash.errors import UsageError
+from xpcs_dash.errors import NotFoundError, UsageError
 from xpcs_dash.jobs.table import dump, load
 
 REVIEWS = ("open", "accepted", "rejected", "flagged")
@@ -141,7 +141,7 @@ class FitIndex:
         with self._engine.connect() as connection:
             record = connection.execute(sa.select(FITS).where(FITS.c.id == wanted)).first()
         if record is None:
-            raise UsageError(f"there is no stored fit {fit_id}; look for it on the page Fits.")
+            raise NotFoundError(f"there is no stored fit {fit_id}; look for it on the page Fits.")
         return _row(record)
 
     def list(

@@ -2,46 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import orjson
 from flask import Blueprint, Flask, Response, request
 
 from xpcs_dash.components.roles import require_write
 from xpcs_dash.components.selection import MAX_FILES
-from xpcs_dash.errors import UsageError, XpcsDashError
+from xpcs_dash.errors import UsageError
 from xpcs_dash.routes import exports, images, live
+from xpcs_dash.routes.answers import guard, send
 from xpcs_dash.routes.index import FileIndex
 from xpcs_dash.services import Services
 
-__all__ = ["FileIndex", "api_blueprint", "register_routes"]
+__all__ = ["FileIndex", "api_blueprint", "guard", "register_routes"]
 
 
 def register_routes(server: Flask, services: Services, index: FileIndex, prefix: str) -> None:
     """Add the routes under ``prefix`` (with slashes at both ends)."""
     at = prefix.rstrip("/") or None
     for made in (api_blueprint(services, index), images.blueprint(services), exports.blueprint(services)):
-        made.register_error_handler(XpcsDashError, explain)
-        server.register_blueprint(made, url_prefix=at)
-
-
-def explain(err: XpcsDashError) -> Response:
-    """Answer with the error's sentence as JSON: 403 not allowed, 400, 404 bad request, 409 unusable file."""
-    from xpcs_dash.components.roles import NotAllowedError
-
-    if isinstance(err, NotAllowedError):
-        code = 403
-    elif isinstance(err, UsageError):
-        code = 404 if "no file number" in str(err) else 400
-    else:
-        code = 409
-    return send({"error": str(err)}, code)
-
-
-def send(content: Any, code: int = 200) -> Response:
-    """JSON answer that nobody keeps."""
-    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
-    return Response(body, code, mimetype="application/json", headers={"Cache-Control": "no-store"})
+        server.register_blueprint(guard(made), url_prefix=at)
 
 
 def api_blueprint(services: Services, index: FileIndex) -> Blueprint:

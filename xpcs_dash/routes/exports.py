@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request, send_file
 
-from xpcs_dash.errors import UsageError, XpcsDashError
+from xpcs_dash.errors import UsageError, XpcsDashError, not_found
 from xpcs_dash.export.views import VIEWS
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def blueprint(services: Services) -> Blueprint:
         folder = services.settings.averages_dir.resolve()
         path = (folder / name).resolve()
         if path.parent != folder or not path.is_file():
-            raise UsageError(f"there is no file number or averaged file {name!r}.")
+            raise not_found("averaged file", name, (found.name for found in folder.glob("*.hdf")))
         return send_file(path, as_attachment=True)
 
     return routes

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, request, send_file
 
 from xpcs_dash.components.scope import browser_scope
 from xpcs_dash.components.views import FOREVER, answer, gzip
-from xpcs_dash.errors import UsageError, XpcsDashError
+from xpcs_dash.errors import UsageError, XpcsDashError, not_found
 from xpcs_dash.figures.images import detector_png
 from xpcs_dash.figures.mask import overlay_png
 from xpcs_dash.figures.qmap import partition_png
@@ -144,7 +144,7 @@ def _add_regrouped(routes: Blueprint, bench: Workbench) -> None:
         place = folder(bench).resolve()
         path = (place / name).resolve()
         if path.parent != place or not path.is_file():
-            raise UsageError(f"there is no recomputed file {name!r}.")
+            raise not_found("recomputed file", name, (found.name for found in place.glob("*_results.hdf")))
         return send_file(path, mimetype="application/x-hdf5", as_attachment=True, max_age=0)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from flask import after_this_request, has_request_context, request
 
 from xpcs_dash.components.scope import COOKIE, browser_scope
-from xpcs_dash.errors import FileError, SchemaError, UsageError
+from xpcs_dash.errors import FileError, NotFoundError, SchemaError, UsageError
 from xpcs_dash.hdf5.records import file_key
 from xpcs_dash.hdf5.schemas import GeometryMetadata
 from xpcs_dash.results.xpcs_file import XpcsFile, open_result
@@ -119,7 +119,7 @@ class Workbench:
             raise UsageError("no directory is watched, so files cannot be opened by name.")
         path = (root / name).resolve()
         if not path.is_relative_to(root.resolve()) or not path.is_file():
-            raise UsageError(f"{name}: there is no such file in the watched directory.")
+            raise NotFoundError(f"{name}: there is no such file in the watched directory.")
         return path
 
     # -- what is made of it ----------------------------------------------------------------------------------
