@@ -112,7 +112,7 @@ def test_convert(sample, tmp_path, capsys):
     assert code == 0, err
     assert text.strip() == str(out)
     facts = described(capsys, out)
-    assert facts["layout"] == "seed_xpcs"
+    assert facts["layout"] == "xpcs_dash"
     assert facts["kinds"] == ["multitau", "twotime"]
     assert run(capsys, "convert", sample(A002), "--to", "own", "--out", out)[0] == 1
     assert run(capsys, "convert", sample(A002), "--to", "own", "--out", out, "--overwrite")[0] == 0

@@ -63,7 +63,7 @@ def test_hdf5_reads_back_with_units_and_provenance(aging, tmp_path):
     record = json.loads(attributes["provenance"])
     assert record["source"] == A002
     again = open_result(out)  # the file is one of our own layout, so it opens like a result
-    assert again.layout == "seed_xpcs"
+    assert again.layout == "xpcs_dash"
     np.testing.assert_allclose(again.g2, np.nan_to_num(aging.g2))
     np.testing.assert_allclose(again.t_el, aging.t_el)
     assert record["url"] == "http://localhost/saxs"

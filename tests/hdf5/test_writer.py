@@ -189,7 +189,7 @@ def g2_data(draw) -> G2Data:
 def test_own_layout_round_trip(tmp_path, data):
     path = write_own(tmp_path / "a.h5", g2=data)
     xf = open_result(path)
-    assert xf.layout == "seed_xpcs"
+    assert xf.layout == "xpcs_dash"
     assert xf.kinds == ("multitau",)
     assert np.array_equal(xf.g2, data.g2, equal_nan=True)
     assert np.array_equal(xf.g2_err, data.g2_err, equal_nan=True)
@@ -230,6 +230,17 @@ def test_mask_alone(tmp_path):
     xf = open_result(tmp_path / "a.h5")
     assert xf.kinds == ()
     assert np.array_equal(xf.mask, mask == 1)
+
+
+@pytest.mark.parametrize("word", ["xpcs_dash", "seed_xpcs"])
+def test_files_of_the_first_version_are_read_though_they_name_the_layout_otherwise(tmp_path, word):
+    write_own(tmp_path / "a.h5", g2=G2Data(np.ones((2, 1)), np.zeros((2, 1)), [1e-3, 2e-3], [0.01]))
+    with h5py.File(tmp_path / "a.h5", "r+", locking=False) as h5:
+        assert h5.attrs["layout"] == "xpcs_dash"
+        h5.attrs["layout"] = word
+    xf = open_result(tmp_path / "a.h5")
+    assert xf.layout == "xpcs_dash"
+    assert xf.n_q == 1
 
 
 def test_nothing_to_write(tmp_path):
@@ -364,7 +375,7 @@ NAMES = (
 def test_conversion_keeps_every_number(sample, tmp_path, name, to):
     before = open_result(sample(name))
     after = open_result(convert(before, to, tmp_path / "out.hdf"))
-    assert after.layout == {"own": "seed_xpcs", "aps": "aps_nexus"}[to]
+    assert after.layout == {"own": "xpcs_dash", "aps": "aps_nexus"}[to]
     assert after.kinds == before.kinds
     for what in NAMES:
         old, new = getattr(before, what), getattr(after, what)

@@ -17,8 +17,10 @@ import numpy as np
 from xpcs_dash.errors import FileError, UsageError, XpcsDashError
 from xpcs_dash.hdf5.schemas import G2Data, GeometryMetadata, MaskSchema, PartitionSchema, QMapSchema
 
-__all__ = ["OWN_LAYOUT_VERSION", "WriteError", "atomic_hdf5", "put", "write_own"]
+__all__ = ["OWN_LAYOUT", "OWN_LAYOUT_VERSION", "WriteError", "atomic_hdf5", "put", "write_own"]
 
+#: Name of the layout; files before version 0.2 carry "seed_xpcs" there, and nothing depends on it.
+OWN_LAYOUT = "xpcs_dash"
 OWN_LAYOUT_VERSION = "1"
 #: Datasets with more elements are chunked and compressed.
 COMPRESS_ABOVE = 8192
@@ -213,7 +215,7 @@ def write_own(
         raise UsageError(f"{Path(path).name}: there is nothing to write: neither g2 nor a map nor a mask.")
     with atomic_hdf5(path, overwrite=overwrite, in_memory=in_memory) as h5:
         h5.attrs["creator"] = "xpcs-dash"
-        h5.attrs["layout"] = "seed_xpcs"
+        h5.attrs["layout"] = OWN_LAYOUT
         h5.attrs["layout_version"] = OWN_LAYOUT_VERSION
         if qmap is not None:
             for name, unit in (("sqmap", "1/angstrom"), ("dqmap", "1/angstrom"), ("phis", "deg")):

@@ -17,8 +17,8 @@ from xpcs_dash.hdf5.layouts import (
     aps_nexus,
     bes_pilot,
     nxxpcs,
+    own,
     refusals,
-    seed_xpcs,
     simplemask,
 )
 from xpcs_dash.hdf5.records import OpenFile, RawResult
@@ -41,7 +41,7 @@ class Layout(Protocol):
 
 LAYOUTS: tuple[Layout, ...] = (
     aps_nexus,
-    seed_xpcs,
+    own,
     simplemask,
     nxxpcs,
     bes_pilot,

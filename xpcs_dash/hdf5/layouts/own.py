@@ -19,7 +19,7 @@ from xpcs_dash.hdf5.records import BinTable, OpenFile, RawResult, Stored, Stored
 from xpcs_dash.hdf5.schemas import G2Data, GeometryMetadata
 from xpcs_dash.hdf5.units import to_inverse_angstrom, to_seconds
 
-NAME = "seed_xpcs"
+NAME = "xpcs_dash"
 TITLE = "xpcs-dash file"
 
 _G2 = "/xpcs/g2"
