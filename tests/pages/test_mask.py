@@ -13,8 +13,8 @@ from xpcs_dash.figures.mask import figure_mask, layers, overlay_png
 from xpcs_dash.pages.mask.actions import OPERATIONS, apply_action
 from xpcs_dash.pages.mask.forms import FIELDS, edit_fields, geometry_form, operations, partition_form
 from xpcs_dash.simplemask.area_mask import AreaMask
+from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.operations import Operation
-from xpcs_dash.simplemask.store import Draft
 
 DRAFT = Draft(
     source={"kind": "result", "file": 1},

@@ -19,12 +19,13 @@ from xpcs_dash.jobs.context import JobContext
 from xpcs_dash.jobs.kinds import regroup as kind
 from xpcs_dash.pages.mask import bench_of
 from xpcs_dash.pages.mask.compare import differing, keep_upload
+from xpcs_dash.pages.mask.layout import notices
 from xpcs_dash.pages.mask.regroup import availability, folder, job_line, panels_of, submit
 from xpcs_dash.pages.mask.routes import blueprint
 from xpcs_dash.pages.mask.session import start
-from xpcs_dash.pages.mask.work import perform, save_version, swiftly
+from xpcs_dash.pages.mask.work import import_mask, perform, save_version, swiftly
 from xpcs_dash.simplemask.files import mask_bytes
-from xpcs_dash.simplemask.store import new_key
+from xpcs_dash.simplemask.versions import new_key
 
 RECT = {"type": "rect", "x0": 1.0, "y0": 2.0, "x1": 5.0, "y1": 6.0}
 
@@ -86,6 +87,36 @@ def test_a_pulled_turned_ellipse_is_sent_back_and_a_moved_rectangle_is_not(at_wo
 
     same = {"act": "draw", "event": {"shapes[1].path": drawn(turned)["path"]}}
     assert perform(at_work.bench, at_work.session, same)["shapes"] is True
+
+
+def test_a_restored_draft_is_told_on_the_page_and_at_the_next_step(at_work, monkeypatch):
+    bench, session = at_work.bench, at_work.session
+    at_work.opened(2)
+    perform(bench, session, draw(at_work))
+    perform(bench, session, draw(at_work))
+    (bench.store.directory / "drafts" / f"{session}.json").write_text("half a dra")
+    assert "was restored" in str(notices(bench.store.load(session), "/"))
+    said = []
+    monkeypatch.setattr("xpcs_dash.pages.mask.work.notify", lambda text, _: said.append(text))
+    perform(bench, session, draw(at_work))
+    assert "was restored" in said[0]
+    perform(bench, session, draw(at_work))
+    assert len(said) == 1, "told once"
+    assert notices(bench.store.load(session), "/") == []
+
+
+def test_an_upload_of_the_same_name_and_length_changes_no_earlier_step(at_work):
+    bench, session = at_work.bench, at_work.session
+    shape = at_work.opened(2).area.shape
+    masks = []
+    for row in (3, 9):
+        mask = np.ones(shape, np.int32)
+        mask[row] = 0
+        import_mask(bench, session, content_of(mask_bytes(mask, "tif")), "mask.tif")
+        masks.append(bench.mask(session, bench.store.load(session))[0].copy())
+    assert not np.array_equal(*masks)
+    perform(bench, session, {"act": "undo"})
+    assert np.array_equal(bench.mask(session, bench.store.load(session))[0], masks[0])
 
 
 def content_of(body: bytes) -> str:

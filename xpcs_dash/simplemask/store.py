@@ -1,17 +1,16 @@
-"""Drafts and named versions on the server's disk: one draft a browser session, shared copies, saved
-versions.
+"""Drafts on the server's disk: one a browser session, and shared copies. What cannot be read is never taken
+for empty, and nothing is written over it.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import secrets
+import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -20,106 +19,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import UsageError
-from xpcs_dash.simplemask.area_mask import AreaMask
+from xpcs_dash.simplemask.disk import (
+    file_lock,
+    keep_aside,
+    keep_before,
+    write_whole,
+)
+from xpcs_dash.simplemask.draft import DamagedDraft, Draft
+from xpcs_dash.simplemask.versions import VersionStore, is_key, new_key
+
+__all__ = ["DraftStore"]
 
 #: Days after which a draft that nobody touched is thrown away.
 KEEP_DAYS = 90
-_KEY = re.compile(r"^[A-Za-z0-9_-]{16,64}$")
 
 
-@dataclass(frozen=True)
-class Draft:
-    """What one browser session works on.
-
-    Attributes
-    ----------
-    source : where the image comes from: {"kind": "result", "file": id} or {"kind": "file", "path", "how",
-    "count"}
-        or {"kind": "upload", "array", "name"}; empty before the start.
-    area : the mask's operations with their history.
-    geometry : energy_kev, distance_m, pixel_m, bcx, bcy; empty where unknown.
-    origins : for each number of the geometry, where it comes from.
-    setting : of the detector and the sample, see `Setting`.
-    axes : the partition's form: two dicts for `Axis`.
-    view : scale and percentiles of the picture.
-    revision : rises with every change.
-    copied : key of the shared copy that the draft began as.
-    """
-
-    source: Mapping[str, Any] = field(default_factory=dict)
-    area: AreaMask = field(default_factory=lambda: AreaMask((1, 1)))
-    geometry: Mapping[str, float] = field(default_factory=dict)
-    origins: Mapping[str, str] = field(default_factory=dict)
-    setting: Mapping[str, Any] = field(default_factory=dict)
-    axes: tuple[Mapping[str, Any], Mapping[str, Any]] = (
-        {"name": "q", "dynamic": 10, "static": 100},
-        {"name": "phi", "dynamic": 1, "static": 1},
-    )
-    view: Mapping[str, Any] = field(default_factory=dict)
-    revision: int = 0
-    copied: str = ""
-
-    def changed(self, **fields: Any) -> Draft:
-        """A copy with other fields and the next revision."""
-        return replace(self, **fields, revision=self.revision + 1)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able form."""
-        return {
-            "source": dict(self.source),
-            "area": self.area.to_dict(),
-            "geometry": dict(self.geometry),
-            "origins": dict(self.origins),
-            "setting": dict(self.setting),
-            "axes": [dict(a) for a in self.axes],
-            "view": dict(self.view),
-            "revision": self.revision,
-            "copied": self.copied,
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Draft:
-        """The inverse of `to_dict`."""
-        empty = cls()
-        axes = data.get("axes") or []
-        return cls(
-            source=data.get("source", {}),
-            area=AreaMask.from_dict(data["area"]),
-            geometry=data.get("geometry", {}),
-            origins=data.get("origins", {}),
-            setting=data.get("setting", {}),
-            axes=(axes[0], axes[1]) if len(axes) == 2 else empty.axes,
-            view=data.get("view", {}),
-            revision=int(data.get("revision", 0)),
-            copied=str(data.get("copied", "")),
-        )
-
-
-@dataclass(frozen=True)
-class Version:
-    """A saved version: key, name, time (s since 1970), who, and what it holds."""
-
-    key: str
-    name: str
-    saved: float
-    owner: str
-    valid_pixels: int
-    shape: tuple[int, int]
-    has_partition: bool
-
-
-def new_key() -> str:
-    """A key that cannot be guessed, for sessions and copies."""
-    return secrets.token_urlsafe(24)
-
-
-def is_key(text: object) -> bool:
-    """True for texts of the form that `new_key` gives; nothing else becomes part of a path."""
-    return isinstance(text, str) and bool(_KEY.match(text))
-
-
-class DraftStore:
+class DraftStore(VersionStore):
     """Drafts and versions below one directory; several processes may use it at once.
+
+    A draft is kept in two revisions: where the last one is damaged, the one before it takes its place, and
+    the damaged file is kept beside them.
 
     Parameters
     ----------
@@ -127,18 +46,41 @@ class DraftStore:
     """
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory
+        super().__init__(directory)
         self._locks: dict[str, Lock] = {}
         self._guard = Lock()
 
     # -- drafts ----------------------------------------------------------------------------------------------
     def load(self, session: str) -> Draft:
-        """The draft of a session; an empty one where there is none or it cannot be read."""
-        return self._read("drafts", session) or Draft()
+        """The draft of a session; an empty one only where there is none.
+
+        Raises
+        ------
+        DraftError
+            Where it cannot be read now.
+        """
+        path = self._path("drafts", session)
+        with self._said("read"), suppress(DamagedDraft):
+            found = self._read(path)
+            if found is not None:
+                return found
+            if not _before(path).exists():
+                return Draft()
+        with self._alone(session):
+            return self._load(session)
 
     def save(self, session: str, draft: Draft) -> None:
-        """Store a session's draft, atomically."""
-        self._write(self._path("drafts", session), draft)
+        """Store a session's draft, atomically and synced.
+
+        Raises
+        ------
+        DraftError
+            Where it cannot be stored, or what is there cannot be read.
+        """
+        self._path("drafts", session)
+        with self._alone(session):
+            self._load(session)
+            self._store(session, draft)
 
     @contextmanager
     def editing(self, session: str) -> Iterator[list[Draft]]:
@@ -146,139 +88,144 @@ class DraftStore:
 
         Changes of one session wait for each other, so that fast drawing loses nothing.
         """
-        with self._guard:
-            lock = self._locks.setdefault(session, Lock())
-        with lock, _file_lock(self._path("drafts", session).with_suffix(".lock")):
-            held = [self.load(session)]
+        with self._alone(session):
+            held = [self._load(session)]
             before = held[0]
             yield held
             if held[0] is not before:
-                self.save(session, held[0])
+                self._store(session, held[0])
 
     def share(self, session: str) -> str:
         """Store a copy of a draft under a key of its own, which a link can carry."""
-        key = new_key()
-        self._write(self._path("shared", key), replace(self.load(session), copied=""))
-        for array in self.load_arrays(session).items():
-            self.put_array(key, *array)
-        return key
+        return self._copy(session, self.load(session))
 
     def adopt(self, session: str, key: str) -> Draft:
         """Make a shared copy the session's draft, unless it already began as that copy.
 
+        What the session worked on before is kept as a copy of its own.
+
         Raises
         ------
         UsageError
-            Where the copy does not exist.
+            Where the copy does not exist or is damaged.
         """
-        current = self.load(session)
-        if current.copied == key:
-            return current
-        shared = self._read("shared", key) if is_key(key) else None
-        if shared is None:
+        with self.editing(session) as held:
+            current = held[0]
+            if current.copied == key:
+                return current
+            shared = self._shared(key)
+            own = self._copy(session, current) if current.area.operations else ""
+            for name, array in self.load_arrays(key).items():
+                self.put_array(session, name, array)
+            held[0] = replace(shared, copied=key, own=own, note="", revision=current.revision + 1)
+            return held[0]
+
+    def _shared(self, key: str) -> Draft:
+        try:
+            with self._said("read"):
+                found = self._read(self._path("shared", key)) if is_key(key) else None
+        except DamagedDraft as err:
+            raise UsageError("the mask of this link is damaged and cannot be opened.") from err
+        if found is None:
             raise UsageError("this link leads to a mask that is no longer there.")
-        for array in self.load_arrays(key).items():
-            self.put_array(session, *array)
-        adopted = replace(shared, copied=key, revision=current.revision + 1)
-        self.save(session, adopted)
-        return adopted
+        return found
+
+    def _copy(self, session: str, draft: Draft) -> str:
+        key = new_key()
+        for name, array in self.load_arrays(session).items():
+            self.put_array(key, name, array)
+        with self._said("stored"):
+            self._write(self._path("shared", key), replace(draft, copied="", own="", note=""))
+        return key
+
+    def _load(self, session: str) -> Draft:
+        """The draft, or what can be restored of it; for who holds the lock."""
+        path = self._path("drafts", session)
+        before, damaged = _before(path), True
+        with self._said("read"):
+            try:
+                found = self._read(path)
+                if found is not None:
+                    return found
+                damaged = False
+            except DamagedDraft:
+                pass
+            try:
+                last = self._read(before)
+            except DamagedDraft:
+                last = None
+                keep_aside(before)
+            if last is None and not damaged:
+                return Draft()
+            words = "The draft of your mask was " + ("damaged" if damaged else "missing")
+            if damaged:
+                words += f"; the damaged file is kept as {self._shown(keep_aside(path))}"
+            if last is None:
+                restored = Draft(note=f"{words}. There is no earlier copy: the mask begins anew.")
+            else:
+                note = f"{words}. The copy before your last change was restored."
+                restored = replace(last, revision=last.revision + 2, note=note)
+            self._write(path, restored)
+            return restored
+
+    def _store(self, session: str, draft: Draft) -> None:
+        path = self._path("drafts", session)
+        with self._said("stored"):
+            keep_before(path, _before(path))
+            self._write(path, draft)
+
+    @contextmanager
+    def _alone(self, session: str) -> Iterator[None]:
+        with self._guard:
+            lock = self._locks.setdefault(session, Lock())
+        held = file_lock(self._path("drafts", session).with_suffix(".lock"))
+        with lock:
+            with self._said("stored"):
+                self._make(self.directory / "drafts")
+                held.__enter__()
+            try:
+                yield
+            finally:
+                held.__exit__(None, None, None)
 
     # -- arrays ----------------------------------------------------------------------------------------------
     def put_array(self, session: str, name: str, array: NDArray[Any]) -> str:
         """Store an imported mask or image beside a draft; gives the name."""
         folder = self._path("arrays", session).with_suffix("")
-        folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"{_safe(name)}.npy"
-        temp = target.with_name(f".{target.name}.{secrets.token_hex(4)}.temp")
-        with temp.open("wb") as stream:
-            np.save(stream, array, allow_pickle=False)
-        temp.replace(target)
+        with self._said("stored"):
+            self._make(folder)
+            write_whole(
+                folder / f"{_safe(name)}.npy", lambda stream: np.save(stream, array, allow_pickle=False)
+            )
         return _safe(name)
 
     def load_arrays(self, session: str) -> dict[str, NDArray[Any]]:
-        """All arrays of a draft, read from disk only where they are looked at."""
+        """All arrays of a draft, read from disk only where they are looked at; damaged ones are left out."""
         folder = self._path("arrays", session).with_suffix("")
-        found = sorted(folder.glob("[!.]*.npy")) if folder.is_dir() else []
-        return {p.stem: np.load(p, mmap_mode="r", allow_pickle=False) for p in found}
-
-    # -- versions --------------------------------------------------------------------------------------------
-    def save_version(
-        self, name: str, owner: str, draft: Draft, mask: NDArray[Any], partition: Path | None
-    ) -> Version:
-        """Keep a mask (and the partition file made from it) under a name.
-
-        Raises
-        ------
-        UsageError
-            For an empty name.
-        """
-        name = " ".join(name.split())[:80]
-        if not name:
-            raise UsageError("give the version a name.")
-        key = new_key()
-        folder = self.directory / "versions" / key
-        folder.mkdir(parents=True)
-        np.save(folder / "mask.npy", np.asarray(mask, dtype=np.uint8), allow_pickle=False)
-        if partition is not None:
-            partition.replace(folder / "partition.hdf")
-        info = {
-            "name": name,
-            "owner": owner,
-            "saved": time.time(),
-            "valid_pixels": int(np.count_nonzero(mask)),
-            "shape": list(mask.shape),
-            "draft": draft.to_dict(),
-        }
-        _atomic_text(folder / "version.json", json.dumps(info))
-        return self._version(folder)
-
-    def versions(self) -> list[Version]:
-        """All versions, newest first."""
-        folder = self.directory / "versions"
-        found = [p.parent for p in folder.glob("*/version.json")] if folder.is_dir() else []
-        return sorted((self._version(p) for p in found), key=lambda v: v.saved, reverse=True)
-
-    def version_mask(self, key: str) -> NDArray[np.int32]:
-        """(H, W) int32 mask of a version."""
-        mask: NDArray[np.int32] = np.load(self._version_folder(key) / "mask.npy").astype(np.int32)
-        return mask
-
-    def version_partition(self, key: str) -> Path | None:
-        """Partition file of a version, or None."""
-        path = self._version_folder(key) / "partition.hdf"
-        return path if path.is_file() else None
-
-    def version_draft(self, key: str) -> Draft:
-        """The draft from which a version was saved."""
-        data = json.loads((self._version_folder(key) / "version.json").read_text())
-        return Draft.from_dict(data["draft"])
-
-    def _version_folder(self, key: str) -> Path:
-        folder = self.directory / "versions" / key if is_key(key) else None
-        if folder is None or not folder.is_dir():
-            raise UsageError("this version is no longer there.")
-        return folder
-
-    def _version(self, folder: Path) -> Version:
-        data = json.loads((folder / "version.json").read_text())
-        return Version(
-            folder.name,
-            data["name"],
-            data["saved"],
-            data["owner"],
-            data["valid_pixels"],
-            (data["shape"][0], data["shape"][1]),
-            (folder / "partition.hdf").is_file(),
-        )
+        arrays: dict[str, NDArray[Any]] = {}
+        with self._said("read"):
+            for path in sorted(folder.glob("[!.]*.npy")) if folder.is_dir() else ():
+                # an image or a step that needs the damaged one says that it is not there
+                with suppress(ValueError, EOFError, FileNotFoundError):
+                    arrays[path.stem] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return arrays
 
     # -- disk ------------------------------------------------------------------------------------------------
     def forget_old(self, now: float | None = None) -> int:
-        """Throw drafts away that nobody touched for `KEEP_DAYS`; gives how many."""
+        """Throw away drafts that nobody touched for `KEEP_DAYS`, with all that belongs to them; gives how
+        many.
+        """
         folder = self.directory / "drafts"
         limit = (time.time() if now is None else now) - KEEP_DAYS * 86400
-        old = [p for p in folder.glob("*.json") if p.stat().st_mtime < limit] if folder.is_dir() else []
+        with self._said("read"):
+            old = [path for path in folder.glob("*.json") if is_key(path.stem) and _older(path, limit)]
         for path in old:
-            path.unlink(missing_ok=True)
+            with self._alone(path.stem), self._said("stored"):
+                if not _older(path, limit):
+                    continue
+                shutil.rmtree(self._path("arrays", path.stem).with_suffix(""), ignore_errors=True)
+                for part in folder.glob(f"{path.stem}.*"):
+                    part.unlink(missing_ok=True)
         return len(old)
 
     def _path(self, kind: str, key: str) -> Path:
@@ -286,35 +233,40 @@ class DraftStore:
             raise UsageError("this session is not known; load the page again.")
         return self.directory / kind / f"{key}.json"
 
-    def _read(self, kind: str, key: str) -> Draft | None:
+    def _read(self, path: Path) -> Draft | None:
+        """A draft, None where there is none; `DamagedDraft` or an OSError where it cannot be had."""
         try:
-            return Draft.from_dict(json.loads(self._path(kind, key).read_text()))
-        except (OSError, ValueError, KeyError, TypeError, IndexError, UsageError):
+            content = path.read_bytes()
+        except FileNotFoundError:
+            self._check_there()
             return None
+        self._seen = True
+        try:
+            data: Mapping[str, Any] = json.loads(content)
+        except (ValueError, RecursionError) as err:
+            raise DamagedDraft(str(err)) from err
+        return Draft.from_dict(data)
 
     def _write(self, path: Path, draft: Draft) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _atomic_text(path, json.dumps(draft.to_dict(), separators=(",", ":")))
+        content = json.dumps(draft.to_dict(), separators=(",", ":")).encode()
+        self._make(path.parent)
+        write_whole(path, lambda stream: stream.write(content))
+
+    def _shown(self, aside: Path) -> str:
+        # the first letters of the key find the file and open no session
+        return f"{self.directory / 'drafts'}/{aside.name[:6]}…{aside.suffix}"
 
 
-def _atomic_text(path: Path, text: str) -> None:
-    temp = path.with_name(f".{path.name}.{secrets.token_hex(4)}.temp")
-    temp.write_text(text)
-    temp.replace(path)
+def _before(path: Path) -> Path:
+    """Where the revision before the last one of a draft is kept."""
+    return path.with_suffix(".before")
 
 
-@contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
-    """One process at a time; the lock goes with the process that holds it."""
-    import fcntl
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+def _older(path: Path, limit: float) -> bool:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+        return path.stat().st_mtime < limit
+    except FileNotFoundError:
+        return False
 
 
 def _safe(name: str) -> str:

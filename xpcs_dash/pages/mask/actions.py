@@ -10,13 +10,13 @@ import numpy as np
 
 from xpcs_dash.errors import UsageError
 from xpcs_dash.pages.mask.session import NUMBERS
+from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.drawing_tools import MODES
 from xpcs_dash.simplemask.geometry import Setting
 from xpcs_dash.simplemask.operations import Operation
 from xpcs_dash.simplemask.partition import Axis
 from xpcs_dash.simplemask.paths import format_path
 from xpcs_dash.simplemask.shapes import numbers_of, with_numbers
-from xpcs_dash.simplemask.store import Draft
 
 Action = Mapping[str, Any]
 

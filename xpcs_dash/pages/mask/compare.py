@@ -17,8 +17,8 @@ from xpcs_dash.pages.mask import forms
 from xpcs_dash.pages.mask.session import Workbench, result_of
 from xpcs_dash.pages.mask.uploads import uploaded
 from xpcs_dash.simplemask.compare import Difference, Marked, compare
+from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.files import read_mask_or_partition
-from xpcs_dash.simplemask.store import Draft
 
 #: Names of the uploaded other's arrays beside the draft.
 UPLOADS = {"mask": "compare-mask", "dynamic": "compare-dynamic", "static": "compare-static"}

@@ -9,11 +9,12 @@ import dash_bootstrap_components as dbc
 from dash import dcc, html
 
 from xpcs_dash.pages.mask.session import NUMBERS
+from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.geometry import UNITS, Setting
 from xpcs_dash.simplemask.operations import Operation
 from xpcs_dash.simplemask.pixels import GAPS
 from xpcs_dash.simplemask.shapes import numbers_of
-from xpcs_dash.simplemask.store import Draft, Version
+from xpcs_dash.simplemask.versions import Version
 
 MODES = {"out": "mask", "keep": "keep only", "back": "give back"}
 MAPS = {"q": "q", "phi": "φ", "x": "x", "y": "y", "qx": "qx", "qy": "qy", "qz": "qz", "qr": "qr", "TTH": "2θ"}
@@ -327,6 +328,9 @@ def versions(listed: Iterable[Version], prefix: str) -> list[Any]:
         facts = f"{v.valid_pixels:,} px of {v.shape[0]} × {v.shape[1]} · {when}" + (
             f" · {v.owner}" if v.owner else ""
         )
+        if v.problem:
+            rows.append(html.Div([html.Strong(v.name), html.Span(v.problem)], className="xd-mask-version"))
+            continue
         rows.append(
             html.Div(
                 [

@@ -18,7 +18,7 @@ from xpcs_dash.figures.mask import DRAW_BUTTONS, figure_mask
 from xpcs_dash.pages.mask import compare, forms, regroup
 from xpcs_dash.pages.mask.session import Workbench, current_session, start
 from xpcs_dash.pages.mask.show import centre_of, limits_of, overlay_url, picture_url, shapes_of, state_of
-from xpcs_dash.simplemask.store import Draft
+from xpcs_dash.simplemask.draft import Draft
 
 HINT = "Move over the image for x, y, I, q, φ and bins."
 KEYS = (
@@ -42,6 +42,7 @@ def page_layout(bench: Workbench, query: Mapping[str, str]) -> Component:
     return html.Div(
         [
             tools(),
+            *notices(draft, bench.services.settings.url_prefix),
             html.Div(
                 [
                     panel(
@@ -74,6 +75,17 @@ def page_layout(bench: Workbench, query: Mapping[str, str]) -> Component:
     )
 
 
+def notices(draft: Draft, prefix: str) -> list[Component]:
+    """What became of the draft without a person's doing, and where an earlier one is kept."""
+    found: list[Component] = []
+    if draft.note:
+        found.append(html.P(["▲ ", draft.note], className="xd-warning-line", role="status"))
+    if draft.own:
+        link = html.A("the one you had before", href=f"{prefix}mask?copy={draft.own}")
+        found.append(html.P(["This draft began as a copy from a link; ", link, " is kept."], role="status"))
+    return found
+
+
 def first_picture(bench: Workbench, session: str, draft: Draft, query: Mapping[str, str]) -> Draft:
     """The file that the address names, or the newest one, as the first picture."""
     wanted = query.get("file", "").split(",")[0]
@@ -82,9 +94,10 @@ def first_picture(bench: Workbench, session: str, draft: Draft, query: Mapping[s
     file_id = int(wanted) if wanted.isdecimal() else newest.id if newest is not None else None
     if file_id is None or bench.services.settings.read_only:
         return draft
-    draft = start(bench, session, draft, {"kind": "result", "file": file_id})
-    bench.store.save(session, draft)
-    return draft
+    with bench.store.editing(session) as held:
+        if not held[0].source:
+            held[0] = start(bench, session, held[0], {"kind": "result", "file": file_id})
+        return held[0]
 
 
 def stage(bench: Workbench, session: str, draft: Draft, problem: str | None = None) -> Any:

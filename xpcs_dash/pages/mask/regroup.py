@@ -21,8 +21,8 @@ from xpcs_dash.figures.theme import q_colours
 from xpcs_dash.pages.g2.curves import Source, choose_q, curve_of
 from xpcs_dash.pages.mask.session import Workbench, result_of
 from xpcs_dash.results.xpcs_file import open_result
+from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.files import save_partition
-from xpcs_dash.simplemask.store import Draft
 
 #: Panels of bins that are shown.
 PANELS = 9

@@ -20,9 +20,9 @@ from xpcs_dash.pages.mask.compare import differing
 from xpcs_dash.pages.mask.regroup import folder
 from xpcs_dash.pages.mask.session import Workbench
 from xpcs_dash.pages.qmap.routes import encode_intensity
+from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.files import mask_bytes
 from xpcs_dash.simplemask.geometry import Setting
-from xpcs_dash.simplemask.store import Draft
 
 
 def blueprint(bench: Workbench) -> Blueprint:

@@ -21,11 +21,13 @@ from xpcs_dash.hdf5.records import file_key
 from xpcs_dash.hdf5.schemas import GeometryMetadata
 from xpcs_dash.results.xpcs_file import XpcsFile, open_result
 from xpcs_dash.services import Services
+from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.files import DetectorImage, from_result, read_image
 from xpcs_dash.simplemask.geometry import Setting
 from xpcs_dash.simplemask.kernel import SimpleMaskKernel
 from xpcs_dash.simplemask.partition import Axis, Partition, generate_partition
-from xpcs_dash.simplemask.store import Draft, DraftStore, new_key
+from xpcs_dash.simplemask.store import DraftStore
+from xpcs_dash.simplemask.versions import new_key
 
 NUMBERS = ("energy_kev", "distance_m", "pixel_m", "bcx", "bcy")
 

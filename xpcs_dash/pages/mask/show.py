@@ -11,8 +11,8 @@ from xpcs_dash.errors import XpcsDashError
 from xpcs_dash.figures.images import percentile_limits
 from xpcs_dash.figures.mask import styled_shapes
 from xpcs_dash.pages.mask.session import NUMBERS, Workbench
+from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.files import DetectorImage
-from xpcs_dash.simplemask.store import Draft
 
 
 def state_of(bench: Workbench, session: str, draft: Draft, **more: Any) -> dict[str, Any]:

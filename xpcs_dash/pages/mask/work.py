@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ def perform(bench: Workbench, session: str, action: dict[str, Any]) -> Any:
     more: dict[str, Any] = {"shapes": act != "view" and not _only_moves(action)}
     try:
         with bench.store.editing(session) as held:
+            if held[0].note:
+                notify(held[0].note, "warning")
             if act == "restore":
                 held[0] = restored(bench, str(action.get("id")), held[0])
                 more["forms"] = True
@@ -172,7 +175,7 @@ def chosen(
     if trigger == "mask-upload":
         require_write()
         image = uploaded(content, str(name), read_image)
-        array = bench.store.put_array(session, f"image-{Path(str(name)).stem}", image.image)
+        array = bench.store.put_array(session, named("image", name, content), image.image)
         return {"kind": "upload", "array": array, "name": str(name)}
     primary = Selection.parse(current).primary
     if primary is None:
@@ -189,6 +192,12 @@ def open_source(bench: Workbench, session: str, source: dict[str, Any]) -> Any:
     return state_of(bench, session, draft, forms=True), stage(bench, session, draft)
 
 
+def named(kind: str, name: Any, content: str) -> str:
+    """Name of an uploaded array; another content has another one, so that no step of the past changes."""
+    digest = hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+    return f"{kind}-{digest}-{Path(str(name)).stem}"
+
+
 def import_mask(bench: Workbench, session: str, content: str, name: str) -> Any:
     """Add an uploaded mask or pixel list as a step."""
     require_write()
@@ -197,7 +206,7 @@ def import_mask(bench: Workbench, session: str, content: str, name: str) -> Any:
         operation = Operation("pixels", {"pixels": pixels}, name=name)
     else:
         mask = uploaded(content, name, read_mask)
-        array = bench.store.put_array(session, f"{Path(name).stem}-{len(content)}", mask.astype(np.uint8))
+        array = bench.store.put_array(session, named("mask", name, content), mask.astype(np.uint8))
         operation = Operation("import", {"array": array}, name=name)
     with bench.store.editing(session) as held:
         held[0] = held[0].changed(area=held[0].area.add(operation))
