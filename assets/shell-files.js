@@ -123,8 +123,8 @@
   xd.step = (forward) => {
     const api = grids["shell-grid"];
     let rows = [];
-    if (api) api.forEachNodeAfterFilterAndSort((node) => { if (node.data.state === "ready") rows.push(node.data); });
-    if (!rows.length) rows = [...xd.rows.values()].filter((r) => r.state === "ready").sort((a, b) => b.t - a.t);
+    if (api) api.forEachNodeAfterFilterAndSort((node) => { if (node.data.result) rows.push(node.data); });
+    if (!rows.length) rows = [...xd.rows.values()].filter((r) => r.result).sort((a, b) => b.t - a.t);
     const sort = (document.getElementById("shell-sort") || {}).value || "newest";
     const current = xd.state.current, at = current && current.files.length ? rows.findIndex((r) => r.id === current.files[0].id) : -1;
     const next = at + (forward === (sort !== "newest") ? 1 : -1);
@@ -229,6 +229,7 @@
   const h = (...args) => window.React.createElement(...args);
   xd.words = (flag) => flag.replace(/-/g, " ");
   const flagsOf = (row) => (row.flags || []).map(xd.words).concat(row.warnings || []);
+  const BESIDE = ["average", "partition", "mask", "raw data", "metadata"];     // what stands beside the results
   const noteOf = (row) => {
     if (row.state !== "ready") return SIGNS[row.state][2] + (row.reason ? ": " + row.reason : "");
     return flagsOf(row).join(" · ");
@@ -253,7 +254,7 @@
     if (row.state === "ready") {
       if (row.n_q) about.push(row.n_q + " q");
       if ((row.kinds || []).includes("twotime")) about.push("two-time");
-      if ((row.kinds || []).includes("average")) about.push("average");
+      about.push(...(row.kinds || []).filter((kind) => BESIDE.includes(kind)));
       if (flagged) about.push(flagsOf(row)[0]);
     } else about.splice(0, 1, noteOf(row).split("; ")[0]);
     return h("div", { className: "xd-file", title: row.file + (row.folder ? "\n" + row.folder : "") + (noteOf(row) ? "\n" + noteOf(row) : "") },

@@ -31,7 +31,8 @@ class StubReader:
             raise UnreadableFile(path, "truncated file", "wait", transient=True)
         if text.startswith("raw"):
             raise UnknownLayout(path, "not a result file")
-        columns = {"layout": "stub", "kinds": ["multitau"], "content": text, "summary": {"flags": []}}
+        kinds = ["partition"] if text.startswith("partition") else ["multitau"]
+        columns = {"layout": "stub", "kinds": kinds, "content": text, "summary": {"flags": []}}
         return Reading(stat_of(path), columns)
 
 

@@ -484,3 +484,26 @@ def test_files_are_compared_with_the_one_before_them_and_not_with_an_average(bea
     beamline.write("a.hdf")
     beamline.until(lambda: beamline.states().get("a.hdf") == "ready")
     assert seen == [None]
+
+
+def test_only_results_are_the_newest_and_are_compared(beamline, monkeypatch):
+    beamline.start()
+    seen = []
+    monkeypatch.setattr(beamline.ingest.journal, "_relate", lambda *pair: seen.append(pair) or ())
+    beamline.write("a.hdf", "1 end")
+    beamline.until(lambda: beamline.states() == {"a.hdf": "ready"})
+    for k in range(20):
+        beamline.write(f"{k}_qmap.hdf", f"partition {k} end")
+    beamline.until(lambda: list(beamline.states().values()).count("ready") == 21)
+    assert len(seen) == 1
+    newest, index = beamline.catalogue.newest(), FileIndex(beamline.catalogue)
+    index.refresh()
+    assert newest.name == index.newest().name == "a"
+    assert index.arrived_after(0.0) == 1
+    assert [row.name for row in beamline.catalogue.results(5)] == ["a"]
+    assert [row["name"] for row in index.listing() if row.get("result")] == ["a"]
+    beamline.write("b.hdf", "2 end")
+    beamline.until(lambda: beamline.states().get("b.hdf") == "ready")
+    assert seen[-1][1] == {"flags": []}, "compared with the result before it, past any number of partitions"
+    older = beamline.catalogue.results(5, before_id=beamline.row("b.hdf").id)
+    assert [row.name for row in older] == ["a"]

@@ -38,7 +38,12 @@ def viewed(sample, tmp_path):
     """Pages' services, with ``look(*ids, q=…)`` and ``client(page)`` for a page's routes and callbacks."""
     kernel = ViewerKernel(Settings(state_dir=tmp_path), lambda i: sample(FILES[i]))
     row = lambda i: SimpleNamespace(  # noqa: E731
-        id=i, name=FILES[i].removesuffix("_results.hdf"), summary=None, mtime_ns=0, size=0
+        id=i,
+        name=FILES[i].removesuffix("_results.hdf"),
+        kinds=("multitau",),
+        summary=None,
+        mtime_ns=0,
+        size=0,
     )
     catalogue = SimpleNamespace(get=row, files=lambda **_: [row(i) for i in (1, 2, 3)], newest=lambda: None)
     services = SimpleNamespace(kernel=kernel, settings=kernel.settings, catalogue=catalogue)

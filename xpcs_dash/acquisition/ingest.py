@@ -25,7 +25,8 @@ from xpcs_dash.acquisition.rows import Change, Known, Relate
 from xpcs_dash.acquisition.scan import Scan, Stat, stat_of
 from xpcs_dash.acquisition.schedule import Schedule
 from xpcs_dash.acquisition.watcher import Watcher
-from xpcs_dash.database.catalogue import AVERAGE, Catalogue
+from xpcs_dash.database.catalogue import Catalogue
+from xpcs_dash.database.kinds import AVERAGE
 from xpcs_dash.errors import UsageError
 from xpcs_dash.settings import Settings
 

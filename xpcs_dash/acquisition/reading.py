@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xpcs_dash.acquisition.scan import Stat, clean, stat_of
+from xpcs_dash.database.kinds import MASK, PARTITION, SAXS
 from xpcs_dash.errors import FileError, UnreadableFile
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def columns_of(xf: XpcsFile, summary: dict[str, Any], content: str) -> dict[str,
     g2 = xf.g2
     return {
         "layout": xf.layout,
-        "kinds": list(xf.kinds),
+        "kinds": kinds_of(xf),
         "sample": xf.sample,
         "scan": None if xf.scan is None else str(xf.scan),
         "start_time": None if xf.start_time is None else xf.start_time.isoformat(),
@@ -146,6 +147,15 @@ def columns_of(xf: XpcsFile, summary: dict[str, Any], content: str) -> dict[str,
         "summary": summary,
         "content": content,
     }
+
+
+def kinds_of(xf: XpcsFile) -> list[str]:
+    """What a file holds, in the words of `xpcs_dash.database.kinds`."""
+    if xf.kinds:
+        return list(xf.kinds)
+    if xf.saxs_2d is not None or xf.saxs_1d is not None:
+        return [SAXS]
+    return [PARTITION] if xf.dqmap is not None else [MASK]
 
 
 def content_hash(xf: XpcsFile) -> str:

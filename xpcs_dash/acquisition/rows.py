@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from xpcs_dash.acquisition.reading import with_fit
 from xpcs_dash.acquisition.scan import Stat
-from xpcs_dash.database.catalogue import AVERAGE, Catalogue, bump_in, display_name, files_table
+from xpcs_dash.database.catalogue import Catalogue, bump_in, display_name, files_table
+from xpcs_dash.database.kinds import is_result
 
 Kind = Literal["waiting", "ready", "failed", "gone", "back", "moved", "fit"]
 #: Compares a file's summary with that of the file before it: flags that only a sequence shows.
@@ -177,7 +178,7 @@ def _write_ready(db: sa.Connection, change: Change, revision: int, relate: Relat
     if before is None:
         _insert(db, [_new_row(change, revision)])
     _update(db, change.path, revision, **values)
-    if relate is not None and AVERAGE not in change.values.get("kinds", ()):
+    if relate is not None and is_result(change.values.get("kinds")):
         _relate_neighbours(db, change.path, values["sort_at"], revision, relate)
 
 
@@ -187,9 +188,13 @@ def _relate_neighbours(db: sa.Connection, path: str, sort_at: float, revision: i
     ready = sa.select(t.path, t.summary, t.flags, t.kinds).where(t.state == "ready", t.path != path)
 
     def first(query: Any) -> Any:
-        # averages stand beside the acquisition, not in it
-        rows = db.execute(query.limit(8))
-        return next((row for row in rows if AVERAGE not in (row.kinds or ())), None)
+        # averages, partitions and raw data stand beside the acquisition's results
+        for limit in (8, 128, 2048, None):
+            rows = db.execute(query.limit(limit)).all()
+            found = next((row for row in rows if is_result(row.kinds)), None)
+            if found is not None or len(rows) < (limit or 0):
+                return found
+        return None
 
     older = first(ready.where(t.sort_at <= sort_at).order_by(t.sort_at.desc(), t.id.desc()))
     newer = first(ready.where(t.sort_at > sort_at).order_by(t.sort_at, t.id))

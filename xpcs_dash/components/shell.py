@@ -232,6 +232,9 @@ def _file_panel() -> Component:
                                         ("", "kinds"),
                                         ("multitau", "multi-tau"),
                                         ("twotime", "two-time"),
+                                        ("average", "averages"),
+                                        ("partition", "partitions"),
+                                        ("raw data", "raw data"),
                                         ("flagged", "flagged"),
                                         ("failed", "failed"),
                                     )

@@ -17,14 +17,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from xpcs_dash.database.engine import open_engine, set_up, writing
+from xpcs_dash.database.kinds import is_result
 from xpcs_dash.errors import NotFoundError, UsageError
 
 State = Literal["waiting", "ready", "failed", "gone"]
 STATES: tuple[State, ...] = ("waiting", "ready", "failed", "gone")
 #: States of files that are there.
 PRESENT: tuple[State, ...] = ("waiting", "ready", "failed")
-#: Among the kinds of a file that was averaged here: listed like any other, but never "the newest file".
-AVERAGE = "average"
 
 _metadata = sa.MetaData()
 # "not there" is NULL, which a query can ask for, and not the JSON text "null"
@@ -312,13 +311,27 @@ class Catalogue:
         return path
 
     def newest(self) -> FileRow | None:
-        """The ready file that arrived last, averages apart: who follows the acquisition wants none."""
-        for limit in (4, 64, 1024, None):
-            rows = self.files(states=("ready",), limit=limit)
-            found = next((row for row in rows if AVERAGE not in row.kinds), None)
-            if found is not None or len(rows) < (limit or 0):
-                return found
-        return None
+        """The ready result that arrived last; see `is_result`."""
+        return next(iter(self.results(1)), None)
+
+    def results(self, limit: int, before_id: int | None = None) -> list[FileRow]:
+        """Ready results of the acquisition, newest first; see `is_result`.
+
+        Parameters
+        ----------
+        limit : at most so many.
+        before_id : only files older than the file with this id.
+        """
+        found: list[FileRow] = []
+        step = limit + 4
+        while len(found) < limit:
+            rows = self.files(states=("ready",), limit=step, before_id=before_id)
+            found += [row for row in rows if is_result(row.kinds)]
+            if len(rows) < step:
+                break
+            # many raw files or averages in a row: fewer, longer looks
+            before_id, step = rows[-1].id, step * 4
+        return found[:limit]
 
     def files(
         self,

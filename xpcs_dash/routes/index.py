@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from xpcs_dash.database.catalogue import AVERAGE, Catalogue, FileRow
+from xpcs_dash.database.catalogue import Catalogue, FileRow
+from xpcs_dash.database.kinds import is_result
 
 
 def key_of(row: FileRow) -> str:
@@ -36,6 +37,7 @@ def describe(row: FileRow, root: str | None = None) -> dict[str, Any]:
         "reason": row.reason,
         "layout": row.layout,
         "kinds": list(row.kinds),
+        "result": True if row.state == "ready" and is_result(row.kinds) else None,
         "sample": row.sample,
         "scan": row.scan,
         "start": row.start_time.isoformat() if row.start_time else None,
@@ -97,7 +99,7 @@ class FileIndex:
             if old == row:
                 continue
             changed = True
-            if old is not None and old.state == "ready" and AVERAGE not in old.kinds:
+            if old is not None and old.state == "ready" and is_result(old.kinds):
                 self._order.remove((arrival(old), old.id))
             if row.state == "gone":
                 self._rows.pop(row.id, None)
@@ -105,7 +107,7 @@ class FileIndex:
                 continue
             self._rows[row.id] = row
             self._json[row.id] = describe(row, self._root)
-            if row.state == "ready" and AVERAGE not in row.kinds:
+            if row.state == "ready" and is_result(row.kinds):
                 bisect.insort(self._order, (arrival(row), row.id))
         if changed:
             self._counts = {"waiting": 0, "ready": 0, "failed": 0}
@@ -113,7 +115,7 @@ class FileIndex:
                 self._counts[row.state] = self._counts.get(row.state, 0) + 1
 
     def newest(self) -> FileRow | None:
-        """The ready file that arrived last, averages apart."""
+        """The ready result that arrived last; see `is_result`."""
         with self._lock:
             return self._rows.get(self._order[-1][1]) if self._order else None
 
@@ -123,7 +125,7 @@ class FileIndex:
             return {"waiting": 0, "ready": 0, "failed": 0, **self._counts}
 
     def arrived_after(self, moment: float) -> int:
-        """Number of ready files that arrived after ``moment`` (s since the epoch)."""
+        """Number of ready results that arrived after ``moment`` (s since the epoch)."""
         with self._lock:
             return len(self._order) - bisect.bisect_right(self._order, (moment, 1 << 62))
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from xpcs_dash.database.catalogue import FileRow
 from xpcs_dash.routes.index import FileIndex, arrival, key_of
 from xpcs_dash.services import Services
 
@@ -46,7 +47,7 @@ def live_state(
     }
     problems = find_problems(status, now)
     state["problems"] = problems
-    state["state"] = overall(state["counts"], problems, bool(newest and newest.flags))
+    state["state"] = overall(state["counts"], problems, newest)
     if ids:
         rows = [index.get(i) for i in ids]
         state["pinned"] = [{"id": r.id, "key": key_of(r), "state": r.state} for r in rows if r is not None]
@@ -102,13 +103,13 @@ def _process_problems(processes: Any) -> list[dict[str, str]]:
     return found
 
 
-def overall(counts: Mapping[str, int], problems: Sequence[Mapping[str, str]], flagged: bool) -> str:
+def overall(counts: Mapping[str, int], problems: Sequence[Mapping[str, str]], newest: FileRow | None) -> str:
     """One state for the whole screen: alarm, warning, nodata or ok (a browser adds "stale" by the clock)."""
     if any(problem["state"] == "alarm" for problem in problems):
         return "alarm"
-    if not counts.get("ready"):
+    if newest is None:
         return "nodata"
-    return "warning" if problems or flagged or counts.get("failed") else "ok"
+    return "warning" if problems or newest.flags or counts.get("failed") else "ok"
 
 
 def _job_counts(services: Services) -> dict[str, int]:

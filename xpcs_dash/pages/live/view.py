@@ -95,7 +95,7 @@ def earlier_curves(
     services: Services, seen: Looked, labels: Sequence[int], colours: dict[int, str]
 ) -> list[Curve]:
     """Curves of the files before this one at the same q, the oldest first; other maps are left out."""
-    rows = services.catalogue.files(states=("ready",), limit=len(FADING), before_id=seen.file_id)
+    rows = services.catalogue.results(len(FADING), before_id=seen.file_id)
     found: list[Curve] = []
     for row, opacity in reversed(list(zip(rows, FADING, strict=False))):
         if not row.n_q or not row.n_delay:
@@ -162,6 +162,6 @@ def _decimated(xf: XpcsFile) -> Decimated | None:
 
 
 def rows_until(services: Services, file_id: int, n: int) -> list[FileRow]:
-    """The last ``n`` ready files up to and with this one, oldest first."""
-    older = services.catalogue.files(states=("ready",), limit=n - 1, before_id=file_id)
+    """The last ``n`` results up to and with this file, oldest first."""
+    older = services.catalogue.results(n - 1, before_id=file_id)
     return [*reversed(older), services.catalogue.get(file_id)]

@@ -12,6 +12,7 @@ from xpcs_dash.components.controls import number, segmented, select, text, toget
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
 from xpcs_dash.components.views import detector_graph, first_look, frame_of
+from xpcs_dash.database.kinds import holds_result
 from xpcs_dash.errors import XpcsDashError
 from xpcs_dash.figures.drawing import Drawing
 from xpcs_dash.pages.saxs import views
@@ -152,6 +153,6 @@ def profile_controls(services: Services, query: Mapping[str, str]) -> list[Compo
 
 
 def backgrounds(services: Services, limit: int = 200) -> dict[str, str]:
-    """Files that may serve as background: the newest ready ones."""
+    """Files that may serve as background: the newest ready ones that hold an image."""
     rows = services.catalogue.files(states=("ready",), limit=limit)
-    return {"none": "none", **{str(row.id): row.name for row in rows}}
+    return {"none": "none", **{str(row.id): row.name for row in rows if holds_result(row.kinds)}}
