@@ -76,14 +76,14 @@ def server_times(quick: bool) -> Iterator[Result]:
         for _ in range(3 if quick else 12):
             fresh = build_services(services.settings)
             cold.append(timed(lambda s=fresh: to_json(answer(s, chosen, options, None, 1.0)[0]))[0])
-            fresh.catalogue.close()
+            fresh.close()
         signature = answer(services, chosen, options, None, 1.0)[4]
         warm, size = [], 0
         for _ in range(10 if quick else 60):
             took, text = timed(lambda: to_json(answer(services, chosen, options, signature, 1.0)[0]))
             warm.append(took)
             size = len(text)
-        services.catalogue.close()
+        services.close()
     yield Result(
         "g2 change of file, server, warm, p95", p95(warm), "ms", f"<= {WARM_MS:g}", p95(warm) <= WARM_MS, name
     )

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import flask
 
-PLACE = Path("/tmp/xpcs-dash-0.1.0")  # noqa: S108 - a test finds the same place again and moves it
+PLACE = Path("/tmp/xpcs-dash-0.1.0")
 SAMPLES = Path(__file__).resolve().parents[1] / "tests" / "data"
 A001, A002, A003 = (
     "A001_silica_multitau_results.hdf",
@@ -77,6 +77,7 @@ def until(condition, seconds: float = 240.0) -> None:
 
 def fill(root: Path, state: Path) -> dict:
     from xpcs_dash.jobs.fit_index import FitIndex
+
     from xpcs_dash.services import build_services
     from xpcs_dash.settings import load_settings
 

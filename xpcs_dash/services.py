@@ -10,6 +10,7 @@ from xpcs_dash.settings import Settings
 if TYPE_CHECKING:
     from xpcs_dash.analysis.kernel import ViewerKernel
     from xpcs_dash.database.catalogue import Catalogue
+    from xpcs_dash.database.record import Record
     from xpcs_dash.jobs.client import JobClient
 
 
@@ -19,12 +20,18 @@ class Services:
 
     settings: Settings
     catalogue: Catalogue
+    record: Record
     kernel: ViewerKernel
     jobs: JobClient
 
+    def close(self) -> None:
+        """Close all connections to databases."""
+        self.catalogue.close()
+        self.record.close()
+
 
 def build_services(settings: Settings) -> Services:
-    """Open the catalogue and the caches that ``settings`` name.
+    """Open the catalogue, the record and the caches that ``settings`` name.
 
     Raises
     ------
@@ -33,12 +40,15 @@ def build_services(settings: Settings) -> Services:
     """
     from xpcs_dash.analysis.kernel import ViewerKernel
     from xpcs_dash.database.catalogue import Catalogue
+    from xpcs_dash.database.record import open_record
     from xpcs_dash.jobs.client import JobClient
 
+    record = open_record(settings)
     catalogue = Catalogue(settings.catalogue, root=settings.root, averages=settings.averages_dir)
     return Services(
         settings=settings,
         catalogue=catalogue,
+        record=record,
         kernel=ViewerKernel(settings, catalogue.path_of),
-        jobs=JobClient(catalogue),
+        jobs=JobClient(record),
     )

@@ -14,19 +14,18 @@ from xpcs_dash.database.engine import create_tables, open_engine, writing
 
 START = """
 import sys, time
+from pathlib import Path
 from xpcs_dash.database.catalogue import Catalogue
-from xpcs_dash.jobs.client import JobClient
-from xpcs_dash.jobs.fit_index import FitIndex
+from xpcs_dash.database.record import Record
 time.sleep(max(0.0, float(sys.argv[2]) - time.time()))
 catalogue = Catalogue(sys.argv[1])
-FitIndex(catalogue.engine)
-JobClient(catalogue)
+Record(sys.argv[1], Path(sys.argv[3]))
 """
 
 
 def test_processes_that_start_together_create_the_tables_once(tmp_path: Path) -> None:
     url, at = f"sqlite:///{tmp_path / 'state' / 'catalogue.sqlite'}", time.time() + 4.0
-    command = [sys.executable, "-c", START, url, str(at)]
+    command = [sys.executable, "-c", START, url, str(at), str(tmp_path)]
     started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(6)]
     ends = [(process.communicate(timeout=60)[1], process.returncode) for process in started]
     assert ends == [("", 0)] * 6

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from types import SimpleNamespace
 
 import pytest
-import sqlalchemy as sa
 
+from xpcs_dash.database.record import open_record
 from xpcs_dash.jobs.client import JobClient
 from xpcs_dash.jobs.dispatcher import run
 from xpcs_dash.settings import Settings
@@ -20,8 +19,8 @@ class Running:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         settings.state_dir.mkdir(parents=True, exist_ok=True)
-        self.engine = sa.create_engine(settings.catalogue)
-        self.client = JobClient(SimpleNamespace(engine=self.engine))
+        self.record = open_record(settings)
+        self.client = JobClient(self.record)
         self.process = None
 
     def start(self):
@@ -69,7 +68,7 @@ def make_running(tmp_path):
     yield make
     for running in made:
         running.stop()
-        running.engine.dispose()
+        running.record.close()
 
 
 @pytest.fixture(scope="module")
@@ -77,4 +76,4 @@ def running(tmp_path_factory):
     made = Running(Settings(state_dir=tmp_path_factory.mktemp("jobs") / "state")).start()
     yield made
     made.stop()
-    made.engine.dispose()
+    made.record.close()

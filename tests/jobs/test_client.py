@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
-import sqlalchemy as sa
 
+from xpcs_dash.database.record import Record
+from xpcs_dash.database.record.tables import DISPATCHER, JOBS
 from xpcs_dash.errors import UsageError
 from xpcs_dash.jobs.client import JobClient
-from xpcs_dash.jobs.table import DISPATCHER, JOBS
 
 
 @pytest.fixture
-def engine(tmp_path):
-    made = sa.create_engine(f"sqlite:///{tmp_path / 'catalogue.sqlite'}")
+def record(tmp_path):
+    made = Record(f"sqlite:///{tmp_path / 'record.sqlite'}", tmp_path)
     yield made
-    made.dispose()
+    made.close()
 
 
 @pytest.fixture
-def client(engine):
-    return JobClient(SimpleNamespace(engine=engine))
+def client(record):
+    return JobClient(record)
 
 
-def test_submitted_job_is_seen_by_a_second_client(client, engine):
+def test_submitted_job_is_seen_by_a_second_client(client, record):
     job_id = client.submit("sleep", {"seconds": 1, "bins": [1, 4]}, "wait", priority=3, owner="ada")
-    row = JobClient(SimpleNamespace(engine=engine)).get(job_id)
+    row = JobClient(record).get(job_id)
     assert (row.kind, row.title, row.params, row.state, row.priority, row.owner) == (
         "sleep",
         "wait",
@@ -56,18 +55,18 @@ def test_cancel_of_a_waiting_job_is_immediate_and_can_be_retried(client):
     assert client.get(job_id).message == ""
 
 
-def test_cancel_of_a_running_job_asks_the_dispatcher(client, engine):
+def test_cancel_of_a_running_job_asks_the_dispatcher(client, record):
     job_id = client.submit("sleep", {}, "wait")
-    with engine.begin() as connection:
+    with record.engine.begin() as connection:
         connection.execute(JOBS.update().values(state="running"))
     row = client.cancel(job_id)
     assert row.state == "running"
     assert row.cancel_requested
 
 
-def test_a_done_job_is_neither_cancelled_nor_retried(client, engine):
+def test_a_done_job_is_neither_cancelled_nor_retried(client, record):
     job_id = client.submit("sleep", {}, "wait")
-    with engine.begin() as connection:
+    with record.engine.begin() as connection:
         connection.execute(JOBS.update().values(state="done", result='{"fit": "abc"}'))
     assert client.cancel(job_id).state == "done"
     with pytest.raises(UsageError, match="done"):
@@ -75,10 +74,10 @@ def test_a_done_job_is_neither_cancelled_nor_retried(client, engine):
     assert client.get(job_id).result == {"fit": "abc"}
 
 
-def test_priority_changes_only_while_waiting(client, engine):
+def test_priority_changes_only_while_waiting(client, record):
     job_id = client.submit("sleep", {}, "wait")
     assert client.set_priority(job_id, 5).priority == 5
-    with engine.begin() as connection:
+    with record.engine.begin() as connection:
         connection.execute(JOBS.update().values(state="running"))
     assert client.set_priority(job_id, 9).priority == 5
 
@@ -116,9 +115,9 @@ def test_not_a_number_in_parameters_becomes_null(client):
     assert client.get(job_id).params == {"value": None}
 
 
-def test_dispatcher_that_never_ran_and_one_that_went_quiet(client, engine):
+def test_dispatcher_that_never_ran_and_one_that_went_quiet(client, record):
     assert not client.dispatcher().alive
-    with engine.begin() as connection:
+    with record.engine.begin() as connection:
         connection.execute(
             DISPATCHER.insert().values(
                 id=1, token="t", host="h", pid=4, beat=1000.0, status='{"workers": [{"pid": 5}]}'

@@ -9,13 +9,13 @@ import sys
 import numpy as np
 import orjson
 import pytest
-import sqlalchemy as sa
 
 from tests.conftest import A001
+from xpcs_dash.database.record import open_record
+from xpcs_dash.database.record.fits import FitIndex
 from xpcs_dash.errors import UsageError
 from xpcs_dash.fitting.store import load_fit
 from xpcs_dash.jobs.context import JobCancelled, JobContext
-from xpcs_dash.jobs.fit_index import FitIndex
 from xpcs_dash.jobs.kinds import fit, fit_files
 from xpcs_dash.jobs.kinds.fit_request import FitRequest
 from xpcs_dash.settings import Settings
@@ -80,9 +80,9 @@ def test_nlsq_is_kept_with_its_source_and_can_be_loaded(params, settings):
     answer = fit.run_nlsq(fit.prepare(params, settings), told.context)
     assert told.reports[-1]["progress"] == 1.0
     number = fit.finish(params, answer, settings)["fit"]
-    engine = sa.create_engine(settings.catalogue)
-    row = FitIndex(engine).get(number)
-    engine.dispose()
+    record = open_record(settings)
+    row = FitIndex(record).get(number)
+    record.close()
     assert (row.kind, row.state, row.n_q, row.owner) == ("nlsq", "ok", 2, "ada")
     q, tau = row.bins[0]["q"], row.bins[0]["values"]["tau"][0]
     assert 1 / (tau * q**2) == pytest.approx(1e6, rel=0.05)
@@ -102,9 +102,9 @@ def test_nuts_reports_is_judged_and_kept_with_its_draws(params, settings):
     assert [(c["chain"], c["draws"]) for c in chains] == [(0, 100), (1, 100)]
     assert sum(c["divergences"] for c in chains) == sum(d.divergences for d in answer["result"].diagnostics)
     number = fit.finish(params, answer, settings)["fit"]
-    engine = sa.create_engine(settings.catalogue)
-    row = FitIndex(engine).get(number)
-    engine.dispose()
+    record = open_record(settings)
+    row = FitIndex(record).get(number)
+    record.close()
     entry = row.bins[0]
     # 200 draws cannot hold 400 effective ones: the gate says no, and says why
     assert entry["state"] == "alarm"

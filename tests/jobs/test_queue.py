@@ -5,32 +5,31 @@ from __future__ import annotations
 import os
 import socket
 import time
-from types import SimpleNamespace
 
 import pytest
-import sqlalchemy as sa
 
+from xpcs_dash.database.record import Record
+from xpcs_dash.database.record.tables import DISPATCHER
 from xpcs_dash.jobs.client import JobClient
 from xpcs_dash.jobs.queue import MAX_ATTEMPTS, JobQueue
 from xpcs_dash.jobs.registry import KINDS, Kind
-from xpcs_dash.jobs.table import DISPATCHER
 
 
 @pytest.fixture
-def engine(tmp_path):
-    made = sa.create_engine(f"sqlite:///{tmp_path / 'catalogue.sqlite'}")
+def record(tmp_path):
+    made = Record(f"sqlite:///{tmp_path / 'record.sqlite'}", tmp_path)
     yield made
-    made.dispose()
+    made.close()
 
 
 @pytest.fixture
-def client(engine):
-    return JobClient(SimpleNamespace(engine=engine))
+def client(record):
+    return JobClient(record)
 
 
 @pytest.fixture
-def jobs(engine):
-    return JobQueue(engine)
+def jobs(record):
+    return JobQueue(record)
 
 
 def test_claims_by_priority_then_by_age(client, jobs):
@@ -97,9 +96,9 @@ def test_recovery_never_loses_a_job(client, jobs, monkeypatch):
     assert jobs.recover() == []
 
 
-def test_only_one_dispatcher_holds_the_list(engine, jobs):
+def test_only_one_dispatcher_holds_the_list(record, jobs):
     assert jobs.acquire()
-    other = JobQueue(engine)
+    other = JobQueue(record)
     assert not other.acquire()
     assert jobs.beat({"workers": []})
     jobs.release()
@@ -107,20 +106,20 @@ def test_only_one_dispatcher_holds_the_list(engine, jobs):
     assert not jobs.beat({})
 
 
-def test_the_lease_of_a_dead_process_is_taken_at_once(engine, jobs):
+def test_the_lease_of_a_dead_process_is_taken_at_once(record, jobs):
     assert jobs.acquire()
-    with engine.begin() as connection:
+    with record.engine.begin() as connection:
         connection.execute(DISPATCHER.update().values(host=socket.gethostname(), pid=_free_pid()))
-    assert JobQueue(engine).acquire()
+    assert JobQueue(record).acquire()
 
 
-def test_the_lease_of_a_silent_process_elsewhere_runs_out(engine, jobs):
+def test_the_lease_of_a_silent_process_elsewhere_runs_out(record, jobs):
     assert jobs.acquire()
-    other = JobQueue(engine)
-    with engine.begin() as connection:
+    other = JobQueue(record)
+    with record.engine.begin() as connection:
         connection.execute(DISPATCHER.update().values(host="elsewhere", pid=os.getpid()))
     assert not other.acquire()
-    with engine.begin() as connection:
+    with record.engine.begin() as connection:
         connection.execute(DISPATCHER.update().values(beat=time.time() - 60))
     assert other.acquire()
 

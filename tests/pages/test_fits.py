@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-import sqlalchemy as sa
 
+from xpcs_dash.database.record import Record
+from xpcs_dash.database.record.fits import FitIndex, overall
 from xpcs_dash.errors import UsageError
-from xpcs_dash.jobs.fit_index import FitIndex, overall
 from xpcs_dash.jobs.kinds.fit_request import FitRequest
 from xpcs_dash.pages.fits import views
 from xpcs_dash.pages.fits.callbacks import ids_of
@@ -24,15 +24,15 @@ def entry(label=1, tau=1e-3, state="ok", **more):
 
 @pytest.fixture
 def index(tmp_path):
-    engine = sa.create_engine(f"sqlite:///{tmp_path / 'c.sqlite'}")
-    yield FitIndex(engine)
-    engine.dispose()
+    record = Record(f"sqlite:///{tmp_path / 'record.sqlite'}", tmp_path)
+    yield FitIndex(record)
+    record.close()
 
 
 def add(index, store_id="a", *, bins=None, **more):
     bins = bins or [entry()]
     given = {
-        "store_id": store_id, "kind": "nlsq", "file_id": 3, "file_token": "t", "name": "A001_silica",
+        "store_id": store_id, "kind": "nlsq", "ref": "3", "version": "t", "name": "A001_silica",
         "sample": "", "model": "single", "sigma": "counting", "n_q": len(bins),
         "state": overall([b["state"] for b in bins]),
         "n_good": sum(b["state"] == "ok" for b in bins), "chi2": 1.0,

@@ -19,7 +19,7 @@ from xpcs_dash.pages.g2.view import Options, make
 def services(sample, tmp_path_factory):
     found = fill(tmp_path_factory.mktemp("g2"), [sample(A001), sample(A003), sample(A002)])
     yield found
-    found.catalogue.close()
+    found.close()
 
 
 def given(**changes):
@@ -163,7 +163,7 @@ def test_curves_of_a_starved_file(sample, tmp_path):
     assert 1 in chosen
     assert len(chosen) == 5
     assert max(chosen) < 20  # where there are hardly any photons, no curve is shown unasked
-    services.catalogue.close()
+    services.close()
 
 
 def test_bins_of_another_map_are_matched_by_q(sample, tmp_path):
@@ -173,14 +173,14 @@ def test_bins_of_another_map_are_matched_by_q(sample, tmp_path):
     assert match is not None
     assert there.q[match - 1] == pytest.approx(here.q[4], rel=0.03)
     assert usable(here)[0] == 1
-    services.catalogue.close()
+    services.close()
 
 
 def test_other_layouts_are_shown_as_well(sample, tmp_path):
     services = fill(tmp_path, [sample(BES)], fit=False)
     shown = view(services, 1, view="overlay")
     assert shown.drawing.data
-    services.catalogue.close()
+    services.close()
 
 
 def test_names_of_bins(services):

@@ -15,7 +15,7 @@ from xpcs_dash.pages.live.layout import layout
 def services(sample, tmp_path_factory):
     found = fill(tmp_path_factory.mktemp("live"), [sample(A001), sample(A003), sample(A002)])
     yield found
-    found.catalogue.close()
+    found.close()
 
 
 def plain(text):
@@ -41,7 +41,7 @@ def test_warnings_stand_in_the_head_and_lead_to_the_details(sample, tmp_path):
     text = str(callbacks.head(services, Selection((1,), ("k",))))
     assert "xd-warning-line" in text
     assert "/metadata?file=1" in text
-    services.catalogue.close()
+    services.close()
 
 
 def test_g2_shows_five_q_with_fits_and_the_files_before_behind(services):
@@ -84,7 +84,7 @@ def test_intensity_of_an_averaged_file_says_whose_it_is(sample, tmp_path):
     services = fill(tmp_path, [sample(LLPS_STRONG)], fit=False)
     _, words = view.intensity_view(services, look(services, current(1)))
     assert "first of 54 files only" in words
-    services.catalogue.close()
+    services.close()
 
 
 def test_numbers_of_the_last_files(services):
@@ -132,7 +132,7 @@ def test_an_empty_directory_says_what_is_awaited(tmp_path):
     text = str(callbacks.waiting(services))
     assert str(tmp_path) in text
     assert "Watched by inotify" in text
-    services.catalogue.close()
+    services.close()
 
 
 def test_the_layout_has_the_ids_that_others_hold_on_to(services):

@@ -50,7 +50,7 @@ def at_work(tmp_path, sample, monkeypatch):
 
     with app.test_request_context("/", environ_base={"REMOTE_ADDR": "127.0.0.1"}):
         yield SimpleNamespace(bench=bench, session=session, opened=opened, planes=planes, app=app)
-    services.catalogue.close()
+    services.close()
 
 
 def draw(work, shape=RECT):

@@ -30,7 +30,7 @@ def make_services(tmp_path: Path) -> Iterator[MakeServices]:
 
     yield make
     for services in made:
-        services.catalogue.close()
+        services.close()
 
 
 @pytest.fixture

@@ -65,12 +65,12 @@ def test_a_name_that_is_not_text_is_carried_all_the_same() -> None:
 
 @pytest.mark.parametrize("look", [lambda c: c.get(77), lambda c: c.request_retry(77)])
 def test_what_is_not_in_the_lists_is_not_found(services: Any, look: Callable[[Any], Any]) -> None:
+    from xpcs_dash.database.record.fits import FitIndex
     from xpcs_dash.errors import NotFoundError
-    from xpcs_dash.jobs.fit_index import FitIndex
 
     with pytest.raises(NotFoundError):
         look(services.catalogue)
     with pytest.raises(NotFoundError):
         services.jobs.get(77)
     with pytest.raises(NotFoundError):
-        FitIndex(services.catalogue.engine).get("77")
+        FitIndex(services.record).get("77")

@@ -147,7 +147,7 @@ def test_health__200_while_data_can_arrive_503_otherwise(services: Services, cli
 def test_health__503_where_the_catalogue_is_gone(make_services: Callable[..., Services]) -> None:
     services = make_services()
     client = create_app(services, pages=()).server.test_client()
-    services.catalogue.close()
+    services.close()
     database = services.settings.state_dir / "catalogue.sqlite"
     for path in database.parent.glob("catalogue.sqlite*"):
         path.unlink()

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from xpcs_dash.database.record.tables import dump
 from xpcs_dash.errors import XpcsDashError
-from xpcs_dash.jobs.table import dump
 
 TOPIC = "xpcs-dash-jobs"
 """Dask topic on which workers report; one for all jobs, because the scheduler keeps a history of each."""

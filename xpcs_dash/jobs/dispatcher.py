@@ -1,4 +1,4 @@
-"""The one process that takes queued jobs to Dask and brings their progress back into the catalogue.
+"""The one process that takes queued jobs to Dask and brings their progress back into the record.
 
 It owns the cluster, so it must never import JAX; everything heavy happens in the spawned workers. Nothing is
 imported here that starts Dask either, until `run` is called.
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from xpcs_dash.database.engine import open_engine
+from xpcs_dash.database.record import open_record
 from xpcs_dash.errors import XpcsDashError
 from xpcs_dash.jobs.context import TOPIC
 from xpcs_dash.jobs.queue import JobQueue
@@ -29,7 +29,7 @@ from xpcs_dash.settings import Settings
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-    from xpcs_dash.jobs.table import JobRow
+    from xpcs_dash.database.record.jobs import JobRow
 
 LOG = logging.getLogger(__name__)
 
@@ -76,8 +76,8 @@ def run(settings: Settings, stop: threading.Event | None = None, *, warm: bool =
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
     settings.state_dir.mkdir(parents=True, exist_ok=True)
-    engine = open_engine(settings.catalogue)
-    jobs = JobQueue(engine)
+    record = open_record(settings)
+    jobs = JobQueue(record)
     parent = os.getppid()
     try:
         while not stop.is_set() and not jobs.acquire():
@@ -96,7 +96,7 @@ def run(settings: Settings, stop: threading.Event | None = None, *, warm: bool =
                 wait_s = min(15.0, 2 * wait_s)
     finally:
         jobs.release()
-        engine.dispose()
+        record.close()
 
 
 class Dispatcher:

@@ -12,10 +12,10 @@ from typing import Any
 import psutil
 import sqlalchemy as sa
 
-from xpcs_dash.database.engine import create_tables, writing
-from xpcs_dash.jobs import table
+from xpcs_dash.database.record.jobs import JobRow, to_row
+from xpcs_dash.database.record.store import Record
+from xpcs_dash.database.record.tables import DISPATCHER, JOBS, dump
 from xpcs_dash.jobs.registry import KINDS
-from xpcs_dash.jobs.table import DISPATCHER, JOBS, JobRow
 
 MAX_ATTEMPTS = 3
 """A job that lost its worker this often is not tried again by itself."""
@@ -29,13 +29,12 @@ class JobQueue:
 
     Parameters
     ----------
-    engine : the catalogue's engine; the tables are created where missing.
+    record : where the rows are kept.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self.engine = engine
+    def __init__(self, record: Record) -> None:
+        self.record = record
         self.token = uuid.uuid4().hex
-        create_tables(engine, table.METADATA)
 
     # -- lease: one dispatcher at a time -------------------------------------------------------------------
 
@@ -49,7 +48,7 @@ class JobQueue:
             "beat": now,
             "status": "{}",
         }
-        with writing(self.engine) as connection:
+        with self.record.write() as connection:
             record = connection.execute(sa.select(DISPATCHER)).first()
             if record is None:
                 connection.execute(DISPATCHER.insert().values(id=1, **mine))
@@ -65,14 +64,14 @@ class JobQueue:
         change = (
             DISPATCHER.update()
             .where(DISPATCHER.c.token == self.token)
-            .values(beat=time.time(), status=table.dump(status))
+            .values(beat=time.time(), status=dump(status))
         )
-        with writing(self.engine) as connection:
+        with self.record.write() as connection:
             return connection.execute(change).rowcount == 1
 
     def release(self) -> None:
         """Give the lease back, so that a successor need not wait for it to run out."""
-        with writing(self.engine) as connection:
+        with self.record.write() as connection:
             connection.execute(
                 DISPATCHER.update().where(DISPATCHER.c.token == self.token).values(beat=0.0, token="")
             )
@@ -82,7 +81,7 @@ class JobQueue:
     def anything_waits(self) -> bool:
         """Whether the queue holds a job; a read only, because it is asked several times a second."""
         first = sa.select(JOBS.c.id).where(JOBS.c.state == "queued").limit(1)
-        with self.engine.connect() as connection:
+        with self.record.read() as connection:
             return connection.execute(first).first() is not None
 
     def claim(self) -> JobRow | None:
@@ -94,7 +93,7 @@ class JobQueue:
             .order_by(JOBS.c.priority.desc(), JOBS.c.id)
             .limit(1)
         )
-        with writing(self.engine) as connection:
+        with self.record.write() as connection:
             record = connection.execute(first).first()
             if record is None:
                 return None
@@ -114,12 +113,12 @@ class JobQueue:
             )
             if taken.rowcount != 1:
                 return None  # cancelled in between
-            return table.to_row(connection.execute(sa.select(JOBS).where(JOBS.c.id == record.id)).one())
+            return to_row(connection.execute(sa.select(JOBS).where(JOBS.c.id == record.id)).one())
 
     def to_stop(self) -> list[int]:
         """Running jobs that somebody asked to stop."""
         asked = sa.select(JOBS.c.id).where(JOBS.c.state == "running", JOBS.c.cancel_requested)
-        with self.engine.connect() as connection:
+        with self.record.read() as connection:
             return [int(job_id) for (job_id,) in connection.execute(asked)]
 
     def mirror(self, job_id: int, report: Mapping[str, Any]) -> None:
@@ -128,11 +127,11 @@ class JobQueue:
         if "progress" in report:
             values["progress"] = float(report["progress"])
         if report.get("detail"):
-            values["detail"] = table.dump(report["detail"])
+            values["detail"] = dump(report["detail"])
         if "worker" in report:
             values["worker"] = str(report["worker"])
         running = sa.and_(JOBS.c.id == job_id, JOBS.c.state == "running")
-        with writing(self.engine) as connection:
+        with self.record.write() as connection:
             connection.execute(JOBS.update().where(running).values(**values))
             if "message" in report:
                 # a wish to stop keeps its own sentence
@@ -152,12 +151,12 @@ class JobQueue:
             "message": message,
             "finished": now,
             "updated": now,
-            "result": table.dump(result or {}),
+            "result": dump(result or {}),
         }
         if state == "done":
             values["progress"] = 1.0
         closing = JOBS.update().where(JOBS.c.id == job_id, JOBS.c.state == "running").values(**values)
-        with writing(self.engine) as connection:
+        with self.record.write() as connection:
             return connection.execute(closing).rowcount == 1
 
     def requeue(self, job_id: int, reason: str, *, counts: bool = True) -> str:
@@ -173,7 +172,7 @@ class JobQueue:
         The state that the job is in now.
         """
         now = time.time()
-        with writing(self.engine) as connection:
+        with self.record.write() as connection:
             record = connection.execute(
                 sa.select(JOBS).where(JOBS.c.id == job_id, JOBS.c.state == "running")
             ).first()
@@ -187,7 +186,7 @@ class JobQueue:
 
     def recover(self) -> list[int]:
         """Take care of the jobs that a dispatcher before this one left running; returns their ids."""
-        with self.engine.connect() as connection:
+        with self.record.read() as connection:
             left = [
                 int(i) for (i,) in connection.execute(sa.select(JOBS.c.id).where(JOBS.c.state == "running"))
             ]

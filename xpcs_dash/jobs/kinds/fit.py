@@ -212,21 +212,21 @@ def finish(params: Mapping[str, Any], answer: Mapping[str, Any], settings: Setti
     ``{"fit": number as text, "good": bins that passed, "bins": all}``: what the Fit page shows when the job
     is done, and what the job list says of it.
     """
-    from xpcs_dash.database.engine import open_engine
-    from xpcs_dash.jobs.fit_index import FitIndex, overall
+    from xpcs_dash.database.record import open_record
+    from xpcs_dash.database.record.fits import FitIndex, overall
 
     bins, source = list(answer["bins"]), answer["source"]
     store_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{source['token'][:8]}-{os.urandom(3).hex()}"
     fit_files.save(settings.state_dir, store_id, answer["result"], answer.get("plots"))
     chi2 = [b["chi2"] for b in bins if b["chi2"] is not None and np.isfinite(b["chi2"])]
     request = FitRequest.from_params(params)
-    engine = open_engine(settings.catalogue)
+    record = open_record(settings)
     try:
-        number = FitIndex(engine).add(
+        number = FitIndex(record).add(
             store_id=store_id,
             kind=answer["kind"],
-            file_id=int(params["file_id"]),
-            file_token=source["token"],
+            ref=str(params["file_id"]),
+            version=source["token"],
             name=source["name"],
             sample=source["sample"],
             model=request.model,
@@ -242,5 +242,5 @@ def finish(params: Mapping[str, Any], answer: Mapping[str, Any], settings: Setti
             seconds=answer["seconds"],
         )
     finally:
-        engine.dispose()
+        record.close()
     return {"fit": str(number), "good": sum(b["state"] == "ok" for b in bins), "bins": len(bins)}

@@ -237,7 +237,7 @@ def _register_job(app: Dash, services: Services) -> None:
         if not clicks or not job or ctx.triggered_id != "average-cancel":
             raise PreventUpdate
         require_write()
-        services.jobs.cancel(job)
+        services.jobs.cancel(job, user_name())
         return False
 
 

@@ -12,7 +12,7 @@ from xpcs_dash.fitting.models import get_model
 from xpcs_dash.jobs.kinds.fit_files import load_plots
 
 if TYPE_CHECKING:
-    from xpcs_dash.jobs.fit_index import FitRow
+    from xpcs_dash.database.record.fits import FitRow
     from xpcs_dash.settings import Settings
 
 

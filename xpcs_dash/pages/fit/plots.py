@@ -9,9 +9,9 @@ from dash import Input, Output, State, html
 from xpcs_dash.components.errors import guarded
 from xpcs_dash.components.graphs import message
 from xpcs_dash.components.views import look
+from xpcs_dash.database.record.fits import FitRow
 from xpcs_dash.figures import diagnostics
 from xpcs_dash.figures.fit import figure_tau
-from xpcs_dash.jobs.fit_index import FitRow
 from xpcs_dash.pages.fit import tables
 from xpcs_dash.pages.fit.controls import CONTROLS
 from xpcs_dash.pages.fit.draws import Draws, load_draws, prior_curves

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from xpcs_dash.database.record.fits import FitIndex
 from xpcs_dash.errors import XpcsDashError
-from xpcs_dash.jobs.fit_index import FitIndex
 from xpcs_dash.jobs.kinds.fit_request import FitRequest
 from xpcs_dash.pages.fit.request import read_controls, read_given
 
@@ -18,7 +18,7 @@ def request_of(services: Services, query: Mapping[str, str]) -> FitRequest:
     """The request that an address stands for: of a stored fit, of a job, or what it spells out."""
     try:
         if query.get("fit", "").isdigit():
-            return FitRequest.from_params(FitIndex(services.catalogue.engine).get(query["fit"]).request)
+            return FitRequest.from_params(FitIndex(services.record).get(query["fit"]).request)
         if query.get("job", "").isdigit():
             return FitRequest.from_params(services.jobs.get(int(query["job"])).params)
         low, high = (_float(query.get(name)) for name in ("tmin", "tmax"))

@@ -19,7 +19,7 @@ from xpcs_dash.pages.jobs.views import chain_table, progress
 if TYPE_CHECKING:
     from dash import Dash
 
-    from xpcs_dash.jobs.table import JobRow
+    from xpcs_dash.database.record.jobs import JobRow
     from xpcs_dash.services import Services
 
 SAMPLER = {
@@ -42,7 +42,8 @@ def submit(services: Services, file_id: int, kind: str, request: FitRequest, own
         "name": row.name,
         "owner": owner,
     }
-    return services.jobs.submit(kind, params, f"{word} {request.model}, {many} of {row.name}", owner=owner)
+    title = f"{word} {request.model}, {many} of {row.name}"
+    return services.jobs.submit(kind, params, title, owner=owner, ref=str(file_id))
 
 
 def submit_all(
@@ -95,7 +96,7 @@ def register_sampling(app: Dash, services: Services) -> None:
     def cancel(clicks: Any, job: Any) -> None:
         if clicks and job:
             require_write()
-            services.jobs.cancel(int(job))
+            services.jobs.cancel(int(job), user_name())
 
     @app.callback(
         Output("fit-progress", "children"),

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xpcs_dash.database.record.fits import FitIndex, FitRow
 from xpcs_dash.figures.fit import FitPanel, TauPoint
 from xpcs_dash.figures.g2 import Curve
 from xpcs_dash.figures.theme import q_colours
 from xpcs_dash.fitting.models import get_model
-from xpcs_dash.jobs.fit_index import FitIndex, FitRow
 from xpcs_dash.jobs.kinds.fit_request import FitRequest, Selected, select
 from xpcs_dash.pages.fit import tables
 from xpcs_dash.pages.fit.draws import Bands, load_bands
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 def stored(services: Services, shown: Any) -> FitRow | None:
     """The stored fit that the page was asked for, or None."""
-    return FitIndex(services.catalogue.engine).get(shown) if shown else None
+    return FitIndex(services.record).get(shown) if shown else None
 
 
 def shown_fit(services: Services, looked: Looked, shown: Any) -> View | None:
     """A stored fit as the page shows it; None where none was asked for, or it belongs to another file."""
     row = stored(services, shown)
-    if row is None or row.file_id != looked.file_id:
+    if row is None or row.ref != str(looked.file_id):
         return None
     bands = load_bands(services.settings, row) if row.kind == "nuts" else None
     return view_of_row(row, looked.xf, looked.theme, bands)
@@ -45,7 +45,7 @@ def view_of_row(row: FitRow, xf: XpcsFile, theme: str, bands: Bands | None = Non
     names = bin_names(data, xf.q_unit)
     lines = [line_of(b, names[k], request) for k, b in enumerate(row.bins)]
     warnings = notes_of(data, [line.chi2 for line in lines], request, xf)
-    if row.file_token != xf.key.token:
+    if row.version != xf.key.token:
         warnings.insert(
             0, "The file has changed since this fit: the points are new, the lines and numbers are not."
         )

@@ -13,8 +13,8 @@ from xpcs_dash.components.errors import guarded, notify
 from xpcs_dash.components.graphs import message
 from xpcs_dash.components.roles import require_write, user_name
 from xpcs_dash.components.theme import current_theme
+from xpcs_dash.database.record.fits import FitIndex, FitRow
 from xpcs_dash.figures.fit import columns_for, figure_fit, height_for
-from xpcs_dash.jobs.fit_index import FitIndex, FitRow
 from xpcs_dash.jobs.kinds.fit_request import FitRequest
 from xpcs_dash.pages.fit.sampling import submit
 from xpcs_dash.pages.fit.shown import view_of_row
@@ -31,7 +31,7 @@ VERDICTS = {"fits-accept": "accepted", "fits-reject": "rejected", "fits-flag": "
 
 def register(app: Dash, services: Services) -> None:
     """Add the callbacks of the page."""
-    index = FitIndex(services.catalogue.engine)
+    index = FitIndex(services.record)
     _register_list(app, index)
     _register_detail(app, services, index)
     _register_actions(app, services, index)
@@ -150,10 +150,10 @@ def _register_detail(app: Dash, services: Services, index: FitIndex) -> None:
 def panels_of(services: Services, rows: list[FitRow]) -> list[FitPanel]:
     """Panels of the first fit, with the second one's line dashed where it has the same bin."""
     theme = current_theme()
-    first = view_of_row(rows[0], services.kernel.open(rows[0].file_id), theme).panels
+    first = view_of_row(rows[0], services.kernel.open(int(rows[0].ref)), theme).panels
     if len(rows) == 1:
         return first
-    second = view_of_row(rows[1], services.kernel.open(rows[1].file_id), theme).panels
+    second = view_of_row(rows[1], services.kernel.open(int(rows[1].ref)), theme).panels
     others = {entry["label"]: panel.curve for entry, panel in zip(rows[1].bins, second, strict=True)}
     made = []
     for entry, panel in zip(rows[0].bins, first, strict=True):
@@ -193,7 +193,7 @@ def _register_actions(app: Dash, services: Services, index: FitIndex) -> None:
             raise PreventUpdate
         require_write()
         row = index.get(ids[0])
-        job = submit(services, row.file_id, row.kind, FitRequest.from_params(row.request), user_name())
+        job = submit(services, int(row.ref), row.kind, FitRequest.from_params(row.request), user_name())
         notify(f"Job {job} makes fit {row.id} again with seed {row.request.get('seed', 0)}.", "info")
 
     @app.callback(
@@ -209,7 +209,7 @@ def _register_actions(app: Dash, services: Services, index: FitIndex) -> None:
         if not clicks or not ids:
             raise PreventUpdate
         require_write()
-        index.delete(ids)
+        index.delete(ids, user_name())
         return ids, None, index.stamp()
 
     @app.callback(Output("fits-undo-line", "children"), Input("fits-deleted", "data"))
@@ -230,5 +230,5 @@ def _register_actions(app: Dash, services: Services, index: FitIndex) -> None:
         if not clicks or not ids:
             raise PreventUpdate
         require_write()
-        index.restore(ids)
+        index.restore(ids, user_name())
         return None, index.stamp()

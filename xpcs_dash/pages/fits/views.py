@@ -24,7 +24,7 @@ from xpcs_dash.pages.jobs.views import duration
 if TYPE_CHECKING:
     from dash.development.base_component import Component
 
-    from xpcs_dash.jobs.fit_index import FitRow
+    from xpcs_dash.database.record.fits import FitRow
 
 CHECK_TEXT = {"ok": "● all good", "warning": "▲ {good} of {all} good", "alarm": "✕ none good"}
 REVIEW_TEXT = {
@@ -63,7 +63,7 @@ def href(row: FitRow, prefix: str) -> str:
     """Address of the Fit page with the exact state of a stored fit."""
     request = FitRequest.from_params(row.request)
     query = {
-        "file": row.file_id,
+        "file": row.ref,
         "q": ",".join(map(str, request.labels)),
         "model": request.model,
         "sigma": request.sigma,
@@ -138,7 +138,7 @@ def provenance(row: FitRow) -> str:
     request = FitRequest.from_params(row.request)
     lines = [
         f"fit        {row.id}  ({row.store_id})",
-        f"source     {row.name}, version {row.file_token}",
+        f"source     {row.name}, version {row.version}",
         f"bounds     {dict(request.bounds) or 'defaults for the delays'}",
         f"held       {dict(request.fixed) or 'nothing'}",
         f"start      {dict(request.start) or 'from the data'}",
@@ -212,7 +212,7 @@ def preference(a: FitRow, b: FitRow) -> str:
     """What leave-one-out says between two sampled fits of the same points, in one sentence; empty where it
     cannot say anything.
     """
-    same = (a.file_token, a.sigma) == (b.file_token, b.sigma)
+    same = (a.version, a.sigma) == (b.version, b.sigma)
     same = same and FitRequest.from_params(a.request).delay == FitRequest.from_params(b.request).delay
     ours, theirs = ({e["label"]: e.get("elpd_points") for e in row.bins} for row in (a, b))
     labels = [label for label, points in ours.items() if points and theirs.get(label)]

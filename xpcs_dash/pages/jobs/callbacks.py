@@ -8,7 +8,7 @@ from dash import ALL, Input, Output, State, ctx, no_update
 from dash.exceptions import PreventUpdate
 
 from xpcs_dash.components.errors import notify
-from xpcs_dash.components.roles import may_write, require_write
+from xpcs_dash.components.roles import may_write, require_write, user_name
 from xpcs_dash.pages.jobs import views
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def register(app: Dash, services: Services) -> None:
         where = ctx.triggered_id
         if where == "jobs-clear" and clear:
             require_write()
-            notify(f"{services.jobs.clear()} ended jobs removed from the list.", "info")
+            notify(f"{services.jobs.clear(who=user_name())} ended jobs removed from the list.", "info")
             return services.jobs.stamp()
         if not isinstance(where, dict) or not any(clicks):
             raise PreventUpdate
@@ -73,9 +73,9 @@ def carry_out(services: Services, job_id: int, action: str) -> None:
     """Do what a button of a job says."""
     jobs = services.jobs
     if action == "cancel":
-        jobs.cancel(job_id)
+        jobs.cancel(job_id, user_name())
     elif action == "retry":
-        jobs.retry(job_id)
+        jobs.retry(job_id, user_name())
     else:
         step = 1 if action == "up" else -1
-        jobs.set_priority(job_id, jobs.get(job_id).priority + step)
+        jobs.set_priority(job_id, jobs.get(job_id).priority + step, user_name())

@@ -14,7 +14,7 @@ from xpcs_dash.components import states
 if TYPE_CHECKING:
     from dash.development.base_component import Component
 
-    from xpcs_dash.jobs.table import DispatcherStatus, JobRow
+    from xpcs_dash.database.record.jobs import DispatcherStatus, JobRow
 
 #: State of a job -> (state of the design, word).
 MARKS = {

@@ -183,5 +183,5 @@ def register_regroup(app: Dash, bench: Workbench, session_of: Any) -> None:
         if not clicks or not job or ctx.triggered_id != "mask-regroup-cancel":
             raise PreventUpdate
         require_write()
-        bench.services.jobs.cancel(int(job))
+        bench.services.jobs.cancel(int(job), user_name())
         return False

@@ -13,44 +13,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from xpcs_dash.database.engine import create_tables, writing
+from xpcs_dash.database.record.store import Record
+from xpcs_dash.database.record.tables import FITS, dump, load
 from xpcs_dash.errors import NotFoundError, UsageError
-from xpcs_dash.jobs.table import dump, load
+
+__all__ = ["REVIEWS", "FitIndex", "FitRow", "overall"]
 
 REVIEWS = ("open", "accepted", "rejected", "flagged")
-
-METADATA = sa.MetaData()
-FITS = sa.Table(
-    "fits",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("store_id", sa.String(200), nullable=False, unique=True),
-    sa.Column("kind", sa.String(16), nullable=False),
-    sa.Column("file_id", sa.Integer, nullable=False, index=True),
-    sa.Column("file_token", sa.String(64), nullable=False, default=""),
-    sa.Column("name", sa.String(400), nullable=False),
-    sa.Column("sample", sa.String(200), nullable=False, default=""),
-    sa.Column("model", sa.String(32), nullable=False),
-    sa.Column("sigma", sa.String(16), nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("n_q", sa.Integer, nullable=False),
-    sa.Column("n_good", sa.Integer, nullable=False),
-    sa.Column("chi2", sa.Float),
-    sa.Column("request", sa.Text, nullable=False),
-    sa.Column("bins", sa.Text, nullable=False),
-    sa.Column("facts", sa.Text, nullable=False, default="{}"),
-    sa.Column("job_id", sa.Integer),
-    sa.Column("owner", sa.String(200), nullable=False, default=""),
-    sa.Column("created", sa.Float, nullable=False),
-    sa.Column("seconds", sa.Float),
-    sa.Column("review", sa.String(16), nullable=False, default="open"),
-    sa.Column("note", sa.Text, nullable=False, default=""),
-    sa.Column("reviewer", sa.String(200), nullable=False, default=""),
-    sa.Column("reviewed", sa.Float),
-    sa.Column("deleted", sa.Boolean, nullable=False, default=False),
-    sa.Column("updated", sa.Float, nullable=False),
-    sqlite_autoincrement=True,
-)
 
 
 @dataclass(frozen=True)
@@ -61,7 +30,7 @@ class FitRow:
     ----------
     store_id : name of the result in the store.
     kind : "nlsq" or "nuts".
-    file_token : version of the file that was fitted.
+    ref, version : the file that was fitted, and what it held then.
     state : ok where every bin passed, warning where some did, alarm where none did.
     chi2 : median of the reduced χ² of the bins.
     request : what was asked for, seed included.
@@ -74,8 +43,8 @@ class FitRow:
     id: int
     store_id: str
     kind: str
-    file_id: int
-    file_token: str
+    ref: str
+    version: str
     name: str
     sample: str
     model: str
@@ -104,12 +73,11 @@ class FitIndex:
 
     Parameters
     ----------
-    engine : the catalogue's engine; the table is created there.
+    record : where the rows are kept.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
-        create_tables(engine, METADATA)
+    def __init__(self, record: Record) -> None:
+        self._record = record
 
     def add(self, **values: Any) -> int:
         """Enter a stored fit and return its number; the same ``store_id`` twice gives the number it has."""
@@ -118,7 +86,7 @@ class FitIndex:
         for name in ("request", "facts"):
             values[name] = dump(values.get(name, {}))
         row = {"created": now, "review": "open", "note": "", "reviewer": "", "deleted": False, **values}
-        with writing(self._engine) as connection:
+        with self._record.write() as connection:
             known = connection.execute(
                 sa.select(FITS.c.id).where(FITS.c.store_id == row["store_id"])
             ).scalar_one_or_none()
@@ -138,7 +106,7 @@ class FitIndex:
             Where there is none.
         """
         wanted = int(fit_id) if str(fit_id).isdigit() else -1
-        with self._engine.connect() as connection:
+        with self._record.read() as connection:
             record = connection.execute(sa.select(FITS).where(FITS.c.id == wanted)).first()
         if record is None:
             raise NotFoundError(f"there is no stored fit {fit_id}; look for it on the page Fits.")
@@ -151,7 +119,7 @@ class FitIndex:
         model: str | None = None,
         review: str | None = None,
         text: str = "",
-        file_id: int | None = None,
+        ref: str | None = None,
         deleted: bool = False,
         limit: int = 300,
     ) -> list[FitRow]:
@@ -159,7 +127,7 @@ class FitIndex:
 
         Parameters
         ----------
-        kind, model, review, file_id : only these, where given.
+        kind, model, review, ref : only these, where given.
         text : every word must occur in the file's name, sample, note, owner or reviewer.
         deleted : those that were deleted, in place of those that were not.
         limit : at most so many.
@@ -168,17 +136,17 @@ class FitIndex:
         for column, value in ((FITS.c.kind, kind), (FITS.c.model, model), (FITS.c.review, review)):
             if value:
                 chosen = chosen.where(column == value)
-        if file_id is not None:
-            chosen = chosen.where(FITS.c.file_id == file_id)
+        if ref is not None:
+            chosen = chosen.where(FITS.c.ref == ref)
         for word in text.split():
             columns = (FITS.c.name, FITS.c.sample, FITS.c.note, FITS.c.owner, FITS.c.reviewer)
             chosen = chosen.where(sa.or_(*(column.icontains(word, autoescape=True) for column in columns)))
-        with self._engine.connect() as connection:
+        with self._record.read() as connection:
             return [_row(record) for record in connection.execute(chosen)]
 
     def stamp(self) -> str:
         """Short text that changes whenever any fit changes."""
-        with self._engine.connect() as connection:
+        with self._record.read() as connection:
             n, updated = connection.execute(sa.select(sa.func.count(), sa.func.max(FITS.c.updated))).one()
         return f"{n}-{updated or 0:.6f}"
 
@@ -197,30 +165,30 @@ class FitIndex:
             raise UsageError("a review needs the name of who made it.")
         if verdict == "accepted" and row.state != "ok" and not note.strip():
             raise UsageError("this fit fails checks in some bins: say in the note why it is accepted.")
-        return self._change(
-            fit_id,
-            review=verdict,
-            note=note.strip()[:4000],
-            reviewer=reviewer.strip()[:200],
-            reviewed=time.time(),
-        )
-
-    def delete(self, fit_ids: Sequence[int]) -> None:
-        """Take fits off the lists; `restore` brings them back, their files stay."""
-        for fit_id in fit_ids:
-            self._change(fit_id, deleted=True)
-
-    def restore(self, fit_ids: Sequence[int]) -> None:
-        """Undo `delete`."""
-        for fit_id in fit_ids:
-            self._change(fit_id, deleted=False)
-
-    def _change(self, fit_id: int, **values: Any) -> FitRow:
-        with writing(self._engine) as connection:
-            connection.execute(
-                FITS.update().where(FITS.c.id == int(fit_id)).values(**values, updated=time.time())
-            )
+        what = {
+            "store_id": row.store_id,
+            "review": verdict,
+            "note": note.strip()[:4000],
+            "reviewer": reviewer.strip()[:200],
+            "reviewed": time.time(),
+        }
+        with self._record.write() as db:
+            self._record.act(db, "fit-reviewed", reviewer.strip()[:200], what)
         return self.get(fit_id)
+
+    def delete(self, fit_ids: Sequence[int], who: str = "") -> None:
+        """Take fits off the lists; `restore` brings them back, their files stay."""
+        self._mark(fit_ids, who, deleted=True)
+
+    def restore(self, fit_ids: Sequence[int], who: str = "") -> None:
+        """Undo `delete`."""
+        self._mark(fit_ids, who, deleted=False)
+
+    def _mark(self, fit_ids: Sequence[int], who: str, *, deleted: bool) -> None:
+        names = [self.get(fit_id).store_id for fit_id in fit_ids]
+        with self._record.write() as db:
+            for name in names:
+                self._record.act(db, "fit-deleted", who, {"store_id": name, "deleted": deleted})
 
 
 def overall(states: Sequence[str]) -> str:
