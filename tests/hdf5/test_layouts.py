@@ -455,7 +455,7 @@ def test_third_party_files_are_recognised_by_one_layout_only(sample, name):
         ({"/data/dynamicMap": np.zeros((4, 5))}, "partition file of the older kind"),
         ({"/mask": np.ones((4, 5))}, "mask file"),
         ({"/entry/schema_version": "1", "/entry/start_time": "now"}, "metadata file"),
-        ({"/xpcs/something": 1}, "has no results"),
+        ({"/xpcs/something": 1}, r"under /xpcs \(something\) is no result"),
         ({"/banana": 1}, "holds banana"),
     ],
 )

@@ -16,10 +16,12 @@ from xpcs_dash.hdf5.layouts import (
     aps_legacy,
     aps_nexus,
     bes_pilot,
+    chx,
     nxxpcs,
     own,
     refusals,
     simplemask,
+    xana_export,
 )
 from xpcs_dash.hdf5.records import OpenFile, RawResult
 
@@ -45,6 +47,8 @@ LAYOUTS: tuple[Layout, ...] = (
     simplemask,
     nxxpcs,
     bes_pilot,
+    chx,
+    xana_export,
     aps_2025,
     aps_2023,
     aps_legacy,

@@ -1,4 +1,7 @@
-"""The pilot of 2020 for NeXus XPCS files: ``/entry/XPCS``, ``/entry/SAXS_1D`` and ``/entry/SAXS_2D``."""
+"""The pilot of 2020 for NeXus XPCS files: ``/entry/XPCS``, ``/entry/SAXS_1D`` and ``/entry/SAXS_2D``.
+
+Xi-cam wrote its ancestor, with other names for delays, errors and q.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from xpcs_dash.errors import IncompleteFile, UsageError
 from xpcs_dash.hdf5.access import Reader, parse_time
 from xpcs_dash.hdf5.layouts.aps_entry import name_parts
 from xpcs_dash.hdf5.layouts.legacy_common import make_geometry, stored_shape
-from xpcs_dash.hdf5.layouts.tables import table_from_labels
+from xpcs_dash.hdf5.layouts.nexus import members_of_class
+from xpcs_dash.hdf5.layouts.tables import table_from_labels, whole_frames
 from xpcs_dash.hdf5.records import BinTable, OpenFile, RawResult
 from xpcs_dash.hdf5.units import to_inverse_angstrom, to_kelvin, to_seconds
 
@@ -18,6 +23,10 @@ TITLE = "NeXus XPCS pilot of 2020"
 
 _DATA = "/entry/XPCS/data"
 _META = "/entry/metadata"
+_MASK = "/entry/XPCS/instrument/mask"
+#: Names that the pilot uses, then those of its ancestor.
+_Q = (f"{_DATA}/ql_dyn", f"{_MASK}/dqlist")
+_ERRORS = (f"{_DATA}/g2_errors", f"{_DATA}/g2_stderr")
 
 
 def recognise(h5: h5py.File) -> bool:
@@ -28,14 +37,13 @@ def recognise(h5: h5py.File) -> bool:
 def read(source: OpenFile) -> RawResult:
     """Read header and 1-D data; see `xpcs_dash.hdf5.layouts.aps_nexus.read`."""
     reader = Reader(source)
-    delays = reader.vector(f"{_DATA}/t_el") * _unit(reader, f"{_DATA}/t_el", "s")
-    if delays.size == 0 or not np.all(np.isfinite(delays)) or np.any(np.diff(delays) <= 0):
-        raise reader.wrong(f"{_DATA}/t_el", "rising delays in s", "none, or delays that repeat or fall")
-    q = reader.vector(f"{_DATA}/ql_dyn") * _unit(reader, f"{_DATA}/ql_dyn", "1/angstrom")
+    frame_time = _frame_time(reader)
+    delays = _delays(reader, frame_time)
+    listed = reader.first(*_Q) or _Q[0]
+    q = reader.vector(listed) * _unit(reader, listed, "1/angstrom")
     if q.size == 0 or not np.all(np.isfinite(q)):
-        raise reader.wrong(f"{_DATA}/ql_dyn", "at least one finite q", "none, or NaN")
+        raise reader.wrong(listed, "at least one finite q", "none, or NaN")
     shape = (delays.size, q.size)
-    frame_time = reader.positive(f"{_META}/exposure_period")
     dqmap = reader.stored(f"{_DATA}/masks/mask/mask", "int32")
     detector = stored_shape(dqmap)
     saxs_2d = reader.stored("/entry/SAXS_2D/data/I", "float32", detector)
@@ -59,10 +67,10 @@ def read(source: OpenFile) -> RawResult:
         energy_kev=values["energy"],
         distance_m=None if values["distance"] is None else values["distance"] / 1e3,
         detector_shape=detector or stored_shape(saxs_2d),
-        delay_frames=_frames(delays, frame_time),
+        delay_frames=whole_frames(delays, frame_time),
         delay_s=delays,
         g2=reader.shaped(f"{_DATA}/g2", shape),
-        g2_err=reader.shaped(f"{_DATA}/g2_errors", shape, required=False),
+        g2_err=reader.shaped(reader.first(*_ERRORS) or _ERRORS[0], shape, required=False),
         saxs_1d=saxs_1d,
         saxs_2d=saxs_2d,
         # 1 marks what is masked in this file
@@ -81,21 +89,44 @@ def read(source: OpenFile) -> RawResult:
     )
 
 
+def _frame_time(reader: Reader) -> float | None:
+    found = reader.positive(f"{_META}/exposure_period")
+    if found is not None:
+        return found
+    for detector in members_of_class(reader.h5, "/entry/instrument", "NXdetector"):
+        value = reader.quantity(f"{detector}/frame_time", "s", to_seconds)
+        if value is not None:
+            return value
+    return None
+
+
+def _delays(reader: Reader, frame_time: float | None) -> NDArray[np.float64]:
+    """Delays in s. The ancestor's ``tau`` counts frames, unless it names a unit of time."""
+    name = f"{_DATA}/t_el"
+    if reader.has(name) or not reader.has(f"{_DATA}/tau"):
+        delays = reader.vector(name) * _unit(reader, name, "s")
+    else:
+        name = f"{_DATA}/tau"
+        unit = reader.attribute(name, "units")
+        try:
+            step = to_seconds(1.0, unit or "")
+        except UsageError:
+            if frame_time is None:
+                raise IncompleteFile(
+                    reader.path,
+                    f"{name} is in frames and the file does not hold the frame time",
+                    "give tau a unit of time, or add /entry/metadata/exposure_period",
+                ) from None
+            step = frame_time
+        delays = reader.vector(name) * step
+    if delays.size == 0 or not np.all(np.isfinite(delays)) or np.any(np.diff(delays) <= 0):
+        raise reader.wrong(name, "rising delays", "none, or delays that repeat or fall")
+    return delays
+
+
 def _unit(reader: Reader, name: str, default: str) -> float:
     convert = to_seconds if default == "s" else to_inverse_angstrom
     return reader.converted(name, 1.0, default, convert)
-
-
-def _frames(delays: NDArray[np.float64], frame_time: float | None) -> NDArray[np.float64] | None:
-    """Delays in whole frames, where they are."""
-    if frame_time is None:
-        return None
-    frames = np.rint(delays / frame_time)
-    return (
-        frames
-        if np.allclose(frames * frame_time, delays, rtol=1e-3) and np.all(np.diff(frames) > 0)
-        else None
-    )
 
 
 def _static(reader: Reader) -> tuple[BinTable | None, NDArray[np.float64] | None]:

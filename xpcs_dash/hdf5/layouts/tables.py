@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from xpcs_dash.hdf5.records import BinTable
 
-__all__ = ["centres", "table_from_cells", "table_from_labels"]
+__all__ = ["centres", "table_from_cells", "table_from_labels", "whole_frames"]
 
 
 def centres(edges: NDArray[np.float64] | None, n: int) -> NDArray[np.float64] | None:
@@ -17,20 +17,34 @@ def centres(edges: NDArray[np.float64] | None, n: int) -> NDArray[np.float64] | 
     return np.asarray((edges[1:] + edges[:-1]) / 2, dtype=np.float64)
 
 
-def table_from_labels(q: NDArray[np.float64], phi: NDArray[np.float64] | None = None) -> BinTable:
+def table_from_labels(
+    q: NDArray[np.float64],
+    phi: NDArray[np.float64] | None = None,
+    names: tuple[str, str] = ("q", "phi"),
+    units: tuple[str, str] = ("Å⁻¹", "deg"),
+) -> BinTable:
     """Bins listed one by one, label 1 first: q and, where given, φ of each.
 
     The grid is made of the values that occur; where two bins share both, each bin gets a row of its own.
     """
     n = q.size
     if phi is None or phi.size != n or not np.all(np.isfinite(phi)):
-        return BinTable((n, 1), q, np.zeros(1), np.arange(n))
+        return BinTable((n, 1), q, np.zeros(1), np.arange(n), names, units)
     axis0, i0 = np.unique(q, return_inverse=True)
     axis1, i1 = np.unique(phi, return_inverse=True)
     cells = i0 * axis1.size + i1
     if np.unique(cells).size != n:
-        return BinTable((n, 1), q, np.zeros(1), np.arange(n))
-    return BinTable((axis0.size, axis1.size), axis0, axis1, cells)
+        return BinTable((n, 1), q, np.zeros(1), np.arange(n), names, units)
+    return BinTable((axis0.size, axis1.size), axis0, axis1, cells, names, units)
+
+
+def whole_frames(delays_s: NDArray[np.float64], frame_time_s: float | None) -> NDArray[np.float64] | None:
+    """Delays in frames, where they are whole numbers of them; None where not, or where nothing says it."""
+    if frame_time_s is None:
+        return None
+    frames = np.rint(delays_s / frame_time_s)
+    whole = np.allclose(frames * frame_time_s, delays_s, rtol=1e-3) and np.all(np.diff(frames) > 0)
+    return frames if whole else None
 
 
 def table_from_cells(
