@@ -22,6 +22,13 @@
     });
   };
 
+  // the name that a server gives a download: the extended one (RFC 8187) holds it as it is, the plain one in ASCII
+  xd.savedAs = (disposition, otherwise) => {
+    const extended = (disposition || "").match(/filename\*=UTF-8''([^;]+)/i);
+    if (extended) try { return decodeURIComponent(extended[1]); } catch (err) { /* the plain one is left */ }
+    return ((disposition || "").match(/filename="([^"]*)"/) || [])[1] || otherwise;
+  };
+
   const forPaper = async (entry, file) => {
     if (file.id === null) { xd.toast("There is no file to export yet.", "warning"); return; }
     const query = { url: window.location.href };
@@ -34,11 +41,10 @@
     xd.toast("Writing " + entry.textContent + " …", "info");
     try {
       const answer = await fetch(xd.url(address) + "?" + new URLSearchParams(query));
-      if (!answer.ok) throw new Error((await answer.json()).error);
-      const disposition = answer.headers.get("Content-Disposition") || "";
+      if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error);
       const link = document.createElement("a");
       link.href = URL.createObjectURL(await answer.blob());
-      link.download = (disposition.match(/filename="?([^";]+)"?/) || [, "export." + entry.dataset.format])[1];
+      link.download = xd.savedAs(answer.headers.get("Content-Disposition"), "export." + entry.dataset.format);
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60000);
     } catch (err) { xd.toast(err.message || "The export did not arrive.", "alarm"); }

@@ -39,10 +39,12 @@ def build_services(settings: Settings) -> Services:
         Where the state directory or the catalogue cannot be used.
     """
     from xpcs_dash.analysis.kernel import ViewerKernel
+    from xpcs_dash.backend import use_backend
     from xpcs_dash.database.catalogue import Catalogue
     from xpcs_dash.database.record import open_record
     from xpcs_dash.jobs.client import JobClient
 
+    use_backend(settings.backend)
     record = open_record(settings)
     catalogue = Catalogue(settings.catalogue, root=settings.root, averages=settings.averages_dir)
     return Services(

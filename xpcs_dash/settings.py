@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 from platformdirs import user_state_path
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
 
-from xpcs_dash.errors import UsageError
+from xpcs_dash.errors import UsageError, not_found
+
+#: Marks a setting that changes numbers: whatever is made with it names it where it says how it was made.
+NUMBERS: dict[str, Any] = {"affects_numbers": True}
 
 
 def default_state_dir(root: Path | None) -> Path:
@@ -77,9 +82,14 @@ class Settings(BaseSettings):
     )
 
     data_cache_mb: int = Field(128, ge=8, description="bytes bound of the data cache, in MB")
-    backend: Literal["auto", "jax", "numpy"] = Field("auto", description="array backend")
+    backend: Literal["auto", "jax", "numpy"] = Field(
+        "auto", description="array backend", json_schema_extra=NUMBERS
+    )
     min_coincidences: float = Field(
-        10.0, gt=0, description="points with fewer expected coincidences are masked"
+        10.0,
+        gt=0,
+        description="points with fewer expected coincidences are masked",
+        json_schema_extra=NUMBERS,
     )
     operators: tuple[str, ...] = Field(
         (), description="user names (from the proxy's header) that may write; empty: everybody on loopback"
@@ -104,6 +114,15 @@ class Settings(BaseSettings):
     @classmethod
     def _slashes(cls, value: str) -> str:
         return f"/{value.strip('/')}/" if value.strip("/") else "/"
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """The settings that change numbers, by name."""
+        return {
+            name: getattr(self, name)
+            for name, field in type(self).model_fields.items()
+            if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("affects_numbers")
+        }
 
     @property
     def made_dir(self) -> Path:
@@ -132,12 +151,15 @@ class Settings(BaseSettings):
         return self.record_url or self.catalogue_url or f"sqlite:///{self.state_dir / 'record.sqlite'}"
 
 
-def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
+def load_settings(
+    config: Path | None = None, texts: Mapping[str, str] | None = None, **overrides: Any
+) -> Settings:
     """Read the settings.
 
     Parameters
     ----------
     config : TOML file, or None.
+    texts : name -> value as somebody typed it; stands above the file and the environment.
     **overrides : values from the command line; None means "not given".
 
     Raises
@@ -145,7 +167,8 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
     UsageError
         With every bad field and the reason in one sentence.
     """
-    given = {name: value for name, value in overrides.items() if value is not None}
+    given = {name: _typed(name, text) for name, text in (texts or {}).items()}
+    given |= {name: value for name, value in overrides.items() if value is not None}
     if config is not None and not config.is_file():
         raise UsageError(f"{config}: no such settings file; check the path given with --config.")
 
@@ -169,3 +192,18 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
             "choose another with --state-dir: raw data stays untouched."
         )
     return settings
+
+
+def _typed(name: str, text: str) -> Any:
+    """The value of a setting from the text that somebody typed; lists in JSON or with commas between."""
+    field = Settings.model_fields.get(name)
+    if field is None:
+        raise not_found("setting", name, Settings.model_fields)
+    if get_origin(field.annotation) is not tuple:
+        return text
+    if text.lstrip().startswith("["):
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise UsageError(f"{name}={text!r}: this is not a list in JSON.") from None
+    return [part.strip() for part in text.split(",") if part.strip()]

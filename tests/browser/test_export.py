@@ -11,6 +11,7 @@ import pytest
 
 from tests.browser.conftest import Dashboard
 from xpcs_dash import open_result
+from xpcs_dash.components.downloads import disposition
 from xpcs_dash.export.tables import from_csv
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -112,3 +113,16 @@ def test_an_average_leaves_out_what_was_unticked_and_can_be_downloaded(
     }
     page.reload()  # the job is in the address: its result is still there
     page.locator("#average-state a").wait_for()
+
+
+@pytest.mark.parametrize(
+    "name", ["试样 α_g2.csv", "it's 100%;#_.csv", "a b_g2.csv", "A001_g2_q1-4.pdf", "e\u0301.csv"]
+)
+def test_a_download_gets_the_name_that_the_server_gives_it(
+    filled_dashboard: Dashboard, open_page: OpenPage, name: str
+) -> None:
+    page = open_page(f"{filled_dashboard.url}files")
+    page.wait_for_function("() => window.xd && window.xd.savedAs")
+    assert page.evaluate("(text) => window.xd.savedAs(text, 'x')", disposition(name)) == name
+    for odd in ("", "attachment", "attachment; filename*=UTF-8''%E8%AF"):
+        assert page.evaluate("(text) => window.xd.savedAs(text, 'x')", odd) == "x"

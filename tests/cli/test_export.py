@@ -4,7 +4,8 @@ import sys
 import pytest
 
 from tests.conftest import A001
-from xpcs_dash.cli.export import asked, parse_bins, range_of
+from xpcs_dash.cli.export_request import ExportRequest, asked, range_of
+from xpcs_dash.cli.values import read_labels
 from xpcs_dash.errors import UsageError
 
 
@@ -26,7 +27,7 @@ def test_export_prints_the_path_that_it_wrote(sample, tmp_path):
     [
         (["--figure", "g2", "--out", "x.gif"], 1, "choose a name that ends in"),
         (["--figure", "twotime", "--out", "x.png"], 1, "holds no two-time"),
-        (["--figure", "g2", "--out", "x.png", "--q-bins", "one"], 1, "give labels such as"),
+        (["--figure", "g2", "--out", "x.png", "--q-bins", "one"], 2, "expected labels like"),
         (["--figure", "g2"], 2, "--out"),
     ],
 )
@@ -39,10 +40,32 @@ def test_mistakes_are_one_line(sample, tmp_path, words, code, sentence):
 
 
 def test_bins():
-    assert parse_bins(None) is None
-    assert parse_bins("1,4-6,4") == (1, 4, 5, 6)
-    with pytest.raises(UsageError):
-        parse_bins("3-")
+    assert read_labels(None) is read_labels(" ") is None
+    assert read_labels("1,4-6,4") == (1, 4, 5, 6)
+    for bad in ("3-", "one", "0", "5-2", "1-99999999999", "1-900000,1-900000", "1;\n2"):
+        with pytest.raises(UsageError) as caught:
+            read_labels(bad)
+        assert str(caught.value).isprintable()
+
+
+def test_the_query_of_an_address_means_what_the_options_mean():
+    query = {
+        "q": "1,4-6",
+        "tmin": "1e-3",
+        "width-mm": "100",
+        "title": "1",
+        "url": "http://x/",
+        "nonsense": "7",
+    }
+    asked_for = ExportRequest.from_query(query)
+    assert asked_for == ExportRequest(q="1,4-6", tmin=1e-3, width_mm=100.0, title=True)
+    options = asked_for.options("fit")
+    assert (options.q_bins, options.delay, options.title) == ((1, 4, 5, 6), (1e-3, float("inf")), True)
+    assert options.size.width_mm == 100.0
+    for name in ("tmin", "q0", "height-mm"):
+        for value in ("x", "nan", "inf"):
+            with pytest.raises(UsageError, match="is not a number"):
+                ExportRequest.from_query({name: value})
 
 
 def test_the_settings_of_the_fit_page_are_understood():

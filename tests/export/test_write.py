@@ -11,9 +11,15 @@ from xpcs_dash.export.provenance import content_hash
 from xpcs_dash.export.ranges import described
 from xpcs_dash.export.tables import from_csv
 from xpcs_dash.export.views import VIEWS, ViewOptions, find_view
-from xpcs_dash.export.write import export
+from xpcs_dash.export.write import export as write
 from xpcs_dash.figures.publication import MM_PER_INCH, PageSize
 from xpcs_dash.hdf5.table_file import read_tables
+from xpcs_dash.settings import Settings
+
+
+def export(xf, view, out, options, url=""):
+    """An export with the settings as they are by default."""
+    return write(xf, view, out, options, Settings(), url)
 
 
 @pytest.fixture(scope="module")

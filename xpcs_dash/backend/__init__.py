@@ -7,6 +7,6 @@ Numerics that may run on either take a `Backend` and use only what it offers; wh
 from __future__ import annotations
 
 from xpcs_dash.backend.interface import Backend, BackendName
-from xpcs_dash.backend.select import ensure_numpy, get_backend
+from xpcs_dash.backend.select import ensure_numpy, get_backend, use_backend
 
-__all__ = ["Backend", "BackendName", "ensure_numpy", "get_backend"]
+__all__ = ["Backend", "BackendName", "ensure_numpy", "get_backend", "use_backend"]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from xpcs_dash.backend.interface import Backend
 from xpcs_dash.errors import UsageError
 
-__all__ = ["ensure_numpy", "get_backend"]
+__all__ = ["ensure_numpy", "get_backend", "use_backend"]
 
 ENVIRONMENT = "XPCS_DASH_BACKEND"
 #: Device nodes of NVIDIA and AMD compute devices and of other accelerators.
@@ -27,16 +27,16 @@ def get_backend(name: str = "auto") -> Backend:
 
     Parameters
     ----------
-    name : ``numpy``, ``jax``, or ``auto``: what the environment variable ``XPCS_DASH_BACKEND`` says, else JAX
-        where this process has imported it already or the machine has an accelerator, else NumPy, so that a
-        web process on an ordinary machine stays small.
+    name : ``numpy``, ``jax``, or ``auto``: what `use_backend` was told, else what the environment variable
+        ``XPCS_DASH_BACKEND`` says, else JAX where this process has imported it already or the machine has an
+        accelerator, else NumPy, so that a web process on an ordinary machine stays small.
 
     Raises
     ------
     UsageError
         For another name, or for ``jax`` where it is not installed.
     """
-    wanted = name
+    wanted = _chosen.get("backend", name) if name == "auto" else name
     if wanted == "auto":
         wanted = os.environ.get(ENVIRONMENT, "").strip().lower() or "auto"
     if wanted == "auto":
@@ -46,6 +46,25 @@ def get_backend(name: str = "auto") -> Backend:
     if wanted == "jax":
         return _jax()
     raise UsageError(f"there is no backend {wanted!r}: choose auto, jax or numpy.")
+
+
+def use_backend(name: str) -> None:
+    """Let ``auto`` mean this backend in this process, as the setting ``backend`` asks.
+
+    Raises
+    ------
+    UsageError
+        For a name that is none, or for ``jax`` where it is not installed.
+    """
+    if name not in ("auto", "jax", "numpy"):
+        raise UsageError(f"there is no backend {name!r}: choose auto, jax or numpy.")
+    if name == "jax" and not find_spec("jax"):  # it is imported when something is computed with it
+        raise UsageError("the backend jax cannot be used: it is not installed; choose numpy.")
+    _chosen["backend"] = name
+
+
+#: What the settings of this process ask for.
+_chosen: dict[str, str] = {}
 
 
 @cache

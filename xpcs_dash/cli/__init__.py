@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -44,6 +45,9 @@ def main(argv: list[str] | None = None) -> int:
     except XpcsDashError as err:
         print(f"xpcs-dash: {' '.join(str(err).split())}", file=sys.stderr)
         sys.exit(1)
+    except MemoryError:
+        print("xpcs-dash: there is not enough memory for this; ask for less, or free some.", file=sys.stderr)
+        sys.exit(1)
     except _CLICK_ERROR as err:
         err.show()
         sys.exit(err.exit_code)
@@ -52,4 +56,14 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except Exception as err:
+        if os.environ.get("XPCS_DASH_LOG_LEVEL", "").lower() == "debug":
+            raise
+        said = " ".join(str(err).split())
+        print(
+            f"xpcs-dash: something went wrong in this program ({type(err).__name__}: {said}); "
+            "with XPCS_DASH_LOG_LEVEL=debug it says where.",
+            file=sys.stderr,
+        )
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

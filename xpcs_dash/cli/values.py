@@ -7,7 +7,12 @@ from collections.abc import Sequence
 
 import typer
 
-__all__ = ["delays", "labels", "number_pairs", "numbers"]
+from xpcs_dash.errors import UsageError, shown
+
+__all__ = ["delays", "labels", "number_pairs", "numbers", "read_labels", "texts"]
+
+#: More labels than any map has.
+MOST_LABELS = 1_000_000
 
 
 def _number(option: str, text: str) -> float:
@@ -28,6 +33,11 @@ def _split(option: str, given: Sequence[str] | None, shape: str) -> list[tuple[s
             raise typer.BadParameter(f"{option}: expected {shape}, found {text!r}.")
         out.append((name.strip(), value))
     return out
+
+
+def texts(option: str, given: Sequence[str] | None) -> dict[str, str]:
+    """``["backend=numpy"]`` as ``{"backend": "numpy"}``."""
+    return {name: value.strip() for name, value in _split(option, given, "NAME=VALUE")}
 
 
 def numbers(option: str, given: Sequence[str] | None) -> dict[str, float]:
@@ -57,18 +67,34 @@ def delays(text: str | None) -> tuple[float, float] | None:
 
 
 def labels(text: str | None) -> tuple[int, ...] | None:
-    """``"1,4-6"`` as ``(1, 4, 5, 6)``; None where not given. Repeated labels count once."""
-    if text is None:
+    """As `read_labels`, for an option of a command."""
+    try:
+        return read_labels(text)
+    except UsageError as err:
+        raise typer.BadParameter(f"--{err}") from None
+
+
+def read_labels(text: str | None) -> tuple[int, ...] | None:
+    """``"1,4-6"`` as ``(1, 4, 5, 6)``; None where not given. Repeated labels count once.
+
+    Raises
+    ------
+    UsageError
+        For anything else.
+    """
+    if text is None or not text.strip():
         return None
-    out: list[int] = []
+    found: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         try:
             low = int(first)
             high = int(last) if dash else low
         except ValueError:
-            raise typer.BadParameter(f"--q-bins: expected labels like 1,4 or 2-7, found {text!r}.") from None
-        if not 1 <= low <= high <= 1_000_000:
-            raise typer.BadParameter(f"--q-bins: {part.strip()!r} is not a range of labels from 1.")
-        out.extend(range(low, high + 1))
-    return tuple(dict.fromkeys(out))
+            raise UsageError(f"q-bins: expected labels like 1,4 or 2-7, found {shown(text, 80)!r}.") from None
+        if not 1 <= low <= high <= MOST_LABELS:
+            raise UsageError(f"q-bins: {shown(part.strip(), 80)!r} is not a range of labels from 1.")
+        found.extend(range(low, high + 1))
+        if len(found) > MOST_LABELS:
+            raise UsageError(f"q-bins: {shown(text, 80)!r} names too many labels.")
+    return tuple(dict.fromkeys(found))

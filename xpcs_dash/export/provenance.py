@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpcs_dash.errors import UnreadableFile
+from xpcs_dash.results.identity import ref_of
 
 if TYPE_CHECKING:
     from xpcs_dash.results.xpcs_file import XpcsFile
+    from xpcs_dash.settings import Settings
 
 #: Packages whose versions can change a number.
 RECORDED = ("xpcs-dash", "numpy", "scipy", "h5py", "jax", "nlsq", "numpyro", "arviz", "matplotlib")
@@ -28,10 +30,14 @@ class Provenance:
     Attributes
     ----------
     source, source_sha256 : name and content hash of the result file.
+    ref : the file's public name, which stands in the addresses of its pages; empty where it lies below no
+        directory that the settings name.
+    root : name of the directory below which the file lies.
     layout : file layout it was read as.
     map_hash : hash of the q-map, as the file names it.
     view : what is shown: the figure's name.
-    parameters : everything that changes the numbers: q-bins, ranges, σ model, fit model.
+    parameters : everything that was chosen for this view: q-bins, ranges, σ model, fit model.
+    settings : every setting in force that changes numbers, by its name in the settings file.
     url : address of the page that shows the same, where there is one.
     warnings : sentences about the file that stand beside its numbers on the pages.
     versions : of this program and the libraries that compute.
@@ -44,6 +50,9 @@ class Provenance:
     map_hash: str | None
     view: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    ref: str = ""
+    root: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
     url: str = ""
     warnings: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -95,15 +104,23 @@ def versions() -> dict[str, str]:
     return found
 
 
-def provenance(xf: XpcsFile, view: str, parameters: Mapping[str, Any], url: str = "") -> Provenance:
-    """Record where the numbers of ``view`` come from."""
+def provenance(
+    xf: XpcsFile, view: str, parameters: Mapping[str, Any], settings: Settings, url: str = ""
+) -> Provenance:
+    """Record where the numbers of ``view`` come from, and the settings in force when they were made."""
+    if xf.min_coincidences != settings.min_coincidences:
+        raise ValueError("the file was opened with other settings than those that would be recorded")
+    ref = ref_of(xf.path, settings.roots)
     return Provenance(
         source=xf.path.name,
         source_sha256=content_hash(xf.path),
         layout=xf.layout,
         map_hash=xf.map_hash,
         view=view,
+        ref="" if ref is None else str(ref),
+        root="" if ref is None else ref.root,
         parameters=dict(parameters),
+        settings=settings.numbers,
         url=url,
         warnings=tuple(xf.warnings),
         versions=versions(),

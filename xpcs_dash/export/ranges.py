@@ -32,6 +32,11 @@ def described(xf: XpcsFile, view: str, options: ViewOptions) -> dict[str, Any]:
         t = np.asarray(xf.t_el)
         low, high = options.delay if view in FITTED and options.delay is not None else (-np.inf, np.inf)
         found["delay_range (s)"] = span(t[(t >= low) & (t <= high)])
+        found["g2_sigma"] = (
+            "the file's error and photon counting together"
+            if xf.photons
+            else "the file's error alone: counting statistics cannot be used"
+        )
     elif view in ("saxs", "stability") and xf.static is not None:
         found[f"q_range ({xf.q_unit})"] = span(xf.static.q)
     elif view == "qmap" and xf.dynamic is not None:

@@ -15,18 +15,23 @@ from xpcs_dash.figures.publication import PageSize, save
 
 if TYPE_CHECKING:
     from xpcs_dash.results.xpcs_file import XpcsFile
+    from xpcs_dash.settings import Settings
 
 FIGURES = (".pdf", ".svg", ".png")
 NUMBERS = (".csv", ".h5", ".hdf5")
 
 
-def export(xf: XpcsFile, view: str, out: Path, options: ViewOptions, url: str = "") -> Path:
+def export(
+    xf: XpcsFile, view: str, out: Path, options: ViewOptions, settings: Settings, url: str = ""
+) -> Path:
     """Write ``view`` of ``xf`` to ``out`` and return the path.
 
     Parameters
     ----------
+    xf : the file, opened with ``settings``.
     out : ``.pdf``, ``.svg`` or ``.png`` for the figure; ``.csv`` or ``.h5`` for the numbers. It appears
         complete or not at all.
+    settings : in force; those that change numbers stand in the provenance.
     url : address of the page that shows the same, for the provenance.
 
     Raises
@@ -42,7 +47,7 @@ def export(xf: XpcsFile, view: str, out: Path, options: ViewOptions, url: str = 
         raise UsageError(f"{out.name}: choose a name that ends in {', '.join(FIGURES + NUMBERS)}.")
     if not out.parent.is_dir():
         raise UsageError(f"{out.parent}: there is no such directory to write to.")
-    source = provenance(xf, view, described(xf, view, options), url)
+    source = provenance(xf, view, described(xf, view, options), settings, url)
     try:
         if suffix in FIGURES:
             size = options.size or PageSize.preset("single", aspect=found.aspect)

@@ -41,7 +41,10 @@ def explain(err: XpcsDashError) -> Response:
     found: dict[str, Any] = {"error": str(err)}
     if isinstance(err, NotFoundError) and err.nearest:
         found["nearest"] = err.nearest
-    return send(found, code)
+    answer = send(found, code)
+    if code == 503:
+        answer.headers["Retry-After"] = "5"
+    return answer
 
 
 def broken(err: Exception) -> Response | HTTPException:

@@ -9,9 +9,10 @@ import numpy as np
 import orjson
 from flask import Blueprint, Response, request, send_file
 
+from xpcs_dash.components.downloads import send_kept
 from xpcs_dash.components.scope import browser_scope
 from xpcs_dash.components.views import FOREVER, answer, gzip
-from xpcs_dash.errors import UsageError, XpcsDashError, not_found
+from xpcs_dash.errors import UsageError, XpcsDashError
 from xpcs_dash.figures.images import detector_png
 from xpcs_dash.figures.mask import overlay_png
 from xpcs_dash.figures.qmap import partition_png
@@ -141,11 +142,7 @@ def _add_versions(routes: Blueprint, bench: Workbench) -> None:
 def _add_regrouped(routes: Blueprint, bench: Workbench) -> None:
     @routes.get("/regrouped/<name>")
     def regrouped(name: str) -> Response:
-        place = folder(bench).resolve()
-        path = (place / name).resolve()
-        if path.parent != place or not path.is_file():
-            raise not_found("recomputed file", name, (found.name for found in place.glob("*_results.hdf")))
-        return send_file(path, mimetype="application/x-hdf5", as_attachment=True, max_age=0)
+        return send_kept(folder(bench), name, "recomputed file")
 
 
 def mask_file(mask: np.ndarray, kind: str) -> bytes:
