@@ -17,8 +17,9 @@
       const answer = await fetch(xd.url("/api/files") + (first ? "" : "?since=" + revision), { cache: "no-store" });
       if (answer.ok) {
         const got = await answer.json();
-        if (!first && got.revision < revision) { xd.rows.clear(); revision = null; again = true; }
-        else { take(got.files, first); revision = got.revision; }
+        if (got.all) xd.rows.clear();          // first, or the catalogue was built anew
+        take(got.files, got.all);
+        revision = got.revision;
       }
     } catch (err) { /* the poll says that the connection is lost, and asks again */ }
     fetching = false;

@@ -155,7 +155,7 @@ def _catalogue(settings: Settings) -> Finding:
         counts = catalogue.counts()
         shown = sa.make_url(settings.catalogue).render_as_string(hide_password=True)
         text = ", ".join(f"{n} {state}" for state, n in counts.items())
-        return Finding("catalogue", "ok", f"{shown}: {text}, revision {catalogue.revision()}")
+        return Finding("catalogue", "ok", f"{shown}: {text}, revision {catalogue.stamp()}")
     finally:
         catalogue.close()
 

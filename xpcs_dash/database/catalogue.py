@@ -6,12 +6,13 @@ in WAL mode, so readers never hold up the writer; any other SQLAlchemy URL (Post
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -72,6 +73,33 @@ meta_table = sa.Table(
 )
 #: Raised when the columns above change; an older catalogue is built anew from the files.
 SCHEMA = 1
+
+
+class Revision(NamedTuple):
+    """State of the catalogue: ``n`` rises with every change; a rebuild begins another ``generation``.
+
+    Numbers of two generations say nothing about each other. As text it is ``generation.n``.
+    """
+
+    generation: str
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.generation}.{self.n}"
+
+    @classmethod
+    def parse(cls, text: str) -> Revision:
+        """The inverse of ``str``; a bare number belongs to no generation.
+
+        Raises
+        ------
+        UsageError
+            For any other text.
+        """
+        generation, _, number = text.rpartition(".")
+        if not number.isdecimal() or len(number) > 15 or len(generation) > 40:
+            raise UsageError(f"since={text[:40]!r} is no revision; take the one of an earlier answer.")
+        return cls(generation, int(number))
 
 
 @dataclass(frozen=True)
@@ -177,6 +205,7 @@ class Catalogue:
         if self._schema(db) != SCHEMA:
             files_table.drop(db)
             files_table.create(db)
+            new_generation_in(db)
             db.execute(sa.update(meta_table).where(meta_table.c.name == "schema").values(number=SCHEMA))
 
     def _is_current(self) -> bool:
@@ -194,6 +223,7 @@ class Catalogue:
                 sa.insert(meta_table),
                 [{"name": "schema", "number": SCHEMA}, {"name": "revision", "number": 0}],
             )
+            new_generation_in(db)
             return SCHEMA
         return int(found)
 
@@ -219,6 +249,16 @@ class Catalogue:
             return int(
                 db.execute(sa.select(meta_table.c.number).where(meta_table.c.name == "revision")).scalar_one()
             )
+
+    def stamp(self) -> Revision:
+        """Generation and revision, read together."""
+        wanted = meta_table.c.name.in_(("revision", "generation"))
+        with self.read() as db:
+            found = db.execute(
+                sa.select(meta_table.c.name, meta_table.c.number, meta_table.c.value).where(wanted)
+            )
+            rows = {name: (number, value) for name, number, value in found}
+        return Revision(str(rows.get("generation", (0, ""))[1]), int(rows["revision"][0]))
 
     def bump(self) -> int:
         """Raise the revision by one and return it."""
@@ -403,6 +443,12 @@ class Catalogue:
             with self.write() as db:
                 db.execute(sa.update(files_table).where(files_table.c.path.in_(found)).values(retry=0))
         return list(found)
+
+
+def new_generation_in(db: sa.Connection) -> None:
+    """Say that the rows were made anew: whoever kept some of them throws them away."""
+    db.execute(sa.delete(meta_table).where(meta_table.c.name == "generation"))
+    db.execute(sa.insert(meta_table).values(name="generation", number=0, value=secrets.token_hex(4)))
 
 
 def bump_in(db: sa.Connection) -> int:

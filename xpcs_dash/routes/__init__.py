@@ -6,6 +6,7 @@ from flask import Blueprint, Flask, Response, request
 
 from xpcs_dash.components.roles import require_write
 from xpcs_dash.components.selection import MAX_FILES
+from xpcs_dash.database.catalogue import Revision
 from xpcs_dash.errors import UsageError
 from xpcs_dash.routes import exports, images, live
 from xpcs_dash.routes.answers import guard, send
@@ -44,8 +45,13 @@ def api_blueprint(services: Services, index: FileIndex) -> Blueprint:
     @routes.get("/api/files")
     def files() -> Response:
         revision = index.refresh()
-        found = index.listing(_whole("since"), _states(), _whole("limit"))
-        return send({"revision": revision, "counts": index.counts(), "files": found})
+        given = request.args.get("since")
+        since = Revision.parse(given) if given else None
+        # after a rebuild what somebody knows is worth nothing: all is sent again
+        known = since is not None and since.generation in ("", revision.generation)
+        found = index.listing(since.n if since and known else None, _states(), _whole("limit"))
+        said = {"revision": str(revision), "all": not known, "counts": index.counts(), "files": found}
+        return send(said)
 
     @routes.get("/api/files/<int:file_id>")
     def file(file_id: int) -> Response:

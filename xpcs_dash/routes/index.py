@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from xpcs_dash.database.catalogue import Catalogue, FileRow
+from xpcs_dash.database.catalogue import Catalogue, FileRow, Revision
 from xpcs_dash.database.kinds import is_result
 
 
@@ -68,29 +68,30 @@ class FileIndex:
         self._json: dict[int, dict[str, Any]] = {}
         self._order: list[tuple[float, int]] = []  # (arrival, id) of ready files, ascending
         self._counts: dict[str, int] = {}
-        self._revision = -1
+        self._revision: Revision | None = None
         self._root: str | None = None
         self._status: dict[str, Any] = {}
         self._status_read = 0.0
 
-    def refresh(self) -> int:
+    def refresh(self) -> Revision:
         """Take over what changed in the catalogue and return its revision."""
-        revision = self._catalogue.revision()
+        revision = self._catalogue.stamp()
         if revision == self._revision:
             return revision
         with self._lock:
-            if revision < self._revision:  # another catalogue under the same name
-                self._forget()
+            before = self._revision
+            if before is not None and (revision.generation != before.generation or revision.n < before.n):
+                self._forget()  # the catalogue was built anew
             if revision != self._revision:
                 self._root = self._root or (str(self._catalogue.root) if self._catalogue.root else None)
-                first = self._revision < 0
-                rows = self._catalogue.files(since_revision=None if first else self._revision)
+                known = None if self._revision is None else self._revision.n
+                rows = self._catalogue.files(since_revision=known)
                 self._take(rows)
                 self._revision = revision
         return revision
 
     def _forget(self) -> None:
-        self._rows, self._json, self._order, self._revision = {}, {}, [], -1
+        self._rows, self._json, self._order, self._counts, self._revision = {}, {}, [], {}, None
 
     def _take(self, rows: Iterable[FileRow]) -> None:
         changed = False

@@ -29,7 +29,7 @@ def live_state(
     status = index.status()
     newest = index.newest()
     state: dict[str, Any] = {
-        "revision": revision,
+        "revision": str(revision),
         "server_time": now,
         "counts": index.counts(),
         "newest": None
@@ -125,7 +125,7 @@ def health(services: Services, index: FileIndex) -> tuple[dict[str, Any], int]:
     now = time.time()
     checks: dict[str, Any] = {}
     try:
-        checks["catalogue"] = {"ok": True, "revision": index.refresh()}
+        checks["catalogue"] = {"ok": True, "revision": str(index.refresh())}
         status = index.status()
     except Exception as err:  # whatever the database raises: the answer is the same
         checks["catalogue"] = {"ok": False, "reason": type(err).__name__}

@@ -28,7 +28,7 @@ class DashboardCollector:
     def collect(self) -> Iterator[Any]:
         """Every gauge and counter of the dashboard."""
         index, now = self._index, time.time()
-        yield _gauge("revision", "Revision of the catalogue", index.refresh())
+        yield _gauge("revision", "Revision of the catalogue", index.refresh().n)
         files = GaugeMetricFamily("xpcs_dash_files", "Files of the catalogue by state", labels=["state"])
         for state, n in index.counts().items():
             files.add_metric([state], n)
