@@ -68,10 +68,10 @@ def flag_severity(flag: str) -> str:
 
 @dataclass(frozen=True)
 class Level:
-    """A mean and its standard error; NaN where there is nothing to average."""
+    """Means and their standard errors; NaN where there is nothing to average."""
 
-    value: float
-    error: float
+    value: Floats
+    error: Floats
 
 
 @dataclass(frozen=True)
@@ -147,41 +147,48 @@ def _plain(value: Any) -> Any:
 
 
 def level(values: Floats, sigma: Floats, weights: Floats) -> Level:
-    """Weighted mean of independent values and its standard error.
+    """Weighted means of independent values along the first axis, and their standard errors.
 
     Parameters
     ----------
-    values, sigma, weights : (n,); weights need no norm. Values that are not finite are left out.
+    values, sigma, weights : (n, ...); weights need no norm. Values that are not finite are left out.
 
     Notes
     -----
     The error is √Σw²σ² / Σw.
     """
     good = np.isfinite(values) & np.isfinite(sigma) & np.isfinite(weights) & (weights > 0)
-    if not good.any():
-        return Level(float("nan"), float("nan"))
-    w = weights[good] / weights[good].sum()
-    return Level(float((w * values[good]).sum()), float(np.sqrt(((w * sigma[good]) ** 2).sum())))
+    w = np.where(good, weights, 0.0)
+    total = w.sum(axis=0)
+    w = w / np.where(total > 0, total, 1.0)
+    value = (w * np.where(good, values, 0.0)).sum(axis=0)
+    error = np.sqrt(((w * np.where(good, sigma, 0.0)) ** 2).sum(axis=0))
+    known = total > 0
+    return Level(np.where(known, value, np.nan), np.where(known, error, np.nan))
 
 
-def _ends(xf: XpcsFile, k: int) -> tuple[Level, Level]:
-    """Short and long end of one curve, from points that are trusted, weighted by coincidences."""
-    use = np.flatnonzero(xf.trusted[:, k])
-    g2, sigma = xf.g2[:, k], xf.g2_sigma[:, k]
-    weights = xf.coincidences[:, k] if xf.photons else 1.0 / np.maximum(sigma, 1e-12) ** 2
+def _ends(xf: XpcsFile) -> tuple[Level, Level]:
+    """Short and long end of every curve, from points that are trusted, weighted by coincidences."""
+    use, sigma = xf.trusted, xf.g2_sigma
+    weights = xf.coincidences if xf.photons else 1.0 / np.maximum(sigma, 1e-12) ** 2
     # the delays of each end of the window, not just the trusted ones: a short curve must not be both ends
-    n_first = N_FIRST
+    n_first: Any = N_FIRST
     if xf.photons:
         # photon-starved curves need more than three delays before their height means anything
-        held = np.cumsum(np.nan_to_num(xf.coincidences[:, k]))
-        enough = int(np.searchsorted(held, END_COINCIDENCES)) + 1
-        n_first = min(max(N_FIRST, enough), max(N_FIRST, int(END_SHARE * xf.n_delay)))
-    first, last = use[use < n_first], use[use >= xf.n_delay - N_LAST]
-    if first.size == 0:
-        first = use[:N_FIRST]
-    if last.size == 0:
-        last = use[-N_LAST:] if use.size > N_FIRST + N_LAST else use[N_FIRST:]
-    return level(g2[first], sigma[first], weights[first]), level(g2[last], sigma[last], weights[last])
+        held = np.cumsum(np.nan_to_num(xf.coincidences), axis=0)
+        enough = (held < END_COINCIDENCES).sum(axis=0) + 1
+        n_first = np.minimum(np.maximum(N_FIRST, enough), max(N_FIRST, int(END_SHARE * xf.n_delay)))
+    delay = np.arange(xf.n_delay)[:, None]
+    rank = np.cumsum(use, axis=0)  # of the trusted points of a curve, from 1
+    count = rank[-1]
+    first, last = use & (delay < n_first), use & (delay >= xf.n_delay - N_LAST)
+    first = np.where(first.any(axis=0), first, use & (rank <= N_FIRST))
+    skipped = np.where(count > N_FIRST + N_LAST, count - N_LAST, N_FIRST)
+    last = np.where(last.any(axis=0), last, use & (rank > skipped))
+    return (
+        level(xf.g2, sigma, np.where(first, weights, np.nan)),
+        level(xf.g2, sigma, np.where(last, weights, np.nan)),
+    )
 
 
 def chosen_bin(xf: XpcsFile) -> int | None:
@@ -219,11 +226,12 @@ def _intensity(xf: XpcsFile) -> tuple[float | None, str | None]:
     return None, None
 
 
-def _decaying_share(ends: list[tuple[Level, Level]]) -> float | None:
-    known = [(a, b) for a, b in ends if math.isfinite(a.value) and math.isfinite(b.value)]
-    if not known:
+def _decaying_share(first: Level, last: Level) -> float | None:
+    known = np.isfinite(first.value) & np.isfinite(last.value)
+    if not known.any():
         return None
-    return sum(a.value - b.value > 3.0 * math.hypot(a.error, b.error) for a, b in known) / len(known)
+    clear = first.value - last.value > 3.0 * np.hypot(first.error, last.error)
+    return int(np.count_nonzero(clear & known)) / int(np.count_nonzero(known))
 
 
 def summarise(xf: XpcsFile) -> FileSummary:
@@ -236,9 +244,14 @@ def summarise(xf: XpcsFile) -> FileSummary:
     intensity, source = _intensity(xf)
     has_g2 = xf.g2.size > 0
     k = chosen_bin(xf)
-    ends = [_ends(xf, i) for i in range(xf.n_q)] if has_g2 else []
-    start, end = ends[k] if k is not None else (Level(math.nan, math.nan),) * 2
-    decays = _decaying_share(ends)
+    contrast = contrast_err = baseline = baseline_err = math.nan
+    decays = None
+    if has_g2:
+        start, end = _ends(xf)
+        decays = _decaying_share(start, end)
+        if k is not None:
+            contrast, baseline = float(start.value[k] - end.value[k]), float(end.value[k])
+            contrast_err, baseline_err = math.hypot(start.error[k], end.error[k]), float(end.error[k])
     moved, verdict = _stability(xf)
     points = int(np.isfinite(xf.g2).sum())
     starved = xf.starved_points if has_g2 else None
@@ -251,10 +264,10 @@ def summarise(xf: XpcsFile) -> FileSummary:
         q_label=None if k is None else k + 1,
         q=None if k is None else float(xf.q[k]),
         q_unit=xf.q_unit or None,
-        contrast=start.value - end.value,
-        contrast_err=math.hypot(start.error, end.error),
-        baseline=end.value,
-        baseline_err=end.error,
+        contrast=contrast,
+        contrast_err=contrast_err,
+        baseline=baseline,
+        baseline_err=baseline_err,
         decays=decays,
         points=points,
         trusted_points=int(xf.trusted.sum()) if has_g2 else 0,
@@ -358,12 +371,13 @@ def fit_summary(xf: XpcsFile, backend: str = "numpy") -> dict[str, Any]:
     for name in ("tau", "contrast", "baseline"):
         columns[name], columns[f"{name}_err"] = _numbers(single[name]), _numbers(single.error(name))
     columns["chi2_red"] = _numbers(single.chi2_red)
-    columns["good"] = [bool(g) for g in single.good]
+    good = single.good
+    columns["good"] = good.tolist()
     columns["flags"] = [list(single.flags(k)) for k in range(xf.n_q)]
 
     k = chosen_bin(xf)
     tau, error = (math.nan, math.nan) if k is None else (single["tau"][k], single.error("tau")[k])
-    usable = single.good & (xf.q > 0) & _is_per_angstrom(xf)
+    usable = good & (xf.q > 0) & _is_per_angstrom(xf)
     diffusion = 1.0 / (single["tau"][usable] * xf.q[usable] ** 2)
     scaled = 1.4826 * np.median(np.abs(diffusion - np.median(diffusion))) if diffusion.size else math.nan
     chi2 = single.chi2_red[np.isfinite(single.chi2_red)]
@@ -383,7 +397,7 @@ def fit_summary(xf: XpcsFile, backend: str = "numpy") -> dict[str, Any]:
         "chi2_red": float(np.median(chi2)) if chi2.size else math.nan,
     }
     summary: dict[str, Any] = {name: _plain(value) for name, value in numbers.items()}
-    summary["n_good"] = int(single.good.sum())
+    summary["n_good"] = int(good.sum())
     return {"fit": columns, "summary": summary, "flags": flags}
 
 
@@ -409,4 +423,4 @@ def _scatter_is_high(xf: XpcsFile, backend: str) -> bool:
 
 
 def _numbers(values: Floats) -> list[float | None]:
-    return [_plain(float(v)) for v in values]
+    return [float(f"{v:.7g}") if math.isfinite(v) else None for v in values.tolist()]

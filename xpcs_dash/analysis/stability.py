@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -209,42 +208,44 @@ def shapes(
     with np.errstate(invalid="ignore", divide="ignore"):
         curves = np.where(means[:, None] > 0, raw / means[:, None], np.nan)
         total = means / means[0] if means[0] > 0 else np.full(means.size, np.nan)
-    n_seg = len(raw)
-    rms, noise, chi2 = (np.full(n_seg, np.nan) for _ in range(3))
     first = curves[0]
     weight_of = np.asarray(counts.sum(axis=0) if counts is not None else first, dtype=np.float64)
-    for k in range(n_seg):
-        good = np.isfinite(first) & np.isfinite(curves[k]) & (first > 0) & (weight_of > 0)
-        if counts is not None:
-            good &= (counts[0] >= 20) & (counts[k] >= 20)  # Gaussian enough
-        if good.sum() < 2:
-            continue
-        change = curves[k][good] / first[good] - 1.0
-        weight = weight_of[good] / weight_of[good].sum()
-        rms[k] = np.sqrt((weight * change**2).sum())
-        if counts is not None:
-            variance = 1.0 / counts[0][good] + 1.0 / counts[k][good]
-            noise[k] = np.sqrt((weight * variance).sum()) if k else 0.0
-            if k:
-                chi2[k] = float((change**2 / variance).sum() / (good.sum() - 1))
+    good = np.isfinite(curves) & (np.isfinite(first) & (first > 0) & (weight_of > 0))
+    if counts is not None:
+        good &= (counts[0] >= 20) & (counts >= 20)  # Gaussian enough
+    used = good.sum(axis=1)
+    weight = _shares(weight_of, good)
+    change2 = np.where(good, np.where(good, curves, 0.0) / np.where(first > 0, first, 1.0) - 1.0, 0.0) ** 2
+    rms = np.where(used >= 2, np.sqrt((weight * change2).sum(axis=1)), np.nan)
+    noise, chi2 = np.full(len(raw), np.nan), np.full(len(raw), np.nan)
+    if counts is not None:
+        variance = 1.0 / np.where(good, counts[0], 1.0) + 1.0 / np.where(good, counts, 1.0)
+        noise = np.where(used >= 2, np.sqrt((weight * variance).sum(axis=1)), np.nan)
+        chi2 = np.where(used >= 2, (change2 / variance).sum(axis=1) / np.maximum(used - 1, 1), np.nan)
+        noise[0], chi2[0] = 0.0 if used[0] >= 2 else np.nan, np.nan
     neighbours = _neighbour_rms(curves, weight_of)
     if neighbours is not None:
         noise = np.fmax(noise, neighbours)
         noise[0] = 0.0
-    used = np.where(np.isfinite(weight_of) & (weight_of > 0), weight_of, 0.0)
-    n_eff = float(used.sum() ** 2 / max((used**2).sum(), 1e-300))
+    known = np.where(np.isfinite(weight_of) & (weight_of > 0), weight_of, 0.0)
+    n_eff = float(known.sum() ** 2 / max((known**2).sum(), 1e-300))
     return Shapes(curves, total, rms, noise, chi2, n_eff, why)
 
 
 def _neighbour_rms(curves: Floats, weight_of: Floats) -> float | None:
     """Median RMS relative change between neighbouring segments, or None for fewer than four segments."""
-    changes = []
-    for before, after in pairwise(curves):
-        good = np.isfinite(before) & np.isfinite(after) & (before > 0) & (weight_of > 0)
-        if good.sum() >= 2:
-            weight = weight_of[good] / weight_of[good].sum()
-            changes.append(float(np.sqrt((weight * (after[good] / before[good] - 1.0) ** 2).sum())))
+    before, after = curves[:-1], curves[1:]
+    good = np.isfinite(before) & np.isfinite(after) & (before > 0) & (weight_of > 0)
+    change = np.where(good, after, 1.0) / np.where(good, before, 1.0) - 1.0
+    changes = np.sqrt((_shares(weight_of, good) * change**2).sum(axis=1))[good.sum(axis=1) >= 2]
     return float(np.median(changes)) if len(changes) >= 3 else None
+
+
+def _shares(weight_of: Floats, good: NDArray[np.bool_]) -> Floats:
+    """(n, n_static) weights of the good values of each row, with the sum 1; 0 for the others."""
+    weight = np.where(good, weight_of, 0.0)
+    total = weight.sum(axis=1, keepdims=True)
+    return np.asarray(weight / np.where(total > 0, total, 1.0))
 
 
 def segment_counts(
@@ -287,18 +288,19 @@ def partial_levels(
     labels : (n_part,) frames of each partial; zeros mean "not recorded".
     """
     data = np.asarray(partial_g2, dtype=np.float64)
-    n_part, _, n_q = data.shape
+    n_part = len(data)
     good = np.isfinite(data) & (data != 0)
     if trusted is not None:
         good &= trusted[None]
-    baseline, contrast = np.full((n_part, n_q), np.nan), np.full((n_part, n_q), np.nan)
-    for p in range(n_part):
-        for q in range(n_q):
-            index = np.flatnonzero(good[p, :, q])
-            if index.size < 2 * window:
-                continue
-            baseline[p, q] = data[p, index[-window:], q].mean()
-            contrast[p, q] = data[p, index[:window], q].mean() - baseline[p, q]
+    rank = np.cumsum(good, axis=1)
+    count = rank[:, -1:] if data.shape[1] else np.zeros((n_part, 1, data.shape[2]), dtype=np.int64)
+    enough = count[:, 0] >= 2 * window
+
+    def mean(chosen: NDArray[np.bool_]) -> Floats:
+        return np.asarray(np.where(chosen & good, data, 0.0).sum(axis=1) / window)
+
+    baseline = np.where(enough, mean(rank > count - window), np.nan)
+    contrast = np.where(enough, mean(rank <= window) - baseline, np.nan)
     frames = np.full(n_part, np.nan)
     if labels is not None and np.size(labels) == n_part:
         given = np.asarray(labels, dtype=np.float64)
@@ -399,14 +401,21 @@ def _compare(xf: XpcsFile, pixels: NDArray[np.integer] | None) -> Shapes | None:
         return shapes(xf.segments, None, "the segments come from the first file of the average only")
     if not xf.photons:
         return shapes(xf.segments, None, "the intensity is not in photons")
-    if pixels is None and xf.sqmap is not None:
-        pixels = np.bincount(xf.sqmap.ravel(), minlength=xf.segments.shape[1] + 1)[1:]
+    if pixels is None:
+        pixels = xf.per_map(("static-pixels", xf.segments.shape[1]), lambda: _static_pixels(xf))
     if pixels is None or xf.saxs_1d is None or not xf.n_frames:
         return shapes(xf.segments, None, "the number of photons is not known")
     counts = segment_counts(xf.segments, xf.saxs_1d, pixels, xf.n_frames)
     if counts is None:
         return shapes(xf.segments, None, "the scaling of the segments is not a known one")
     return shapes(xf.segments, counts)
+
+
+def _static_pixels(xf: XpcsFile) -> NDArray[np.integer] | None:
+    """(n_static,) pixels of each static bin on the stored map; None where there is none."""
+    if xf.sqmap is None or xf.segments is None:
+        return None
+    return np.bincount(xf.sqmap.ravel(), minlength=xf.segments.shape[1] + 1)[1:]
 
 
 def _and(words: list[str]) -> str:

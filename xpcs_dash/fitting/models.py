@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -152,27 +153,29 @@ class ModelSpec:
     ordered: tuple[str, str] | None = None
     x: Literal["delay", "q"] = "delay"
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the free parameters."""
         return tuple(p.name for p in self.parameters)
 
-    @property
+    @cached_property
     def units(self) -> tuple[str, ...]:
         """Units of the free parameters."""
         return tuple(p.unit for p in self.parameters)
 
-    @property
+    @cached_property
     def log(self) -> NDArray[np.bool_]:
         """(n_par,) True where a parameter is fitted on a log axis."""
-        return np.array([p.log for p in self.parameters])
+        found = np.array([p.log for p in self.parameters])
+        found.flags.writeable = False
+        return found
 
-    @property
+    @cached_property
     def shape_index(self) -> list[int]:
         """Positions of the parameters in which the model is not linear: all but contrast and baseline."""
         return [k for k, p in enumerate(self.parameters) if p.name not in ("contrast", "baseline")]
 
-    @property
+    @cached_property
     def shape_parameters(self) -> tuple[ParamSpec, ...]:
         """The parameters at `shape_index`."""
         return tuple(self.parameters[k] for k in self.shape_index)

@@ -67,51 +67,51 @@ def descend(
     v, n_shape = v.copy(), v.shape[1]
     everything = _Curves(t, y, weight * weight, zlo, width, box)
     log = np.array([p.log for p in spec.shape_parameters])
-    held = np.where(width > 0, 0.0, 1.0)[:, :, None] * np.eye(n_shape)
+    all_log, units = bool(log.all()), np.eye(n_shape)
 
     def shape_of(v: FloatArray, c: _Curves) -> FloatArray:
         z = c.zlo + c.width * 0.5 * (1.0 + np.sin(v))
-        return np.where(log, np.exp(np.where(log, z, 0.0)), z)
+        return np.exp(z) if all_log else np.where(log, np.exp(np.where(log, z, 0.0)), z)
 
-    def cost_of(v: FloatArray, c: _Curves) -> FloatArray:
-        e = decay(spec, c.t, shape_of(v, c))
+    def look(v: FloatArray, c: _Curves) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Half χ², its gradient and its Hessian, in one evaluation: a call costs more than a few curves."""
+        n = len(v)
+        beside = np.concatenate([v, *(v + _SHIFT * unit for unit in units)])
+        c = _Curves(*(np.concatenate([a] * (n_shape + 1)) for a in c))
+        e, slopes = decay_and_slopes(spec, c.t, shape_of(beside, c))
         contrast, baseline, _ = project(np, moments(np, e, c.y, c.w2), c.box.T)
-        r = c.y - contrast[:, None] * e - baseline[:, None]
-        return np.asarray(0.5 * np.einsum("ct,ct,ct->c", r, r, c.w2))
-
-    def gradient(v: FloatArray, c: _Curves) -> FloatArray:
-        e, slopes = decay_and_slopes(spec, c.t, shape_of(v, c))
-        contrast, baseline, _ = project(np, moments(np, e, c.y, c.w2), c.box.T)
-        pull = c.w2 * (c.y - contrast[:, None] * e - baseline[:, None])
+        off = c.y - contrast[:, None] * e - baseline[:, None]
+        pull = c.w2 * off
         by_z = -contrast[:, None] * np.einsum("pct,ct->cp", slopes, pull)
-        return np.asarray(by_z * c.width * 0.5 * np.cos(v))
+        g, *shifted = (by_z * c.width * 0.5 * np.cos(beside)).reshape(n_shape + 1, n, n_shape)
+        hessian = np.stack([(s - g) / _SHIFT for s in shifted], axis=-1)
+        hessian = 0.5 * (hessian + hessian.transpose(0, 2, 1))
+        # the coordinate of a fixed parameter, whose column would be empty, is pinned
+        hessian += np.where(c.width[:n] > 0, 0.0, 1.0)[:, :, None] * units
+        return 0.5 * np.einsum("ct,ct->c", off[:n], pull[:n]), g, hessian
 
-    cost, damping = cost_of(v, everything), np.zeros(len(v))
+    (cost, g, hessian), damping = look(v, everything), np.zeros(len(v))
     idle = np.zeros(len(v), dtype=np.int64)
     taken, done = np.zeros(len(v), dtype=np.int64), np.zeros(len(v), dtype=bool)
     for _ in range(steps):
         live = np.flatnonzero(~done)
         if live.size == 0:
             break
-        c, here = everything.take(live), v[live]
+        c = everything if live.size == len(v) else everything.take(live)
         taken[live] += 1
-        # the gradient here and beside, in one call: a call costs more than a few curves
-        beside = np.concatenate([here, *(here + _SHIFT * unit for unit in np.eye(n_shape))])
-        g, *shifted = gradient(beside, c.take(np.tile(np.arange(live.size), n_shape + 1))).reshape(
-            n_shape + 1, live.size, n_shape
+        move, decrement, predicted, floor = newton_step(
+            np, g[live], *eigen(np, hessian[live]), damping[live], limit
         )
-        hessian = np.stack([(s - g) / _SHIFT for s in shifted], axis=-1)
-        hessian = 0.5 * (hessian + hessian.transpose(0, 2, 1)) + held[live]
-        move, decrement, predicted, floor = newton_step(np, g, *eigen(np, hessian), damping[live], limit)
-        trial = here + move
-        new = cost_of(trial, c)
+        trial = v[live] + move
+        new, new_g, new_hessian = look(trial, c)
         better = new <= cost[live]
         gain = cost[live] - new
         damping[live] = next_damping(np, damping[live], better, gain, predicted, floor)
         idle[live] = np.where(better & (gain > stall * (1.0 + cost[live])), 0, idle[live] + better)
         done[live] = (decrement <= rest * (1.0 + cost[live])) | (idle[live] >= patience)
         take = live[better]
-        v[take], cost[take] = trial[better], new[better]
+        v[take], cost[take], g[take] = trial[better], new[better], new_g[better]
+        hessian[take] = new_hessian[better]
     shape = shape_of(v, everything)
     contrast, baseline, _ = project(np, moments(np, decay(spec, t, shape), y, weight * weight), box.T)
     return shape, np.stack([contrast, baseline], axis=-1), taken, done
