@@ -13,6 +13,7 @@ from tests.hdf5 import synthetic
 from tests.hdf5.test_layouts import nxxpcs
 from xpcs_dash.errors import IncompleteFile, UnknownLayout
 from xpcs_dash.hdf5.layouts import LAYOUTS
+from xpcs_dash.hdf5.pool import HDF5ConnectionPool
 from xpcs_dash.results.xpcs_file import open_result
 
 Q = np.array([0.004, 0.006, 0.008])
@@ -21,7 +22,7 @@ H, W = synthetic.H, synthetic.W
 
 def only_layout(path: Path) -> str:
     """Name of the one layout that recognises a file."""
-    with h5py.File(path, "r", locking=False) as h5:
+    with HDF5ConnectionPool(idle_s=0).open(path) as h5:
         names = [layout.NAME for layout in LAYOUTS if layout.recognise(h5)]
     assert len(names) == 1, names
     return names[0]

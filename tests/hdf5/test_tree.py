@@ -5,6 +5,7 @@ import pytest
 from tests.conftest import A001, A002, A003
 from xpcs_dash.errors import UsageError
 from xpcs_dash.hdf5 import tree
+from xpcs_dash.hdf5.pool import HDF5ConnectionPool
 
 
 @pytest.fixture
@@ -12,7 +13,9 @@ def odd(tmp_path):
     outside = tmp_path / "outside.h5"
     with h5py.File(outside, "w") as h5:
         h5["secret"] = 42
-    with h5py.File(tmp_path / "odd.h5", "w") as h5:
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "in" / "odd.h5"
+    with h5py.File(path, "w") as h5:
         h5["away"] = h5py.ExternalLink(str(outside), "/")
         h5["broken"] = h5py.SoftLink("/nowhere")
         h5["sneaky"] = h5py.SoftLink("/away/secret")
@@ -24,11 +27,12 @@ def odd(tmp_path):
         h5["g/x"].attrs["units"] = "mm"
         h5["g/x"].attrs["note"] = np.array([1, 2])
         h5.create_dataset("compound", data=np.zeros(2, dtype=[("a", "i4"), ("b", "f8")]))
-        yield h5
+    with HDF5ConnectionPool(idle_s=0, roots=[tmp_path / "in"]).open(path) as handle:
+        yield handle
 
 
 def test_members_of_a_real_file(sample):
-    with h5py.File(sample(A001)) as h5:
+    with HDF5ConnectionPool().open(sample(A001)) as h5:
         top = tree.children(h5)
         assert [n.name for n in top] == ["entry", "xpcs"]
         assert all(n.kind == "group" and n.level == 0 for n in top)
@@ -38,10 +42,10 @@ def test_members_of_a_real_file(sample):
         assert found["config"].kind == "group"
 
 
-def test_links_are_shown_and_never_followed(odd):
+def test_links_that_lead_outside_are_shown_and_not_followed(odd):
     found = {n.name: n for n in tree.children(odd)}
     assert found["away"].kind == "link"
-    assert "not followed" in found["away"].preview
+    assert "outside.h5, which lies outside the watched directory, and is not read" in found["away"].preview
     assert "broken" in found["broken"].preview
     with pytest.raises(UsageError):
         tree.children(odd, "/away")
@@ -63,13 +67,14 @@ def test_previews(odd):
 def test_search_looks_at_paths_values_and_attributes(odd, sample):
     assert [n.path for n in tree.find(odd, "DEG")] == ["/words"]
     assert [n.path for n in tree.find(odd, "1 2")] == ["/g/x"]
-    with h5py.File(sample(A001)) as h5:
+    with HDF5ConnectionPool().open(sample(A001)) as h5:
         assert any(n.path.endswith("incident_energy") for n in tree.find(h5, "incident_energy"))
         assert len(tree.find(h5, "a", limit=5)) == 5
 
 
 def test_difference(sample):
-    with h5py.File(sample(A001)) as a, h5py.File(sample(A003)) as b, h5py.File(sample(A002)) as c:
+    pool = HDF5ConnectionPool()
+    with pool.open(sample(A001)) as a, pool.open(sample(A003)) as b, pool.open(sample(A002)) as c:
         assert tree.difference(a, a) == []
         paths = {d.path: d.what for d in tree.difference(a, b)}
         assert paths["/xpcs/multitau/normalized_g2"] == "value"

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-import h5py
 import numpy as np
-from h5py import h5a, h5d, h5o, h5s
+from h5py import h5a, h5d, h5s
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import IncompleteFile, UnreadableFile, UsageError
@@ -58,7 +57,6 @@ class Reader:
     def __init__(self, source: OpenFile) -> None:
         self.path = source.path
         self.h5 = source.h5
-        self._root = source.h5.id
         self._texts: dict[str, NDArray[Any] | None] = {}
 
     # -- existence
@@ -66,10 +64,9 @@ class Reader:
     def has(self, name: str) -> bool:
         """True where ``name`` leads to an object."""
         try:
-            h5o.open(self._root, name.encode())
+            return self.h5.locate(name) is not None
         except _OPEN_ERRORS:
             return False
-        return True
 
     def first(self, *names: str) -> str | None:
         """The first of ``names`` that exists."""
@@ -77,25 +74,24 @@ class Reader:
 
     def _open(self, name: str) -> h5d.DatasetID | None:
         try:
-            return h5d.open(self._root, name.encode())
+            found = self.h5.locate(name)
         except _OPEN_ERRORS:
-            if self._is_there(name):
-                raise IncompleteFile(
-                    self.path,
-                    f"{name} is not a readable dataset",
-                    "the file may be damaged: process it again",
-                ) from None
-            return None
-
-    def _is_there(self, name: str) -> bool:
-        """True where something has this name, even if it cannot be opened, but for links to other files."""
-        try:
-            return name in self.h5 and not isinstance(self.h5.get(name, getlink=True), h5py.ExternalLink)
-        except _OPEN_ERRORS:
-            return False
+            found = None
+        if found is not None and isinstance(found[1], h5d.DatasetID):
+            return found[1]
+        if found is not None or self.h5.is_linked(name):
+            raise IncompleteFile(
+                self.path, f"{name} is not a readable dataset", "the file may be damaged: process it again"
+            )
+        return None
 
     def missing(self, name: str) -> IncompleteFile:
         """The error for a required dataset that is not there."""
+        reason = self.h5.refused.get(name)
+        if reason is not None:
+            return IncompleteFile(
+                self.path, f"the dataset {name} {reason}", "put the file that it needs there"
+            )
         return IncompleteFile(
             self.path, f"the dataset {name} is missing", "wait until the file is finished or process it again"
         )
@@ -243,10 +239,13 @@ class Reader:
         if name in self._texts:
             return self._texts[name]
         try:
-            dataset = h5d.open(self._root, name.encode())
+            found = self.h5.locate(name)
         except _OPEN_ERRORS:
             return None
-        if not strings_are_sound(self.h5, dataset):
+        if found is None or not isinstance(found[1], h5d.DatasetID):
+            return None
+        handle, dataset = found
+        if not strings_are_sound(handle.file, dataset):
             raise UnreadableFile(
                 self.path, f"the text in {name} is damaged", "copy the file again", transient=True
             )
@@ -256,9 +255,10 @@ class Reader:
     def attribute(self, name: str, attribute: str) -> str | None:
         """An attribute as text, or None."""
         try:
-            owner = h5o.open(self._root, name.encode())
-            if not h5a.exists(owner, attribute.encode()):
+            located = self.h5.locate(name)
+            if located is None or not h5a.exists(located[1], attribute.encode()):
                 return None
+            owner = located[1]
             found = h5a.open(owner, attribute.encode())
             value: NDArray[Any] = np.empty(found.shape, found.dtype)
             found.read(value)

@@ -7,14 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from h5py import h5d, h5s
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import UnreadableFile
 from xpcs_dash.hdf5.access import decode
-from xpcs_dash.hdf5.heap import strings_are_sound
+from xpcs_dash.hdf5.handle import Group, Handle
 from xpcs_dash.hdf5.records import Stored, TwoTimeRecord
 from xpcs_dash.hdf5.schemas import frozen_array
 
@@ -29,7 +28,7 @@ __all__ = [
 ]
 
 
-def _select(h5: h5py.File, name: str, selection: Any, path: Path) -> NDArray[Any]:
+def _select(h5: Handle, name: str, selection: Any, path: Path) -> NDArray[Any]:
     try:
         return np.asarray(h5[name][selection])
     except (KeyError, OSError, RuntimeError, ValueError, TypeError) as err:
@@ -42,7 +41,7 @@ def _select(h5: h5py.File, name: str, selection: Any, path: Path) -> NDArray[Any
         ) from None
 
 
-def read_stored(h5: h5py.File, stored: Stored, path: Path) -> NDArray[Any]:
+def read_stored(h5: Handle, stored: Stored, path: Path) -> NDArray[Any]:
     """Read an array that a layout described."""
     dataset = _select(h5, stored.path, (), path)
     array = dataset.reshape(stored.shape[::-1] if stored.transpose else stored.shape)
@@ -54,7 +53,7 @@ def read_stored(h5: h5py.File, stored: Stored, path: Path) -> NDArray[Any]:
         return frozen_array(np.ascontiguousarray(array), np.dtype(stored.dtype))
 
 
-def stored_digest(h5: h5py.File, *maps: Stored | None) -> str | None:
+def stored_digest(h5: Handle, *maps: Stored | None) -> str | None:
     """Digest of arrays as they are stored, without unpacking them: equal digests mean equal arrays.
 
     Nothing that a file says about its own contents takes part. Chunks are read as they lie in the file, which
@@ -70,9 +69,10 @@ def stored_digest(h5: h5py.File, *maps: Stored | None) -> str | None:
             if stored is None:
                 digest.update(b"none")
                 continue
-            dataset = h5[stored.path].id
-            if not isinstance(dataset, h5d.DatasetID):
-                return None
+            found = h5.locate(stored.path)
+            if found is None or found[0] is not h5 or not isinstance(found[1], h5d.DatasetID):
+                return None  # missing, or in another file, which changes by itself
+            dataset = found[1]
             layout = dataset.get_create_plist()
             if layout.get_layout() == h5d.VIRTUAL or layout.get_external_count():
                 return None
@@ -141,7 +141,7 @@ def _upper(block: NDArray[Any], record: TwoTimeRecord) -> NDArray[np.float32]:
     return values
 
 
-def read_matrix(h5: h5py.File, record: TwoTimeRecord, position: int, path: Path) -> NDArray[np.float32]:
+def read_matrix(h5: Handle, record: TwoTimeRecord, position: int, path: Path) -> NDArray[np.float32]:
     """(N, N) float32 upper triangle with the diagonal of one matrix; uncorrelated frames give 1."""
     matrix = record.matrices[position]
     selection: Any = ()
@@ -160,7 +160,7 @@ def read_matrix(h5: h5py.File, record: TwoTimeRecord, position: int, path: Path)
 
 
 def read_block(
-    h5: h5py.File, record: TwoTimeRecord, position: int, rows: slice, cols: slice, path: Path
+    h5: Handle, record: TwoTimeRecord, position: int, rows: slice, cols: slice, path: Path
 ) -> NDArray[np.float32]:
     """A block of the full matrix, float32; only the parts of the file that it needs are read."""
     n = record.shape[0]
@@ -180,36 +180,26 @@ def read_block(
     return np.where(over, above, below).astype(np.float32, copy=False)
 
 
-def read_plane(h5: h5py.File, name: str, index: int, path: Path) -> NDArray[np.float32]:
+def read_plane(h5: Handle, name: str, index: int, path: Path) -> NDArray[np.float32]:
     """One delay of the per-pixel G2: (3, H, W) float32."""
     with np.errstate(invalid="ignore", over="ignore"):  # damaged bytes make any number
         return frozen_array(_select(h5, name, index, path), np.float32)
 
 
-def flat_metadata(h5: h5py.File, group: str, longest: int = 4) -> dict[str, tuple[Any, str]]:
+def flat_metadata(h5: Handle, group: str, longest: int = 4) -> dict[str, tuple[Any, str]]:
     """Scalars and short lists under ``group`` as name → (value, unit)."""
     found: dict[str, tuple[Any, str]] = {}
-    try:
-        root = h5.get(group)
-    except (OSError, RuntimeError, KeyError):
-        return found
-    if not isinstance(root, h5py.Group):
-        return found
-
-    def visit(name: str, item: Any) -> None:
-        if not isinstance(item, h5py.Dataset) or item.shape is None or item.size > longest:
-            return
-        try:
-            if not strings_are_sound(h5, item.id):
-                return
-            value = item[()]
-            unit = decode(item.attrs.get("units", item.attrs.get("unit", "")))
-        except (OSError, RuntimeError, TypeError, ValueError, KeyError):
-            return
-        found[f"{group}/{name}"] = (_plain(value), unit)
-
     with suppress(OSError, RuntimeError, KeyError, ValueError):  # a damaged group: keep what could be read
-        root.visititems(visit)
+        root = h5.get(group)
+        if not isinstance(root, Group):
+            return found
+        for item in root.datasets():
+            with suppress(OSError, RuntimeError, TypeError, ValueError, KeyError):
+                if item.shape is None or item.size > longest:
+                    continue
+                value = item[()]
+                unit = decode(item.attrs.get("units", item.attrs.get("unit", "")))
+                found[item.name] = (_plain(value), unit)
     return found
 
 

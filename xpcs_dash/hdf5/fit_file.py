@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import IncompleteFile
+from xpcs_dash.hdf5.handle import Group
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool
 from xpcs_dash.hdf5.writer import atomic_hdf5
 
@@ -62,7 +63,7 @@ def read_fit_file(path: Path) -> tuple[dict[str, dict[str, NDArray[Any]]], dict[
     try:
         with pool.open(path) as h5:
             root = h5.get("fit")
-            if not isinstance(root, h5py.Group) or "text" not in root:
+            if not isinstance(root, Group) or "text" not in root:
                 raise IncompleteFile(path, "it is not a stored fit", "choose a file made by this program")
             groups = {
                 group: {name: np.asarray(root[group][name][()]) for name in root[group]}

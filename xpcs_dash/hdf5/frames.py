@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import IncompleteFile, UnreadableFile, UsageError
+from xpcs_dash.hdf5.handle import Dataset, Handle
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool, default_pool
 
 __all__ = ["FrameStack", "find_frames", "reduce_frames"]
@@ -102,24 +102,18 @@ def reduce_frames(
     return image, stop - start
 
 
-def _find(path: Path, h5: h5py.File) -> FrameStack:
+def _find(path: Path, h5: Handle) -> FrameStack:
     for name in PATHS:
         found = h5.get(name)
-        if isinstance(found, h5py.Dataset) and found.ndim == 3 and found.size:
+        if isinstance(found, Dataset) and found.ndim == 3 and found.size:
             return _stack(name, found)
-    largest: list[h5py.Dataset] = []
-
-    def visit(_: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and item.ndim == 3 and item.dtype.kind in "uif" and item.size:
-            largest.append(item)
-
-    h5.visititems(visit)
+    largest = [d for d in h5.datasets() if d.ndim == 3 and d.dtype.kind in "uif" and d.size]
     if not largest:
         raise IncompleteFile(path, "it holds no detector frames", "give a raw file with a stack of frames")
     best = max(largest, key=lambda d: d.size)
     return _stack(best.name, best)
 
 
-def _stack(name: str, dataset: h5py.Dataset) -> FrameStack:
-    n, h, w = dataset.shape
+def _stack(name: str, dataset: Dataset) -> FrameStack:
+    n, h, w = dataset.shape or (0, 0, 0)
     return FrameStack(name, int(n), (int(h), int(w)), str(dataset.dtype))

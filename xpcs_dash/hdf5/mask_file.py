@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import IncompleteFile
+from xpcs_dash.hdf5.handle import Dataset
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool, default_pool
 from xpcs_dash.hdf5.schemas import MaskSchema
 from xpcs_dash.hdf5.writer import atomic_hdf5, put
@@ -55,7 +55,7 @@ def read_mask_hdf5(path: str | Path, pool: HDF5ConnectionPool | None = None) -> 
     with (pool or default_pool()).open(path) as h5:
         for name in PATHS:
             found = h5.get(name)
-            if isinstance(found, h5py.Dataset) and found.dtype.kind in "biuf":
+            if isinstance(found, Dataset) and found.dtype.kind in "biuf":
                 array = np.asarray(found[()])
                 while array.ndim > 2 and array.shape[0] == 1:
                     array = array[0]

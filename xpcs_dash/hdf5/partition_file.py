@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import FileError, IncompleteFile, SchemaError
+from xpcs_dash.hdf5.handle import Group
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool, default_pool
 from xpcs_dash.hdf5.records import BinTable
 from xpcs_dash.hdf5.schemas import GeometryMetadata
@@ -162,7 +162,7 @@ def read_partition(path: str | Path, pool: HDF5ConnectionPool | None = None) -> 
         Where the file, or its partition, cannot be read.
     """
     with (pool or default_pool()).open(path) as h5:
-        group = next((h5[name] for name in GROUPS if isinstance(h5.get(name), h5py.Group)), None)
+        group = next((h5[name] for name in GROUPS if isinstance(h5.get(name), Group)), None)
         if group is None:
             raise NoPartition(path, "it holds no partition (no group /qmap)", "give a partition file")
         try:
@@ -174,7 +174,7 @@ def read_partition(path: str | Path, pool: HDF5ConnectionPool | None = None) -> 
             raise IncompleteFile(path, f"its partition cannot be used ({reason})", "make it again") from None
 
 
-def _record(path: Path, group: h5py.Group) -> PartitionRecord:
+def _record(path: Path, group: Group) -> PartitionRecord:
     names = _texts(group, "map_names", ("q", "phi"))
     units = _texts(group, "map_units", ("Å⁻¹", "deg"))
     maps = {kind: np.squeeze(group[f"{kind}_roi_map"][()]).astype(np.int32) for kind in ("dynamic", "static")}
@@ -201,7 +201,7 @@ def _record(path: Path, group: h5py.Group) -> PartitionRecord:
     )
 
 
-def _table(group: h5py.Group, kind: str, names: tuple[str, str], units: tuple[str, str]) -> BinTable:
+def _table(group: Group, kind: str, names: tuple[str, str], units: tuple[str, str]) -> BinTable:
     sizes = np.ravel(group[f"{kind}_num_pts"][()]).astype(int)
     axes = [np.ravel(group[f"{kind}_v_list_dim{i}"][()]).astype(np.float64) for i in (0, 1)]
     num_pts = (int(sizes[0]), int(sizes[1]) if sizes.size > 1 else axes[1].size)
@@ -209,7 +209,7 @@ def _table(group: h5py.Group, kind: str, names: tuple[str, str], units: tuple[st
     return BinTable(num_pts, axes[0], axes[1], mapping, names, units)
 
 
-def _geometry(group: h5py.Group, shape: tuple[int, ...]) -> tuple[GeometryMetadata | None, tuple[str, ...]]:
+def _geometry(group: Group, shape: tuple[int, ...]) -> tuple[GeometryMetadata | None, tuple[str, ...]]:
     wanted = ("energy", "detector_distance", "pixel_size", "beam_center_x", "beam_center_y")
     missing = [name for name in wanted if name not in group]
     if missing:
@@ -234,7 +234,7 @@ def _geometry(group: h5py.Group, shape: tuple[int, ...]) -> tuple[GeometryMetada
     return geometry, tuple(warnings)
 
 
-def _texts(group: h5py.Group, name: str, default: tuple[str, str]) -> tuple[str, str]:
+def _texts(group: Group, name: str, default: tuple[str, str]) -> tuple[str, str]:
     if name not in group:
         return default
     values = [_text(v) for v in np.ravel(group[name][()])]

@@ -6,15 +6,17 @@ import atexit
 import threading
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
 
 from xpcs_dash.errors import UnreadableFile
-from xpcs_dash.hdf5.records import FileKey, file_key
+from xpcs_dash.hdf5.handle import Handle
+from xpcs_dash.hdf5.reach import Opened, Reach, look
+from xpcs_dash.hdf5.records import FileKey, file_key, key_of
 
 __all__ = ["HDF5ConnectionPool", "PoolStatistics", "default_pool"]
 
@@ -26,6 +28,7 @@ _POOLS: weakref.WeakSet[HDF5ConnectionPool] = weakref.WeakSet()
 @dataclass
 class _Handle:
     h5: h5py.File
+    real: Path
     leases: int = 0
     last_used: float = field(default_factory=time.monotonic)
 
@@ -51,11 +54,16 @@ class HDF5ConnectionPool:
     ----------
     idle_s : seconds that an unused handle stays open for the next read of the same view.
     limit : most unused handles kept at any time.
+    roots : directories in which every file must lie, and every file that a link in one leads to. None: any
+        file may be named, and the links in it lead to its own directory and below.
     """
 
-    def __init__(self, idle_s: float = 3.0, limit: int = 16) -> None:
+    def __init__(
+        self, idle_s: float = 3.0, limit: int = 16, roots: Iterable[str | Path] | None = None
+    ) -> None:
         self.idle_s = float(idle_s)
         self.limit = int(limit)
+        self.reach = None if roots is None else Reach.of(roots)
         self._changed = threading.Condition()
         self._handles: dict[FileKey, _Handle] = {}
         self._opening: set[Path] = set()
@@ -64,7 +72,7 @@ class HDF5ConnectionPool:
         _POOLS.add(self)
 
     @contextmanager
-    def open(self, path: str | Path, expected: FileKey | None = None) -> Iterator[h5py.File]:
+    def open(self, path: str | Path, expected: FileKey | None = None) -> Iterator[Handle]:
         """Lease a handle for reading; do not close it.
 
         Parameters
@@ -74,16 +82,24 @@ class HDF5ConnectionPool:
 
         Raises
         ------
+        OutOfReach
+            The file lies outside the directories that may be read.
         UnreadableFile
             No such file, not HDF5, truncated, or no longer the file that ``expected`` names.
         """
-        handle, key = self._lease(Path(path), expected)
-        try:
-            yield handle.h5
-        finally:
-            self._release(key, handle)
+        with ExitStack() as leases:
+            handle, key = self._lease(Path(path), expected, self.reach)
+            leases.callback(self._release, key, handle)
+            reach = Reach.beside(handle.real) if self.reach is None else self.reach
 
-    def _lease(self, path: Path, expected: FileKey | None) -> tuple[_Handle, FileKey]:
+            def lend(asking: Handle, path: Path) -> Handle:
+                found, key = self._lease(path, None, reach)
+                leases.callback(self._release, key, found)
+                return Handle(path, found.real, found.h5, reach, lend, asking.refused)
+
+            yield Handle(key.path, handle.real, handle.h5, reach, lend)
+
+    def _lease(self, path: Path, expected: FileKey | None, reach: Reach | None) -> tuple[_Handle, FileKey]:
         while True:
             key = file_key(path)
             if expected is not None and key != expected:
@@ -96,6 +112,8 @@ class HDF5ConnectionPool:
                     continue
                 handle = self._handles.get(key)
                 if handle is not None:
+                    if reach is not None and not reach.holds(handle.real):
+                        raise reach.refusal(path)
                     handle.leases += 1
                     self._shared += 1
                     return handle, key
@@ -103,7 +121,7 @@ class HDF5ConnectionPool:
                 self._opening.add(key.path)
             self._drop_elsewhere(key)
             try:
-                h5 = _open_for_reading(key.path)
+                handle = _open_for_reading(key, reach)
             except BaseException:
                 with self._changed:
                     self._opening.discard(key.path)
@@ -111,11 +129,12 @@ class HDF5ConnectionPool:
                 raise
             with self._changed:
                 self._opening.discard(key.path)
-                handle = _Handle(h5, leases=1)
-                self._handles[key] = handle
-                self._opened += 1
+                if handle is not None:
+                    self._handles[key] = handle
+                    self._opened += 1
                 self._changed.notify_all()
-            return handle, key
+            if handle is not None:
+                return handle, key
 
     def _drop_stale(self, key: FileKey) -> None:
         """Close handles of earlier contents of the same file (lock held).
@@ -125,7 +144,7 @@ class HDF5ConnectionPool:
         """
         deadline = time.monotonic() + 10.0
         while True:
-            stale = [k for k in self._handles if k != key and (k.path == key.path or k.inode == key.inode)]
+            stale = [k for k in self._handles if _is_stale(k, key)]
             for old in stale:
                 if self._handles[old].leases == 0:
                     self._close(old)
@@ -143,9 +162,8 @@ class HDF5ConnectionPool:
             if pool is self:
                 continue
             with pool._changed:
-                for old in [k for k, h in pool._handles.items() if k.inode == key.inode and h.leases == 0]:
-                    if old != key:
-                        pool._close(old)
+                for old in [k for k, h in pool._handles.items() if _is_stale(k, key) and h.leases == 0]:
+                    pool._close(old)
 
     def _release(self, key: FileKey, handle: _Handle) -> None:
         with self._changed:
@@ -222,18 +240,30 @@ def _end_all() -> None:
         pool._end()
 
 
-def _open_for_reading(path: Path) -> h5py.File:
+def _is_stale(old: FileKey, now: FileKey) -> bool:
+    """True where a handle shows earlier contents of a file; another name of the same contents is none."""
+    same = (old.inode, old.mtime_ns, old.size) == (now.inode, now.mtime_ns, now.size)
+    return not same and (old.path == now.path or old.inode == now.inode)
+
+
+def _open_for_reading(key: FileKey, reach: Reach | None) -> _Handle | None:
+    """Open the file that ``key`` names; None where another one has taken its place since."""
+    found = look(key.path) if reach is None else reach.open(key.path)
     try:
-        return h5py.File(path, "r", locking=False)
+        if key_of(key.path, found.status) != key:
+            return None
+        return _Handle(h5py.File(found.name, "r", locking=False), found.real, leases=1)
     except (OSError, RuntimeError, ValueError) as err:
-        raise _explain(path, err) from None
+        raise _explain(key.path, found, err) from None
+    finally:
+        found.close()
 
 
-def _explain(path: Path, err: Exception) -> UnreadableFile:
+def _explain(path: Path, found: Opened, err: Exception) -> UnreadableFile:
     """Turn the library's message into a sentence; waiting helps where the file may still be growing."""
     text = str(err)
     try:
-        with path.open("rb") as stream:
+        with Path(found.name).open("rb") as stream:
             head = stream.read(8)
     except OSError as failure:
         reason = failure.strerror or str(failure)
@@ -256,9 +286,10 @@ def _explain(path: Path, err: Exception) -> UnreadableFile:
         return UnreadableFile(
             path, "a program is writing this file", "wait until it has finished", transient=True
         )
+    reason = text.splitlines()[0].replace(found.name, path.name) if text else type(err).__name__
     return UnreadableFile(
         path,
-        f"the HDF5 file is damaged or unfinished ({text.splitlines()[0] if text else type(err).__name__})",
+        f"the HDF5 file is damaged or unfinished ({reason})",
         "wait until it has been written or copy it again",
         transient=True,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,11 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xpcs_dash.errors import SchemaError, UnreadableFile, UsageError
+from xpcs_dash.hdf5.handle import Handle
+from xpcs_dash.hdf5.reach import MISSING
 from xpcs_dash.hdf5.schemas import GeometryMetadata, frozen_array
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "TwoTime",
     "TwoTimeRecord",
     "file_key",
+    "key_of",
 ]
 
 
@@ -58,7 +61,7 @@ def file_key(path: str | Path) -> FileKey:
     try:
         stat = path.stat()
     except FileNotFoundError:
-        raise UnreadableFile(path, "there is no such file", "check the path") from None
+        raise UnreadableFile(path, MISSING, "check the path") from None
     except (OSError, ValueError) as err:
         reason = getattr(err, "strerror", None) or str(err)
         raise UnreadableFile(
@@ -67,11 +70,16 @@ def file_key(path: str | Path) -> FileKey:
     if not path.is_file():
         kind = "a directory" if path.is_dir() else "not a regular file"
         raise UnreadableFile(path, f"this is {kind}", "give the path of an HDF5 result file")
-    return FileKey(path.absolute(), stat.st_ino, stat.st_mtime_ns, stat.st_size)
+    return key_of(path, stat)
 
 
-#: What the pool hands out; named here for those who pass it on without knowing h5py.
-OpenHandle = h5py.File
+def key_of(path: Path, status: os.stat_result) -> FileKey:
+    """Identity of the contents of the file at ``path``, of which the system says ``status``."""
+    return FileKey(path.absolute(), status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+#: What the pool hands out.
+OpenHandle = Handle
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ class OpenFile:
 
     path: Path
     key: FileKey
-    h5: h5py.File
+    h5: Handle
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import UnreadableFile
 from xpcs_dash.hdf5 import bigdata
+from xpcs_dash.hdf5.handle import Handle
 from xpcs_dash.hdf5.records import TwoTimeRecord
 
 __all__ = ["Slab", "read_slabs"]
@@ -23,7 +23,7 @@ Slab = tuple[int, NDArray[np.float32]]
 BLOCK_CACHE = 128 * 2**20
 
 
-def read_slabs(h5: h5py.File, record: TwoTimeRecord, position: int, path: Path, rows: int) -> Iterator[Slab]:
+def read_slabs(h5: Handle, record: TwoTimeRecord, position: int, path: Path, rows: int) -> Iterator[Slab]:
     """Yield (first row, values (rows, N − first row) float32) of the upper triangle of one matrix.
 
     Writers store these matrices in blocks of up to 16,384 × 16,384 values. HDF5 would unpack such a block
@@ -56,15 +56,9 @@ def read_slabs(h5: h5py.File, record: TwoTimeRecord, position: int, path: Path, 
         yield r0, values
 
 
-def _open(h5: h5py.File, name: str, path: Path) -> Any:
+def _open(h5: Handle, name: str, path: Path) -> Any:
     try:
-        chunks = h5[name].chunks
-        access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
-        if chunks is not None:
-            block = int(np.prod(chunks)) * 4
-            across = -(-h5[name].shape[1] // chunks[1])
-            access.set_chunk_cache(1009, max(block, min(block * across, BLOCK_CACHE)), 1.0)
-        return h5py.Dataset(h5py.h5d.open(h5.id, name.encode(), access))
+        return h5[name].with_cache(BLOCK_CACHE)
     except (KeyError, OSError, RuntimeError, ValueError) as err:
         raise _damaged(path, name, err) from None
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import IncompleteFile
+from xpcs_dash.hdf5.handle import Dataset, Group
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool
 from xpcs_dash.hdf5.schemas import G2Data, GeometryMetadata
 from xpcs_dash.hdf5.writer import atomic_hdf5, put, write_own
@@ -70,9 +71,11 @@ def read_tables(path: Path) -> tuple[dict[str, dict[str, tuple[NDArray[np.generi
         tables = {
             table: {
                 column: (_values(dataset), str(dataset.attrs.get("units", "")))
-                for column, dataset in group.items()
+                for column in group
+                if isinstance(dataset := group[column], Dataset)
             }
-            for table, group in h5["tables"].items()
+            for table in h5["tables"]
+            if isinstance(group := h5["tables"][table], Group)
         }
         return tables, {name: str(text) for name, text in h5["/xpcs/metadata"].attrs.items()}
 
@@ -81,8 +84,8 @@ def _storable(values: NDArray[np.generic]) -> Any:
     return values.tolist() if values.dtype.kind == "U" else values
 
 
-def _values(dataset: object) -> NDArray[np.generic]:
-    values = np.asarray(dataset[()])  # type: ignore[index]
+def _values(dataset: Dataset) -> NDArray[np.generic]:
+    values = np.asarray(dataset[()])
     return np.array([item.decode() for item in values]) if values.dtype.kind == "O" else values
 
 

@@ -1,6 +1,6 @@
 """The tree of any HDF5 file: listed a group at a time, searched, and compared between two files.
 
-External links are shown and never followed: they could lead out of the watched directory.
+What a link leads to is shown where it may be read; elsewhere the link stands with the reason why not.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from xpcs_dash.errors import NotFoundError, UsageError
+from xpcs_dash.hdf5.handle import Dataset, Group, Handle
 
 __all__ = ["Difference", "Node", "children", "difference", "find", "node"]
 
@@ -31,7 +32,7 @@ class Node:
     Attributes
     ----------
     path : absolute path in the file, ``/entry/sample``.
-    kind : "group", "dataset" or "link" (external or broken, not followed).
+    kind : "group", "dataset" or "link" (broken, or to what must not be read).
     shape, dtype : of a dataset; empty texts for others.
     unit : attribute ``units``, or "".
     preview : value of a scalar, first values of an array, number of members of a group, target of a link.
@@ -67,7 +68,7 @@ class Difference:
     what: str
 
 
-def node(h5: h5py.File, path: str) -> Node:
+def node(h5: Handle, path: str) -> Node:
     """Describe one object.
 
     Raises
@@ -80,12 +81,12 @@ def node(h5: h5py.File, path: str) -> Node:
         return _describe(h5, "/")
     parent, _, name = clean.rpartition("/")
     group = _group(h5, parent or "/")
-    if name not in group:
+    if group.link(name) is None:
         raise NotFoundError(f"there is no {clean} in this file.")
     return _member(group, name, clean)
 
 
-def children(h5: h5py.File, path: str = "/") -> list[Node]:
+def children(h5: Handle, path: str = "/") -> list[Node]:
     """Members of a group, groups first, each in order of name.
 
     Raises
@@ -93,14 +94,10 @@ def children(h5: h5py.File, path: str = "/") -> list[Node]:
     UsageError
         Where there is no such group.
     """
-    group = _group(h5, path)
-    base = "/" + path.strip("/")
-    prefix = "" if base == "/" else base
-    found = [_member(group, name, f"{prefix}/{name}") for name in group]
-    return sorted(found, key=lambda n: (n.kind != "group", n.name.lower()))
+    return _members(_group(h5, path), path)
 
 
-def find(h5: h5py.File, text: str, limit: int = 300) -> list[Node]:
+def find(h5: Handle, text: str, limit: int = 300) -> list[Node]:
     """Objects whose path, value or attribute holds ``text``, without regard to case."""
     wanted = text.strip().lower()
     if not wanted:
@@ -115,7 +112,7 @@ def find(h5: h5py.File, text: str, limit: int = 300) -> list[Node]:
     return hits
 
 
-def difference(left: h5py.File, right: h5py.File) -> list[Difference]:
+def difference(left: Handle, right: Handle) -> list[Difference]:
     """Paths at which two files differ: missing, of another shape, type, unit or value."""
     ours = {n.path: n for n in _walk(left) if n.kind != "group"}
     theirs = {n.path: n for n in _walk(right) if n.kind != "group"}
@@ -132,7 +129,7 @@ def difference(left: h5py.File, right: h5py.File) -> list[Difference]:
     return out
 
 
-def _unlike(a: Node, b: Node, left: h5py.File, right: h5py.File) -> str:
+def _unlike(a: Node, b: Node, left: Handle, right: Handle) -> str:
     for name, one, other in (("kind", a.kind, b.kind), ("shape", a.shape, b.shape), ("unit", a.unit, b.unit)):
         if one != other:
             return name
@@ -154,10 +151,16 @@ def _shown(found: Node | None) -> str | None:
     return f"{found.shape} {text}".strip() if found.shape else text
 
 
-def _walk(h5: h5py.File) -> Iterator[Node]:
-    waiting, seen = ["/"], 0
+def _walk(h5: Handle) -> Iterator[Node]:
+    """Every object below the root; a group that was met before is shown and not entered again."""
+    waiting, seen, entered = ["/"], 0, set()
     while waiting:
-        for found in children(h5, waiting.pop()):
+        path = waiting.pop()
+        group = _group(h5, path)
+        if group.identity in entered:
+            continue
+        entered.add(group.identity)
+        for found in _members(group, path):
             seen += 1
             if seen > VISIT_LIMIT:
                 return
@@ -166,49 +169,45 @@ def _walk(h5: h5py.File) -> Iterator[Node]:
                 waiting.append(found.path)
 
 
-def _group(h5: h5py.File, path: str) -> h5py.Group:
-    found = _resolve(h5, path)
+def _group(h5: Handle, path: str) -> Group:
+    found = h5 if path.strip("/") == "" else h5.get(path)
     if found is None:
         raise NotFoundError(f"there is no group {path} in this file.")
-    if not isinstance(found, h5py.Group):
+    if not isinstance(found, Group):
         raise UsageError(f"{path} is not a group.")
     return found
 
 
-def _resolve(h5: h5py.File, path: str, hops: int = 8) -> Any:
-    """The object at an absolute path, or None where it is missing or lies behind an external link."""
-    at: Any = h5["/"]
-    for part in [p for p in path.split("/") if p and p != "."]:
-        if not isinstance(at, h5py.Group):
-            return None
-        link = at.get(part, getlink=True)
+def _members(group: Group, path: str) -> list[Node]:
+    base = "/" + path.strip("/")
+    prefix = "" if base == "/" else base
+    found = [_member(group, name, f"{prefix}/{name}") for name in group]
+    return sorted(found, key=lambda n: (n.kind != "group", n.name.lower()))
+
+
+def _member(group: Group, name: str, path: str) -> Node:
+    link = group.link(name)
+    try:
+        found = group.get(name)
+    except (OSError, RuntimeError, ValueError):
         if isinstance(link, h5py.HardLink):
-            at = at[part]
-        elif isinstance(link, h5py.SoftLink) and hops:
-            base = "" if link.path.startswith("/") else f"{at.name}/"
-            at = _resolve(h5, base + link.path, hops - 1)
-        else:
-            return None
-    return at
-
-
-def _member(group: h5py.Group, name: str, path: str) -> Node:
-    link = group.get(name, getlink=True)
-    if isinstance(link, h5py.ExternalLink):
-        return Node(path, "link", preview=f"external link to {link.filename}:{link.path}, not followed")
-    found = _resolve(group.file, f"{group.name}/{name}")
-    if found is None:
-        return Node(path, "link", preview=f"link to {getattr(link, 'path', 'nothing')}, broken or outside")
-    return _describe(found, path)
+            return Node(path, "dataset", preview="unreadable: the file is damaged")
+        found = None
+    if found is not None:
+        return _describe(found, path)
+    reason = group.handle.refused.get(group.path_of(name))
+    if reason is not None:
+        return Node(path, "link", preview=f"missing: it {reason}")
+    return Node(path, "link", preview=f"link to {getattr(link, 'path', 'nothing')}, broken")
 
 
 def _describe(found: Any, path: str) -> Node:
     attributes = {str(key): _attribute(found, key) for key in found.attrs}
     unit = attributes.pop("units", "")
     rest = tuple(sorted(attributes.items()))
-    if isinstance(found, h5py.Group):
+    if isinstance(found, Group):
         return Node(path, "group", unit=unit, preview=f"{len(found)} members", attributes=rest)
-    if not isinstance(found, h5py.Dataset):
+    if not isinstance(found, Dataset):
         return Node(path, "dataset", dtype="a named type", attributes=rest)
     shape = " × ".join(f"{n:,}" for n in found.shape) if found.shape else ""
     return Node(path, "dataset", shape, _type_of(found), unit, _preview(found), rest)
@@ -221,11 +220,11 @@ def _attribute(found: Any, key: str) -> str:
         return "unreadable"
 
 
-def _type_of(dataset: h5py.Dataset) -> str:
+def _type_of(dataset: Dataset) -> str:
     return "text" if h5py.check_string_dtype(dataset.dtype) else str(dataset.dtype)
 
 
-def _preview(dataset: h5py.Dataset) -> str:
+def _preview(dataset: Dataset) -> str:
     if dataset.shape is None:
         return "empty"
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,7 +68,16 @@ def open_result(
 
 def _read(source: OpenFile) -> RawResult:
     try:
-        return find_layout(source).read(source)
+        raw = find_layout(source).read(source)
+        return replace(raw, warnings=(*raw.warnings, *source.h5.refusals()))
+    except FileError as err:
+        refused = source.h5.refusals()
+        if not refused or "and is not read" in err.reason:
+            raise
+        # what is missing may be missing because it must not be read
+        raise type(err)(
+            err.path, f"{err.reason} ({refused[0]})", err.remedy, transient=err.transient
+        ) from None
     except XpcsDashError:
         raise
     except MemoryError:

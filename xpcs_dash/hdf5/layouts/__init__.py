@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import h5py
-
+from xpcs_dash.hdf5.handle import Handle
 from xpcs_dash.hdf5.layouts import (
     aps_2023,
     aps_2025,
@@ -36,7 +35,7 @@ class Layout(Protocol):
     @property
     def TITLE(self) -> str: ...  # noqa: D102, N802
 
-    def recognise(self, h5: h5py.File) -> bool: ...  # noqa: D102
+    def recognise(self, h5: Handle) -> bool: ...  # noqa: D102
 
     def read(self, source: OpenFile) -> RawResult: ...  # noqa: D102
 

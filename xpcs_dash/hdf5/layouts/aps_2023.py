@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-import h5py
-
 from xpcs_dash.hdf5.access import Reader, parse_time
+from xpcs_dash.hdf5.handle import Handle
 from xpcs_dash.hdf5.layouts.aps_entry import name_parts
 from xpcs_dash.hdf5.layouts.legacy_common import (
     Instrument,
@@ -23,7 +22,7 @@ TITLE = "APS 8-ID result of 2023"
 _SCALARS = "/entry/instrument/bluesky/metadata"
 
 
-def recognise(h5: h5py.File) -> bool:
+def recognise(h5: Handle) -> bool:
     """True for results under ``/exchange`` with the frame time among the run's metadata."""
     return f"{_SCALARS}/t0" in h5 and has_results(h5, "/exchange")
 

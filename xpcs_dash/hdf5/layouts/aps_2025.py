@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-import h5py
-
 from xpcs_dash.hdf5.access import Reader, parse_time
+from xpcs_dash.hdf5.handle import Handle
 from xpcs_dash.hdf5.layouts import aps_entry
 from xpcs_dash.hdf5.layouts.legacy_common import Instrument, has_results, read_legacy, stored_shape
 from xpcs_dash.hdf5.records import OpenFile, RawResult
@@ -15,7 +14,7 @@ NAME = "aps_2025"
 TITLE = "APS 8-ID result of early 2025"
 
 
-def recognise(h5: h5py.File) -> bool:
+def recognise(h5: Handle) -> bool:
     """True for results of the old names directly under ``/xpcs``."""
     return has_results(h5, "/xpcs") and "/xpcs/multitau" not in h5 and "/xpcs/twotime" not in h5
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-import h5py
-
 from xpcs_dash.hdf5.access import Reader, parse_time
+from xpcs_dash.hdf5.handle import Handle
 from xpcs_dash.hdf5.layouts.aps_entry import name_parts
 from xpcs_dash.hdf5.layouts.legacy_common import (
     Instrument,
@@ -25,7 +24,7 @@ _ACQUISITION = "/measurement/instrument/acquisition"
 _TRANSITION = "/entry/instrument/bluesky/metadata/t0"
 
 
-def recognise(h5: h5py.File) -> bool:
+def recognise(h5: Handle) -> bool:
     """True for results under ``/exchange``, or the root that the file names, with maps under ``/xpcs``."""
     if _TRANSITION in h5 or "/xpcs/multitau" in h5 or "/xpcs/twotime" in h5:
         return False

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import IncompleteFile, SchemaError
 from xpcs_dash.hdf5.access import Reader, parse_time
+from xpcs_dash.hdf5.handle import Handle
 from xpcs_dash.hdf5.layouts import aps_entry
 from xpcs_dash.hdf5.records import BinTable, OpenFile, RawResult, Stored, StoredMatrix, TwoTimeRecord
 
@@ -24,7 +24,7 @@ _C2 = f"{_TWOTIME}/correlation_map"
 _MAP_TEXT = {"dqmap": "map of the dynamic bins", "sqmap": "map of the static bins", "mask": "mask"}
 
 
-def recognise(h5: h5py.File) -> bool:
+def recognise(h5: Handle) -> bool:
     """True for the present layout; older dialects keep results directly under ``/xpcs`` or ``/exchange``."""
     return _MULTITAU in h5 or _TWOTIME in h5 or f"{_QMAP}/dynamic_roi_map" in h5
 

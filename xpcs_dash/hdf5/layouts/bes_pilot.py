@@ -5,12 +5,12 @@ Xi-cam wrote its ancestor, with other names for delays, errors and q.
 
 from __future__ import annotations
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import IncompleteFile, UsageError
 from xpcs_dash.hdf5.access import Reader, parse_time
+from xpcs_dash.hdf5.handle import Handle
 from xpcs_dash.hdf5.layouts.aps_entry import name_parts
 from xpcs_dash.hdf5.layouts.legacy_common import make_geometry, stored_shape
 from xpcs_dash.hdf5.layouts.nexus import members_of_class
@@ -29,7 +29,7 @@ _Q = (f"{_DATA}/ql_dyn", f"{_MASK}/dqlist")
 _ERRORS = (f"{_DATA}/g2_errors", f"{_DATA}/g2_stderr")
 
 
-def recognise(h5: h5py.File) -> bool:
+def recognise(h5: Handle) -> bool:
     """True for the process group of the pilot."""
     return _DATA in h5
 

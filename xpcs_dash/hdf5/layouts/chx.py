@@ -9,12 +9,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import SchemaError
 from xpcs_dash.hdf5.access import Reader, decode, parse_time
+from xpcs_dash.hdf5.handle import Handle
 from xpcs_dash.hdf5.layouts.legacy_common import make_geometry, stored_shape
 from xpcs_dash.hdf5.layouts.tables import table_from_labels, whole_frames
 from xpcs_dash.hdf5.records import BinTable, OpenFile, RawResult, StoredMatrix, TwoTimeRecord
@@ -29,7 +29,7 @@ _DIRECTIONS = ("", "_v", "_p")
 _LONGEST = 300
 
 
-def recognise(h5: h5py.File) -> bool:
+def recognise(h5: Handle) -> bool:
     """True where g2, or a two-time correlation, stands at the root beside its delays or its q."""
     if any(f"/g2{way}" in h5 and f"/taus{way}" in h5 for way in _DIRECTIONS):
         return True

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import IncompleteFile, SchemaError
 from xpcs_dash.hdf5.access import Reader
+from xpcs_dash.hdf5.handle import Handle
 from xpcs_dash.hdf5.layouts.tables import centres, table_from_cells
 from xpcs_dash.hdf5.records import BinTable, RawResult, Stored, StoredMatrix, TwoTimeRecord
 from xpcs_dash.hdf5.schemas import GeometryMetadata
@@ -29,7 +29,7 @@ class Instrument:
     mismatch: tuple[str, ...] = ()
 
 
-def has_results(h5: h5py.File, root: str) -> bool:
+def has_results(h5: Handle, root: str) -> bool:
     """True where ``root`` holds results under the old names."""
     return f"{root}/norm-0-g2" in h5 or f"{root}/C2T_all" in h5
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import h5py
-
 from xpcs_dash.hdf5.access import decode
-from xpcs_dash.hdf5.heap import strings_are_sound
+from xpcs_dash.hdf5.handle import Dataset, Group, Handle
 
 __all__ = ["entries", "members_of_class", "scalar_text"]
 
@@ -14,16 +12,18 @@ _ERRORS = (KeyError, OSError, RuntimeError, ValueError, TypeError, AttributeErro
 
 def _class_of(item: object) -> str:
     try:
-        return decode(item.attrs.get("NX_class", "")) if isinstance(item, h5py.Group) else ""
+        return decode(item.attrs.get("NX_class", "")) if isinstance(item, Group) else ""
     except _ERRORS:
         return ""
 
 
-def members_of_class(h5: h5py.File, group: str, nx_class: str) -> list[str]:
+def members_of_class(h5: Handle, group: str, nx_class: str) -> list[str]:
     """Paths of the groups directly below ``group`` whose ``NX_class`` is the one asked for."""
     try:
         parent = h5.get(group)
-        names = list(parent) if isinstance(parent, h5py.Group) else []
+        if not isinstance(parent, Group):
+            return []
+        names = list(parent)
     except _ERRORS:
         return []
     base = "" if group == "/" else group
@@ -38,29 +38,24 @@ def members_of_class(h5: h5py.File, group: str, nx_class: str) -> list[str]:
     return found
 
 
-def scalar_text(h5: h5py.File, name: str) -> str | None:
+def scalar_text(h5: Handle, name: str) -> str | None:
     """The text of a dataset with one value; None where there is none."""
     try:
         item = h5.get(name)
-        if (
-            not isinstance(item, h5py.Dataset)
-            or item.shape is None
-            or item.size != 1
-            or not strings_are_sound(h5, item.id)
-        ):
+        if not isinstance(item, Dataset) or item.shape is None or item.size != 1:
             return None
         return decode(item[()]) or None
     except _ERRORS:
         return None
 
 
-def entries(h5: h5py.File) -> list[str]:
+def entries(h5: Handle) -> list[str]:
     """Paths of the entries and their subentries: those that ``default`` attributes name come first.
 
     ``/entry`` counts even where it states no class, as many files leave that out.
     """
     found = members_of_class(h5, "/", "NXentry")
-    if "/entry" not in found and isinstance(h5.get("/entry"), h5py.Group):
+    if "/entry" not in found and isinstance(h5.get("/entry"), Group):
         found.insert(0, "/entry")
     found = _default_first(h5, "/", found)
     out = []
@@ -70,7 +65,7 @@ def entries(h5: h5py.File) -> list[str]:
     return out
 
 
-def _default_first(h5: h5py.File, group: str, found: list[str]) -> list[str]:
+def _default_first(h5: Handle, group: str, found: list[str]) -> list[str]:
     try:
         default = decode(h5[group].attrs.get("default", ""))
     except _ERRORS:

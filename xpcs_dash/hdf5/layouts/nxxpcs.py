@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import IncompleteFile, SchemaError, UsageError
 from xpcs_dash.hdf5.access import Reader, parse_time
+from xpcs_dash.hdf5.handle import Dataset, Group, Handle
 from xpcs_dash.hdf5.layouts import aps_nexus, own
 from xpcs_dash.hdf5.layouts.aps_entry import name_parts
 from xpcs_dash.hdf5.layouts.legacy_common import has_results, stored_shape
@@ -32,7 +32,7 @@ TITLE = "NeXus NXxpcs"
 _CONTENT = ("data/delay_difference", "twotime/two_time_corr_func")
 
 
-def recognise(h5: h5py.File) -> bool:
+def recognise(h5: Handle) -> bool:
     """True where an entry names the definition or holds its data, and no other layout's results are there."""
     if aps_nexus.recognise(h5) or own.recognise(h5):
         return False
@@ -41,7 +41,7 @@ def recognise(h5: h5py.File) -> bool:
     return bool(_entries(h5))
 
 
-def _entries(h5: h5py.File) -> list[str]:
+def _entries(h5: Handle) -> list[str]:
     """Paths of the entries with XPCS content, the one to show first."""
     found = entries(h5)
     full = [path for path in found if any(f"{path}/{name}" in h5 for name in _CONTENT)]
@@ -87,7 +87,7 @@ def _detector(reader: Reader, instrument: str) -> str | None:
     if found:
         return next((path for path in found if reader.has(f"{path}/frame_time")), found[0])
     group = reader.h5.get(instrument)
-    names = list(group) if isinstance(group, h5py.Group) else []
+    names = list(group) if isinstance(group, Group) else []
     return next((f"{instrument}/{n}" for n in names if reader.has(f"{instrument}/{n}/frame_time")), None)
 
 
@@ -290,13 +290,13 @@ def _mode(reader: Reader, name: str) -> str:
             f"{name} is stored in the mode 'other', which only its writer can read",
             "write it as one_array",
         )
-    return stated or ("data_exchange_keys" if isinstance(reader.h5[name], h5py.Group) else "one_array")
+    return stated or ("data_exchange_keys" if isinstance(reader.h5[name], Group) else "one_array")
 
 
 def _numbered(reader: Reader, name: str) -> list[tuple[int, str]]:
     """(number, path) of the datasets of a group, in the order of the numbers their names end in."""
     group = reader.h5[name]
-    if not isinstance(group, h5py.Group):
+    if not isinstance(group, Group):
         raise reader.wrong(name, "one dataset for each q-bin", "a single dataset")
     found = []
     for member in group:
@@ -352,7 +352,7 @@ def _twotime(reader: Reader, at: _Places, n_q: int, frame_time: float | None) ->
     if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
         raise reader.wrong(name, "square matrices", f"shape {shape}")
     g2_name = f"{at.two}/g2_from_two_time_corr_func"
-    plain = reader.has(g2_name) and isinstance(reader.h5[g2_name], h5py.Dataset)
+    plain = reader.has(g2_name) and isinstance(reader.h5[g2_name], Dataset)
     baseline = reader.attribute(name, "baseline_reference")
     halves: dict[str, Literal["upper", "lower", "all"]] = {"upper_half": "upper", "lower_half": "lower"}
     return TwoTimeRecord(

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import IncompleteFile, SchemaError
 from xpcs_dash.hdf5.access import Reader, decode, parse_time
+from xpcs_dash.hdf5.handle import Handle
 from xpcs_dash.hdf5.records import BinTable, OpenFile, RawResult, Stored, StoredMatrix, TwoTimeRecord
 from xpcs_dash.hdf5.schemas import G2Data, GeometryMetadata
 from xpcs_dash.hdf5.units import to_inverse_angstrom, to_seconds
@@ -29,7 +29,7 @@ _SAXS = "/xpcs/saxs"
 _TWO = "/xpcs/two_time"
 
 
-def recognise(h5: h5py.File) -> bool:
+def recognise(h5: Handle) -> bool:
     """True for files with our g2 group, our kind of q-map, or a mask or partition of the mask page."""
     return f"{_G2}/g2" in h5 or f"{_QMAP}/partition_map" in h5 or "/simplemask" in h5 or _TWO in h5
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import h5py
-
 from xpcs_dash.errors import UnknownLayout
 from xpcs_dash.hdf5.access import decode
+from xpcs_dash.hdf5.handle import Dataset, Group, Handle
 from xpcs_dash.hdf5.layouts.nexus import entries, scalar_text
 from xpcs_dash.hdf5.records import OpenFile
 
@@ -43,14 +42,14 @@ def explain(source: OpenFile) -> UnknownLayout:
 Found = tuple[str, str] | None
 
 
-def _attribute(h5: h5py.File, group: str, name: str) -> str:
+def _attribute(h5: Handle, group: str, name: str) -> str:
     try:
         return decode(h5[group].attrs.get(name, ""))
     except _ERRORS:
         return ""
 
 
-def _other_facility(h5: h5py.File) -> Found:
+def _other_facility(h5: Handle) -> Found:
     """Results whose layouts are known and not read."""
     for recognise, what in _FACILITIES:
         if recognise(h5):
@@ -58,20 +57,20 @@ def _other_facility(h5: h5py.File) -> Found:
     return None
 
 
-def _id02(h5: h5py.File) -> bool:
+def _id02(h5: Handle) -> bool:
     title = scalar_text(h5, "/entry_0000/title") or ""
     return _attribute(h5, "/", "MagicString").startswith("XPCSResultFile") or title == "XPCSResultFile"
 
 
-def _dahu(h5: h5py.File) -> bool:
+def _dahu(h5: Handle) -> bool:
     return any(f"{name}/1_XPCS/results" in h5 for name in h5 if name.startswith("entry"))
 
 
-def _midtools(h5: h5py.File) -> bool:
+def _midtools(h5: Handle) -> bool:
     return "/train_resolved/correlation" in h5
 
 
-def _caterete(h5: h5py.File) -> bool:
+def _caterete(h5: Handle) -> bool:
     known = (
         "One-time correlation function/1-TCF",
         "One-time correlation/1-TCF",
@@ -86,12 +85,12 @@ def _caterete(h5: h5py.File) -> bool:
         return False
 
 
-def _sparse(h5: h5py.File) -> bool:
+def _sparse(h5: Handle) -> bool:
     times = {"pixel_index", "frame_pointer"}, {"time_index", "pixel_pointer"}
     return "intensity" in h5 and any(all(name in h5 for name in pair) for pair in times)
 
 
-_FACILITIES: tuple[tuple[Callable[[h5py.File], bool], str], ...] = (
+_FACILITIES: tuple[tuple[Callable[[Handle], bool], str], ...] = (
     (_id02, "a result of ESRF ID02 (XPCSResultFile)"),
     (_dahu, "a result of the XPCS plug-in of ESRF (dahu)"),
     (_midtools, "a result of midtools at the European XFEL (MID)"),
@@ -99,7 +98,7 @@ _FACILITIES: tuple[tuple[Callable[[h5py.File], bool], str], ...] = (
 )
 
 
-def _chx(h5: h5py.File) -> Found:
+def _chx(h5: Handle) -> Found:
     """Exports of NSLS-II CHX without g2: see `xpcs_dash.hdf5.layouts.chx`."""
     if "/md" not in h5 or not any(name in h5 for name in ("/avg_img", "/qval_dict", "/roi_mask", "/imgsum")):
         return None
@@ -110,12 +109,12 @@ def _chx(h5: h5py.File) -> Found:
     )
 
 
-def _documents(h5: h5py.File) -> Found:
+def _documents(h5: Handle) -> Found:
     """Runs exported from a databroker by suitcase: one group a run, its documents as attributes."""
     for name in h5:
         try:
             item = h5.get(name)
-            attributes = set(item.attrs) if isinstance(item, h5py.Group) else set()
+            attributes = set(item.attrs) if isinstance(item, Group) else set()
         except _ERRORS:
             continue
         if {"start", "stop"} <= attributes or {"start", "descriptors"} <= attributes:
@@ -126,19 +125,20 @@ def _documents(h5: h5py.File) -> Found:
     return None
 
 
-def _raw(h5: h5py.File) -> Found:
+def _raw(h5: Handle) -> Found:
     if _sparse(h5):
         return "this is a raw data file: a list of photons", "correlate it first"
     for name in (*_RAW, *(f"{entry}/data/data" for entry in entries(h5))):
         dataset = h5.get(name)
-        if isinstance(dataset, h5py.Dataset) and dataset.ndim >= 2:
-            frames = f"{dataset.shape[0]} frames" if dataset.ndim > 2 else "one frame"
-            size = " × ".join(str(n) for n in dataset.shape[-2:])
+        shape = (dataset.shape or ()) if isinstance(dataset, Dataset) else ()
+        if len(shape) >= 2:
+            frames = f"{shape[0]} frames" if len(shape) > 2 else "one frame"
+            size = " × ".join(str(n) for n in shape[-2:])
             return f"this is a raw data file: {frames} of {size} pixels", "correlate it first"
     return None
 
 
-def _map_or_mask(h5: h5py.File) -> Found:
+def _map_or_mask(h5: Handle) -> Found:
     if "/data/dynamicMap" in h5:
         return "this is a partition file of the older kind, which goes into a correlation", "open its result"
     if "/mask" in h5:
@@ -146,7 +146,7 @@ def _map_or_mask(h5: h5py.File) -> Found:
     return None
 
 
-def _without_results(h5: h5py.File) -> Found:
+def _without_results(h5: Handle) -> Found:
     if "/entry/schema_version" in h5 or "/entry/instrument" in h5:
         return (
             "this is a metadata file of an acquisition, without results",
@@ -163,7 +163,7 @@ def _without_results(h5: h5py.File) -> Found:
     return None
 
 
-def _members(h5: h5py.File, group: str) -> str:
+def _members(h5: Handle, group: str) -> str:
     try:
         return ", ".join(list(h5[group])[:6]) or "nothing"
     except _ERRORS:

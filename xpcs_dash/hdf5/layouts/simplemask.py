@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import h5py
-
 from xpcs_dash.hdf5.access import Reader
+from xpcs_dash.hdf5.handle import Handle
 from xpcs_dash.hdf5.layouts import aps_entry
 from xpcs_dash.hdf5.layouts.aps_nexus import read_bins
 from xpcs_dash.hdf5.layouts.legacy_common import stored_shape
@@ -16,7 +15,7 @@ TITLE = "pySimpleMask partition"
 _QMAP = "/qmap"
 
 
-def recognise(h5: h5py.File) -> bool:
+def recognise(h5: Handle) -> bool:
     """True for a partition that stands by itself."""
     return f"{_QMAP}/dynamic_roi_map" in h5 and "/xpcs" not in h5
 

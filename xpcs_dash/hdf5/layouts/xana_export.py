@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import SchemaError, UsageError
 from xpcs_dash.hdf5.access import Reader
+from xpcs_dash.hdf5.handle import Handle
 from xpcs_dash.hdf5.layouts.aps_entry import name_parts
 from xpcs_dash.hdf5.layouts.tables import table_from_labels
 from xpcs_dash.hdf5.records import BinTable, OpenFile, RawResult, StoredMatrix, TwoTimeRecord
@@ -30,7 +30,7 @@ _ERRORS = tuple(f"{_G2}/{name}" for name in ("g2s_err", "g2s_filtered_err", "g2_
 _MATRICES = tuple(f"{_TWO}/{name}" for name in ("ttc_rep_qs_avg_filtered", "ttc_rep_qs_avg", "ttcs"))
 
 
-def recognise(h5: h5py.File) -> bool:
+def recognise(h5: Handle) -> bool:
     """True for curves or two-time matrices under the users' names."""
     curves = f"{_G2}/delay" in h5 and any(name in h5 for name in _CURVES)
     return curves or any(name in h5 for name in _MATRICES)
