@@ -13,6 +13,7 @@ from tests.conftest import A001, A001_QMAP, A002, BES, E0173
 from tests.hdf5 import synthetic
 from xpcs_dash.errors import IncompleteFile, UnknownLayout
 from xpcs_dash.hdf5.layouts import LAYOUTS
+from xpcs_dash.hdf5.pool import HDF5ConnectionPool
 from xpcs_dash.results.xpcs_file import open_result
 
 Q = np.array([0.004, 0.006, 0.008])
@@ -434,13 +435,13 @@ def test_every_file_is_recognised_by_one_layout_only(sample, tmp_path):
     nxxpcs(tmp_path / "n.nxs")
     files.append(tmp_path / "n.nxs")
     for path in files:
-        with h5py.File(path, "r", locking=False) as h5:
+        with HDF5ConnectionPool(idle_s=0).open(path) as h5:
             assert sum(layout.recognise(h5) for layout in LAYOUTS) == 1, path.name
 
 
 @pytest.mark.parametrize("name", [BES, E0173])
 def test_third_party_files_are_recognised_by_one_layout_only(sample, name):
-    with h5py.File(sample(name), "r", locking=False) as h5:
+    with HDF5ConnectionPool(idle_s=0).open(sample(name)) as h5:
         assert sum(layout.recognise(h5) for layout in LAYOUTS) == 1
 
 
