@@ -6,9 +6,9 @@
 
   const selected = () => {
     const current = xd.state.current;
-    const id = current && current.files.length ? current.files[0].id : null;
-    const row = id !== null && xd.rows ? xd.rows.get(id) : null;
-    return { id, name: row ? row.name : "xpcs-dash", q: (current && current.q) || [] };
+    const ref = current && current.files.length ? current.files[0].ref : null;
+    const row = ref !== null && xd.rows ? xd.rows.get(ref) : null;
+    return { ref, name: row ? row.name : "xpcs-dash", q: (current && current.q) || [] };
   };
 
   const asShown = (entry, file) => {
@@ -30,14 +30,14 @@
   };
 
   const forPaper = async (entry, file) => {
-    if (file.id === null) { xd.toast("There is no file to export yet.", "warning"); return; }
+    if (file.ref === null) { xd.toast("There is no file to export yet.", "warning"); return; }
     const query = { url: window.location.href };
     if (file.q.length) query.q = file.q.join(",");
     // the fit that is exported is the one on the page: all that was set there stands in the address
     const here = new URLSearchParams(window.location.search);
     const settings = { fit: ["model", "sigma", "tmin", "tmax", "par"], diffusion: ["model", "q0", "q1"] };
     for (const name of settings[entry.dataset.view] || []) if (here.has(name)) query[name] = here.get(name);
-    const address = "/export/" + file.id + "/" + entry.dataset.view + "." + entry.dataset.format;
+    const address = "/export/" + encodeURIComponent(file.ref) + "/" + entry.dataset.view + "." + entry.dataset.format;
     xd.toast("Writing " + entry.textContent + " …", "info");
     try {
       const answer = await fetch(xd.url(address) + "?" + new URLSearchParams(query));

@@ -22,12 +22,32 @@
   const wholeNumbers = (text) => [...new Set((text || "").split(",").map((s) => s.trim())
     .filter((s) => /^[0-9]{1,15}$/.test(s)).map(Number).filter((n) => n > 0))];
 
+  const names = (text) => [...new Set((text || "").split(",").map((s) => s.trim().slice(0, 200)))].filter((s) => s && s !== "latest");
+
   xd.parseView = (query) => {
-    const files = wholeNumbers(query.file).slice(0, 200), q = wholeNumbers(query.q);
+    const files = names(query.file).slice(0, 200), q = wholeNumbers(query.q);
     return { file: files.length ? files : "latest", q: q.length ? q : null };
+  };
+  /* A link names the version of each file that its maker saw, so that it can say when that was replaced. */
+  const SHORT = 8;
+  const linked = {};                // public name -> version in the address, or the one that was chosen
+  const readVersions = (query) => {
+    const files = names(query.file), versions = (query.v || "").split(",");
+    files.forEach((name, i) => { if (/^[0-9a-f]{4,32}$/.test(versions[i] || "")) linked[name] = versions[i]; });
+  };
+  const versionOf = (name) => {
+    if (!linked[name]) {
+      const row = (xd.state.live && (xd.state.live.pinned || []).find((f) => f.ref === name)) || (xd.rows && xd.rows.get(name));
+      if (row && row.version) linked[name] = row.version.slice(0, SHORT);
+    }
+    return linked[name] || "";
   };
   xd.viewQuery = (view) => {
     const query = { file: view.file === "latest" ? "latest" : view.file.join(",") };
+    if (view.file !== "latest") {
+      const versions = view.file.map(versionOf);
+      if (versions.some(Boolean)) query.v = versions.join(",");
+    }
     if (view.q && view.q.length) query.q = view.q.join(",");
     return query;
   };
@@ -38,7 +58,7 @@
     const path = url.pathname.startsWith(xd.prefix()) ? url.pathname.slice(xd.prefix().length) : url.pathname;
     return { path: "/" + path.replace(/^\/+|\/+$/g, ""), query: Object.fromEntries(url.searchParams) };
   };
-  const pageParams = (query) => Object.fromEntries(Object.entries(query).filter(([k]) => !["file", "q", "kiosk"].includes(k)));
+  const pageParams = (query) => Object.fromEntries(Object.entries(query).filter(([k]) => !["file", "v", "q", "kiosk"].includes(k)));
 
   xd.href = (path, params) => {
     const query = { ...xd.viewQuery(xd.state.view), ...(params || {}) };
@@ -57,6 +77,7 @@
     if (old) remembered[old.path] = pageParams(old.query);
     xd.state.route = route;
     const asked = xd.parseView(route.query);
+    readVersions(route.query);
     if (fromHistory || "file" in route.query || "q" in route.query) {
       const view = { file: "file" in route.query || fromHistory ? asked.file : xd.state.view.file,
                      q: "q" in route.query || fromHistory ? asked.q : xd.state.view.q };
@@ -90,6 +111,7 @@
     if (!(path in xd.config.pages)) return;
     event.preventDefault();
     event.stopPropagation();       // dcc.Link would push the address a second time
+    readVersions(query);
     if ("file" in query || "q" in query) {
       setView({ file: "file" in query ? xd.parseView(query).file : xd.state.view.file,
                 q: "q" in query ? xd.parseView(query).q : xd.state.view.q }, true);
@@ -131,30 +153,57 @@
   const resolve = () => {
     const { view, live } = xd.state;
     if (!live) return;
-    let files;
-    if (view.file === "latest") files = live.newest ? [{ id: live.newest.id, key: live.newest.key }] : [];
+    let files, missing = [];
+    if (view.file === "latest") files = live.newest ? [{ ref: live.newest.ref, key: live.newest.key }] : [];
     else {
-      const known = Object.fromEntries((live.pinned || []).map((f) => [f.id, f.key]));
-      files = view.file.map((id) => ({ id, key: known[id] || (xd.rows && xd.rows.get(id) || {}).key }));
-      if (files.some((f) => f.key === undefined)) {
-        if (!same(live.asked || [], view.file)) return;      // the next answer knows them
-        files = files.filter((f) => f.key !== undefined);
+      const known = Object.fromEntries((live.pinned || []).map((f) => [f.asked, f]));
+      const found = view.file.map((name) => known[name] || (xd.rows && xd.rows.get(name)));
+      if (found.some((f) => f === undefined)) return;        // the next answer knows them
+      missing = found.filter((f) => f.error).map((f) => f.error);
+      files = found.filter((f) => !f.error).map((f) => ({ ref: f.ref, key: f.key }));
+      const named = found.map((f, i) => (f.error ? view.file[i] : f.ref));
+      if (!same(named, view.file)) {                          // a name that was typed, or an old number
+        named.forEach((ref, i) => { if (linked[view.file[i]]) linked[ref] = linked[view.file[i]]; });
+        setView({ file: [...new Set(named)], q: view.q });
+        return;
       }
     }
-    const next = { files, follow: view.file === "latest", q: view.q, n_new: 0 };
+    replaced();
+    const next = { files, follow: view.file === "latest", q: view.q, n_new: 0, missing };
+    if (files.length) missing.forEach((sentence) => { if (!xd.said.has(sentence)) { xd.said.add(sentence); xd.toast(sentence, "alarm"); } });
     if (same(next, xd.state.current)) return;
     xd.state.current = next;
     store("shell-current", next);
     emit("current");
     title();
   };
+  xd.said = new Set();
+  /* Files on the screen that are no longer what their link, or the choice, meant. */
+  const replaced = () => {
+    const { view, live } = xd.state;
+    const changed = view.file === "latest" ? [] : (live.pinned || []).filter((f) => {
+      const seen = f.ref && linked[f.ref];
+      return seen && f.version && !f.version.startsWith(seen);
+    });
+    const sentence = changed.length ? changed.map((f) => f.name).join(", ") +
+      (changed.length > 1 ? " have" : " has") + " been replaced since this link was made or the file was chosen: what is shown is the present version." : "";
+    const box = document.getElementById("shell-notice"), text = document.getElementById("shell-notice-text");
+    if (!box || !text || text.textContent === sentence) return;
+    text.textContent = sentence;
+    box.hidden = !sentence;
+  };
+  xd.acceptReplaced = () => {
+    (xd.state.live.pinned || []).forEach((f) => { if (f.ref && f.version) linked[f.ref] = f.version.slice(0, SHORT); });
+    replaced();
+    writeUrl();
+  };
   const title = xd.title = () => {
     const { current, live, route } = xd.state;
     const page = route && xd.config.pages[route.path] ? xd.config.pages[route.path].name : "";
     let name = "";
     if (current && current.files.length) {
-      const id = current.files[0].id, row = xd.rows && xd.rows.get(id);
-      name = row ? row.name : live && live.newest && live.newest.id === id ? live.newest.name : "";
+      const ref = current.files[0].ref, row = xd.rows && xd.rows.get(ref);
+      name = row ? row.name : live && live.newest && live.newest.ref === ref ? live.newest.name : "";
     }
     document.title = [name, page, "xpcs-dash"].filter(Boolean).join(" · ");
   };
@@ -168,7 +217,7 @@
     const { view, pin: pinned } = xd.state;
     const asked = view.file === "latest" ? [] : view.file;
     const query = {};
-    if (asked.length) query.ids = asked.join(",");
+    if (asked.length) query.refs = asked.join(",");
     if (pinned && pinned.since !== null) query.after = pinned.since;
     const stop = new AbortController(), limit = setTimeout(() => stop.abort(), TIMEOUT_MS), sent = Date.now();
     try {
@@ -196,6 +245,7 @@
     if (changed) { store("shell-live", { ...live, server_time: time }); emit("live"); }
     if (moved && xd.syncRows) xd.syncRows();
     resolve();
+    if (changed && xd.state.route && asked.length && !/[?&]v=/.test(window.location.search)) writeUrl();
   };
   const failed = () => {
     failures += 1;
@@ -249,6 +299,7 @@
       const route = readUrl(window.location);
       xd.state.route = route;
       xd.state.view = xd.parseView(route.query);
+      readVersions(route.query);
       if (xd.state.view.file !== "latest") {
         const before = JSON.parse(sessionStorage.getItem("xd-pin") || "null");
         xd.state.pin = before && same(before.files, xd.state.view.file) ? before : { files: xd.state.view.file, since: null };

@@ -29,11 +29,11 @@
   const take = (files, all) => {
     const change = { add: [], update: [], remove: [] };
     files.forEach((row) => {
-      const known = xd.rows.has(row.id);
-      if (row.state === "gone") { if (known) { change.remove.push(row); xd.rows.delete(row.id); } return; }
-      row.row = String(row.id);
+      const known = xd.rows.has(row.ref);
+      if (row.state === "gone") { if (known) { change.remove.push(row); xd.rows.delete(row.ref); } return; }
+      row.row = row.ref;
       row.hay = [row.name, row.sample, row.scan, row.folder, row.reason, (row.flags || []).join(" ")].join(" ").toLowerCase();
-      xd.rows.set(row.id, row);
+      xd.rows.set(row.ref, row);
       (known ? change.update : change.add).push(row);
     });
     if (!change.add.length && !change.update.length && !change.remove.length && !all) return;
@@ -92,29 +92,29 @@
       xd.toast(row.name + ": " + (row.reason || SIGNS[row.state][2]), row.state === "failed" ? "alarm" : "info");
       return;
     }
-    const old = xd.state.current ? xd.state.current.files.map((f) => f.id) : [];
-    let ids = [row.id];
-    if (mouse.ctrlKey || mouse.metaKey) ids = old.includes(row.id) ? old.filter((i) => i !== row.id) : [...old, row.id];
+    const old = xd.state.current ? xd.state.current.files.map((f) => f.ref) : [];
+    let ids = [row.ref];
+    if (mouse.ctrlKey || mouse.metaKey) ids = old.includes(row.ref) ? old.filter((i) => i !== row.ref) : [...old, row.ref];
     else if (mouse.shiftKey && api.xdLast) {
       const shown = [];
-      api.forEachNodeAfterFilterAndSort((node) => { if (node.data.state === "ready") shown.push(node.data.id); });
-      const [from, to] = [shown.indexOf(api.xdLast), shown.indexOf(row.id)].sort((x, y) => x - y);
+      api.forEachNodeAfterFilterAndSort((node) => { if (node.data.state === "ready") shown.push(node.data.ref); });
+      const [from, to] = [shown.indexOf(api.xdLast), shown.indexOf(row.ref)].sort((x, y) => x - y);
       if (from >= 0) ids = [...new Set([api.xdLast, ...shown.slice(from, to + 1)])].slice(0, 50);
     }
-    if (!mouse.shiftKey) api.xdLast = row.id;
+    if (!mouse.shiftKey) api.xdLast = row.ref;
     if (ids.length) xd.select({ file: ids });
   };
 
   /* Rows of the selection look selected, whoever made it. The grid's own selection is not used: Dash writes to it. */
   let marked = new Set();
   const follow = () => {
-    const ids = new Set(xd.state.current ? xd.state.current.files.map((f) => f.id) : []);
+    const ids = new Set(xd.state.current ? xd.state.current.files.map((f) => f.ref) : []);
     const changed = [...new Set([...marked, ...ids])].filter((i) => marked.has(i) !== ids.has(i));
     marked = ids;
     if (!changed.length) return;
     Object.values(grids).forEach((api) => {
       if (api.isDestroyed && api.isDestroyed()) return;
-      const rowNodes = changed.map((i) => api.getRowNode(String(i))).filter(Boolean);
+      const rowNodes = changed.map((i) => api.getRowNode(i)).filter(Boolean);
       if (rowNodes.length) api.redrawRows({ rowNodes });
     });
   };
@@ -127,12 +127,12 @@
     if (api) api.forEachNodeAfterFilterAndSort((node) => { if (node.data.result) rows.push(node.data); });
     if (!rows.length) rows = [...xd.rows.values()].filter((r) => r.result).sort((a, b) => b.t - a.t);
     const sort = (document.getElementById("shell-sort") || {}).value || "newest";
-    const current = xd.state.current, at = current && current.files.length ? rows.findIndex((r) => r.id === current.files[0].id) : -1;
+    const current = xd.state.current, at = current && current.files.length ? rows.findIndex((r) => r.ref === current.files[0].ref) : -1;
     const next = at + (forward === (sort !== "newest") ? 1 : -1);
-    if (at < 0 && rows.length) xd.select({ file: [rows[0].id] });
+    if (at < 0 && rows.length) xd.select({ file: [rows[0].ref] });
     else if (next >= 0 && next < rows.length) {
-      xd.select({ file: [rows[next].id] });
-      if (api) api.ensureNodeVisible(api.getRowNode(String(rows[next].id)));
+      xd.select({ file: [rows[next].ref] });
+      if (api) api.ensureNodeVisible(api.getRowNode(rows[next].ref));
     } else xd.toast(next < 0 === (sort === "newest") ? "This is the newest file." : "There is no file beyond this one.", "info");
   };
 
@@ -143,7 +143,7 @@
     : ["ready", "waiting", "failed"].includes(kind) ? row.state === kind : (row.kinds || []).includes(kind));
   const passes = (row, list, sample, kind) => list.every((w) => row.hay.includes(w)) && (!sample || row.sample === sample) && kindPasses(row, kind);
   const fns = (window.dashAgGridFunctions = window.dashAgGridFunctions || {});
-  fns.xdSelected = (row) => !!row && marked.has(row.id);
+  fns.xdSelected = (row) => !!row && marked.has(row.ref);
   fns.xdFilterPresent = () => needles.length > 0 || !!xd.sample || !!xd.kind;
   fns.xdFilterPass = (row) => passes(row, needles, xd.sample, xd.kind);
   fns.xdTableFilterPresent = () => tableNeedles.length > 0 || xd.show !== "all";
@@ -237,7 +237,7 @@
   };
   const retry = async (event, row) => {
     event.stopPropagation();
-    try { await xd.post("/api/files/" + row.id + "/retry"); xd.toast(row.name + " is read again.", "ok"); xd.poll(); }
+    try { await xd.post("/api/files/" + encodeURIComponent(row.ref) + "/retry"); xd.toast(row.name + " is read again.", "ok"); xd.poll(); }
     catch (err) { xd.toast(err.message, "alarm"); }
   };
   xd.retry = retry;

@@ -212,7 +212,7 @@
     "shell-pin": () => {
       const now = xd.state.current;
       if (xd.state.view.file !== "latest") return;
-      if (now && now.files.length) xd.select({ file: now.files.map((f) => f.id) });
+      if (now && now.files.length) xd.select({ file: now.files.map((f) => f.ref) });
       else xd.toast("There is no file to pin yet.", "info");
     },
     "shell-theme-switch": () => xd.toggleTheme(),
@@ -222,6 +222,7 @@
     "shell-problems-open": () => open("shell-problems"),
     "shell-warning": () => open("shell-problems"),
     "shell-problems-close": close,
+    "shell-notice-accept": () => xd.acceptReplaced(),
     "shell-jobs-item": () => { const p = ["/jobs", "/fits"].find((x) => x in xd.config.pages); if (p) xd.go(p); },
   };
 

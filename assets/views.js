@@ -9,7 +9,7 @@
   const READOUT = { "live-detector": "live-readout", "qmap-graph": "qmap-readout", "saxs-graph": "saxs-readout", "twotime-map": "twotime-map-readout" };
   const inflight = new Map();
 
-  const address = (source, name) => (xd.prefix ? xd.prefix() : "") + `/map/${source.id}/${source.token}/${name}`;
+  const address = (source, name) => (xd.prefix ? xd.prefix() : "") + `/map/${encodeURIComponent(source.ref)}/${source.token}/${name}`;
   const fetched = async (url, kind) => {
     const got = await fetch(url);
     if (!got.ok) throw new Error(`${got.status} ${url}`);

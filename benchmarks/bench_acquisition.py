@@ -45,7 +45,7 @@ def scene(**changes: object) -> Iterator[tuple[Settings, Catalogue]]:
     base = Path(tempfile.mkdtemp(prefix="xpcs-dash-bench-"))
     (base / "data").mkdir()
     settings = load_settings(root=base / "data", state_dir=base / "state", log_level="error", **changes)
-    catalogue = Catalogue(settings.catalogue, settings.root)
+    catalogue = Catalogue(settings.catalogue, settings.roots)
     try:
         yield settings, catalogue
     finally:
@@ -160,7 +160,7 @@ def large(count: int, quick: bool) -> list[Result]:
 
 def restart_time(settings: Settings) -> float:
     """Start of ingest until it has compared the whole directory with the catalogue."""
-    catalogue = Catalogue(settings.catalogue, settings.root)
+    catalogue = Catalogue(settings.catalogue, settings.roots)
     begun = time.time()
     started = time.perf_counter()
     with ingest(settings):

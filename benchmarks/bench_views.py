@@ -25,6 +25,7 @@ from xpcs_dash.analysis import aging, intensity, twotime
 from xpcs_dash.analysis.kernel import ViewerKernel
 from xpcs_dash.analysis.views import triangle
 from xpcs_dash.figures.twotime import picture_png
+from xpcs_dash.results.door import Door
 from xpcs_dash.settings import Settings
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
@@ -93,7 +94,7 @@ def show(kernel: ViewerKernel) -> None:
 
 def growth_mb(path: Path) -> float:
     """Growth of the peak memory of a fresh process while it opens the matrix."""
-    kernel = ViewerKernel(Settings(state_dir=path.parent), lambda _: path)
+    kernel = ViewerKernel(Door(Settings(state_dir=path.parent), lambda _: path))
     kernel.open(1)
     before = peak_mb()
     show(kernel)
@@ -110,7 +111,7 @@ def matrices(n: int) -> list[Result]:
     with tempfile.TemporaryDirectory(prefix="xpcs-dash-bench-") as folder:
         path = Path(folder) / "large_results.hdf"
         large_matrix(path, n)
-        kernel = ViewerKernel(Settings(state_dir=Path(folder)), lambda _: path)
+        kernel = ViewerKernel(Door(Settings(state_dir=Path(folder)), lambda _: path))
         kernel.open(1)
         opened = best(lambda: show(kernel), 3)
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:

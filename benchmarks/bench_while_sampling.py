@@ -125,7 +125,7 @@ def start_sampling(base: Path, path: Path, number: int) -> Callable[[], dict[str
     request = FitRequest(chains=4, draws=50_000, warmup=500, seed=1)
     params = request.to_params() | {
         "path": str(base / "data" / "run_results.hdf"),
-        "file_id": number,
+        "ref": number,
         "name": path.stem,
         "owner": "",
     }

@@ -8,13 +8,13 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "open_result"]
 
 if TYPE_CHECKING:
-    from xpcs_dash.results.xpcs_file import open_result
+    from xpcs_dash.results.opening import open_result
 
 
 def __getattr__(name: str) -> Any:
     # Lazy, so that ``import xpcs_dash`` costs nothing before a file is opened.
     if name == "open_result":
-        from xpcs_dash.results.xpcs_file import open_result
+        from xpcs_dash.results.opening import open_result
 
         return open_result
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

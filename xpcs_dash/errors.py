@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from heapq import nlargest
 from pathlib import Path
@@ -37,7 +37,9 @@ class UnavailableError(XpcsDashError):
     """Something that cannot be done at this moment, through no fault of the one who asks."""
 
 
-def not_found(what: str, name: str, known: Iterable[str] = (), remedy: str = "") -> NotFoundError:
+def not_found(
+    what: str, name: str, known: Iterable[str] = (), remedy: str = "", near: Sequence[str] | None = None
+) -> NotFoundError:
     """The error for a name that is not here, with up to three names that come nearest.
 
     Parameters
@@ -46,8 +48,10 @@ def not_found(what: str, name: str, known: Iterable[str] = (), remedy: str = "")
     name : what was asked for, as somebody wrote it.
     known : names of what is here.
     remedy : what to do where no name comes near, as a clause without a full stop; may be empty.
+    near : the nearest names, where the caller has found them; None looks for them among ``known``.
     """
-    name, near = shown(name, 80), nearest_names(name, known)
+    near = nearest_names(name, known) if near is None else near
+    name = shown(name, 80)
     if near:
         verb = "is" if len(near) == 1 else "are"
         remedy = f"the nearest {verb} {', '.join(map(shown, near))}"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from xpcs_dash.database.catalogue import Catalogue
     from xpcs_dash.database.record import Record
     from xpcs_dash.jobs.client import JobClient
+    from xpcs_dash.results.door import Door
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Services:
     settings: Settings
     catalogue: Catalogue
     record: Record
+    door: Door
     kernel: ViewerKernel
     jobs: JobClient
 
@@ -43,14 +45,17 @@ def build_services(settings: Settings) -> Services:
     from xpcs_dash.database.catalogue import Catalogue
     from xpcs_dash.database.record import open_record
     from xpcs_dash.jobs.client import JobClient
+    from xpcs_dash.results.door import Door
 
     use_backend(settings.backend)
     record = open_record(settings)
-    catalogue = Catalogue(settings.catalogue, root=settings.root, averages=settings.averages_dir)
+    catalogue = Catalogue(settings.catalogue, settings.roots)
+    door = Door(settings, catalogue.path_of)
     return Services(
         settings=settings,
         catalogue=catalogue,
         record=record,
-        kernel=ViewerKernel(settings, catalogue.path_of),
+        door=door,
+        kernel=ViewerKernel(door),
         jobs=JobClient(record),
     )

@@ -18,6 +18,9 @@ from xpcs_dash.errors import UsageError, not_found
 #: Marks a setting that changes numbers: whatever is made with it names it where it says how it was made.
 NUMBERS: dict[str, Any] = {"affects_numbers": True}
 
+#: Name of the root below which lies what was made here: averages, and what was correlated.
+MADE = "made"
+
 
 def default_state_dir(root: Path | None) -> Path:
     """Where a dashboard keeps its state: a directory for each watched one, so that two never share."""
@@ -106,7 +109,7 @@ class Settings(BaseSettings):
     @field_validator("root_name", mode="after")
     @classmethod
     def _not_made(cls, value: str | None) -> str | None:
-        if value == "made":
+        if value == MADE:
             raise ValueError("'made' is the name of what is made here")
         return value
 
@@ -138,7 +141,7 @@ class Settings(BaseSettings):
     def roots(self) -> dict[str, Path]:
         """Name -> directory of everything that may be read: the watched one, and what was made here."""
         watched = {} if self.root is None else {self.root_name or self.root.name or "root": self.root}
-        return {**watched, "made": self.made_dir}
+        return {**watched, MADE: self.made_dir}
 
     @property
     def catalogue(self) -> str:

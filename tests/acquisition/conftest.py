@@ -45,7 +45,7 @@ class Beamline:
         self.base, self.reader = base, StubReader()
         self.ingest: Ingest | None = None
         self.settings = self.configure()
-        self.catalogue = Catalogue(self.settings.catalogue, self.root)
+        self.catalogue = Catalogue(self.settings.catalogue, self.settings.roots)
 
     def configure(self, **changes):
         values = {"rescan_s": 0.3, "settle_s": 0.05, "retry_limit_s": 1.0, "watch_mode": "inotify", **changes}

@@ -14,7 +14,9 @@ import pytest
 
 from xpcs_dash.acquisition.readers import InlinePool, ReaderPool
 from xpcs_dash.database.catalogue import Catalogue
-from xpcs_dash.errors import UsageError
+from xpcs_dash.hdf5.reach import OutOfReach
+from xpcs_dash.results.door import Door
+from xpcs_dash.results.identity import FileRef
 from xpcs_dash.routes.index import FileIndex
 
 MODES = ["inotify", "polling"]
@@ -54,7 +56,7 @@ def test_a_file_replaced_by_one_of_the_same_size_is_read_again(live):
     live.write("a.hdf.temp", "two end").replace(live.root / "a.hdf")
     live.until(lambda: len(live.reader.opened) == 2 and live.row("a.hdf").mtime_ns != first.mtime_ns)
     second = live.row("a.hdf")
-    assert (second.id, second.size, second.state) == (first.id, first.size, "ready")
+    assert (second.ref, second.size, second.state) == (first.ref, first.size, "ready")
     assert second.ready_at > first.ready_at
 
 
@@ -100,10 +102,13 @@ def test_a_directory_moved_in_about_and_out(live):
         (outside / f"f{k}.hdf").write_text(f"{k} end")
     outside.rename(live.root / "in")
     live.until(lambda: set(live.states().values()) == {"ready"} and len(live.states()) == 3)
-    ids = {row.name: row.id for row in live.catalogue.files()}
+    before = {row.name: row for row in live.catalogue.files()}
     (live.root / "in").rename(live.root / "moved")
-    live.until(lambda: live.states() == {f"moved/f{k}.hdf": "ready" for k in range(3)})
-    assert {row.name: row.id for row in live.catalogue.files()} == ids
+    moved = {f"moved/f{k}.hdf": "ready" for k in range(3)} | {f"in/f{k}.hdf": "gone" for k in range(3)}
+    live.until(lambda: live.states() == moved)
+    for row in live.catalogue.files():
+        assert row.ready_at == before[row.name].ready_at, "a move makes nothing newer"
+        assert live.catalogue.get(before[row.name].ref).reason == f"It was moved: it is now {row.ref}."
     assert len(live.reader.opened) == 3, "a file that only moved is not read again"
     (live.root / "moved").rename(live.base / "out")
     live.until(lambda: set(live.states().values()) == {"gone"})
@@ -127,7 +132,7 @@ def test_a_truncated_file_is_retried_then_quarantined_and_delays_nobody(live):
 def test_a_quarantined_file_is_read_on_request_and_when_it_is_repaired(live):
     live.write("bad.hdf", "half")
     live.until(lambda: live.states() == {"bad.hdf": "failed"})
-    live.catalogue.request_retry(live.row("bad.hdf").id)
+    live.catalogue.request_retry(live.row("bad.hdf").ref)
     before = len(live.reader.opened)
     live.until(lambda: len(live.reader.opened) == before + 1)
     live.until(lambda: live.states() == {"bad.hdf": "failed"})
@@ -185,7 +190,7 @@ def test_a_restart_takes_up_a_file_that_was_still_waiting(beamline, fate):
     beamline.start(retry_limit_s=60)
     beamline.write("slow.hdf", "half")
     beamline.until(lambda: beamline.states() == {"slow.hdf": "waiting"} and beamline.reader.opened)
-    number = beamline.row("slow.hdf").id
+    number = beamline.row("slow.hdf").ref
     beamline.stop()
     if fate == "finished":
         beamline.write("slow.hdf", "now it has its end")
@@ -194,7 +199,7 @@ def test_a_restart_takes_up_a_file_that_was_still_waiting(beamline, fate):
     beamline.start(retry_limit_s=1 if fate == "unchanged" else 60)
     want = {"unchanged": "failed", "finished": "ready", "removed": "gone"}[fate]
     beamline.until(lambda: beamline.states() == {"slow.hdf": want})
-    assert beamline.row("slow.hdf").id == number
+    assert beamline.row("slow.hdf").ref == number
     assert not beamline.ingest._problems
 
 
@@ -203,7 +208,7 @@ def test_what_happened_while_nobody_watched_is_found_at_the_start(beamline):
     for name in ("keep", "change", "remove", "move"):
         beamline.write(f"{name}.hdf", f"{name} end")
     beamline.until(lambda: list(beamline.states().values()) == ["ready"] * 4)
-    moved = beamline.row("move.hdf").id
+    moved = beamline.row("move.hdf")
     beamline.stop()
     beamline.reader.opened.clear()
     beamline.write("change.hdf", "changed end")
@@ -212,10 +217,13 @@ def test_what_happened_while_nobody_watched_is_found_at_the_start(beamline):
     beamline.write("new.hdf", "new end")
     beamline.start()
     want = {"keep": "ready", "change": "ready", "remove": "gone", "there": "ready", "new": "ready"}
+    want["move"] = "gone"
     beamline.until(lambda: beamline.states() == {f"{k}.hdf": v for k, v in want.items()})
     beamline.until(lambda: len(beamline.reader.opened) == 2)
     assert {Path(p).stem for p in beamline.reader.opened} == {"change", "new"}
-    assert beamline.row("there.hdf").id == moved
+    there = beamline.row("there.hdf")  # another place, so another name; but no newer file
+    assert there.ref == str(FileRef("data", "there.hdf")) != moved.ref
+    assert there.ready_at == moved.ready_at
 
 
 def test_ten_thousand_files_come_newest_first(beamline):
@@ -410,7 +418,7 @@ def test_a_real_file_is_summarised_and_fitted_in_processes_of_their_own(beamline
     assert (row.n_q, row.n_delay, row.n_frames, row.layout) == (12, 38, 2000, "aps_nexus")
     assert row.summary["contrast"] == pytest.approx(0.18, abs=0.02)
     beamline.until(lambda: beamline.ingest.idle, 60)
-    found = beamline.catalogue.get(row.id).summary
+    found = beamline.catalogue.get(row.ref).summary
     assert found["diffusion"] == pytest.approx(1e6, rel=0.02)
     assert len(found["fit"]["tau"]) == 12
 
@@ -442,35 +450,33 @@ def test_an_averaged_file_is_listed_but_is_never_the_newest(live):
     live.until(lambda: (row := live.catalogue.by_path(path)) is not None and row.state == "ready")
     row = live.catalogue.by_path(path)
     assert row.kinds == ("multitau", "average")
-    assert live.catalogue.newest().id == before.id
+    assert live.catalogue.newest().ref == before.ref
     index = FileIndex(live.catalogue)
     index.refresh()
-    assert index.newest().id == before.id
+    assert index.newest().ref == before.ref
     assert index.arrived_after(0.0) == 1
-    assert {found["id"] for found in index.listing()} == {row.id, before.id}
+    assert {found["ref"] for found in index.listing()} == {row.ref, before.ref}
     assert sorted(p.name for p in live.root.iterdir()) == ["a.hdf"]  # nothing is written beside the data
     path.unlink()
     live.until(lambda: live.catalogue.by_path(path).state == "gone")
     index.refresh()
-    assert index.newest().id == before.id
+    assert index.newest().ref == before.ref
 
 
 def test_only_the_two_directories_are_opened(live, tmp_path):
     path = averaged(live)
     live.until(lambda: (row := live.catalogue.by_path(path)) is not None and row.state == "ready")
-    number = live.catalogue.by_path(path).id
-    both = Catalogue(live.settings.catalogue, live.root, live.settings.averages_dir)
-    assert both.path_of(number) == path
-    with pytest.raises(UsageError, match="outside the watched directory"):
-        live.catalogue.path_of(number)
+    ref = live.catalogue.by_path(path).ref
+    assert ref == str(FileRef("made", f"averages/{path.name}"))
+    door = Door(live.settings, live.catalogue.path_of)
+    assert door.path(ref) == path
     elsewhere = tmp_path / "elsewhere.hdf"
     elsewhere.write_text("hdf end")
     path.unlink()
     path.symlink_to(elsewhere)
-    with pytest.raises(UsageError, match="outside the watched directory"):
-        both.path_of(number)
+    with pytest.raises(OutOfReach, match="outside the watched directory"):
+        door.path(ref)
     live.until(lambda: live.catalogue.by_path(path).state == "failed")
-    both.close()
 
 
 def test_files_are_compared_with_the_one_before_them_and_not_with_an_average(beamline, monkeypatch):
@@ -505,5 +511,5 @@ def test_only_results_are_the_newest_and_are_compared(beamline, monkeypatch):
     beamline.write("b.hdf", "2 end")
     beamline.until(lambda: beamline.states().get("b.hdf") == "ready")
     assert seen[-1][1] == {"flags": []}, "compared with the result before it, past any number of partitions"
-    older = beamline.catalogue.results(5, before_id=beamline.row("b.hdf").id)
+    older = beamline.catalogue.results(5, before=beamline.row("b.hdf").ref)
     assert [row.name for row in older] == ["a"]

@@ -84,6 +84,6 @@ def test_ingest_stores_fit_and_curves_together_and_tries_a_file_that_failed_with
     assert reader.asked.count(("good.hdf", True)) == 1
     assert ("bad.hdf", False) in reader.asked
     assert later == [str(bad)], "only what was not fitted as it was read"
-    rows = [beamline.catalogue.get(beamline.catalogue.by_path(p).id) for p in (good, bad)]
+    rows = [beamline.catalogue.get(beamline.catalogue.by_path(p).ref) for p in (good, bad)]
     assert [row.summary["fit"] for row in rows] == [{"tau": [1.0]}, {"tau": [2.0]}]
     assert rows[0].summary["tau"] == 1.0

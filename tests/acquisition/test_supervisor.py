@@ -91,7 +91,7 @@ def run_until(supervisor, condition, seconds=20.0):
 
 
 def test_a_killed_process_is_started_again_and_reported(place):
-    catalogue = Catalogue(place.catalogue, place.root)
+    catalogue = Catalogue(place.catalogue, place.roots)
     supervisor = Supervisor(place, [Spec("one", "odd_children:stay", {"name": "one"})], catalogue)
     reports = []
 

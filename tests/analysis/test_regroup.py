@@ -17,7 +17,7 @@ from xpcs_dash.hdf5.records import BinTable
 from xpcs_dash.hdf5.schemas import GeometryMetadata
 from xpcs_dash.jobs.context import JobCancelled, JobContext
 from xpcs_dash.jobs.kinds import regroup as kind
-from xpcs_dash.results.xpcs_file import open_result
+from xpcs_dash.results.opening import open_result
 from xpcs_dash.simplemask.files import from_result, save_partition
 from xpcs_dash.simplemask.kernel import SimpleMaskKernel
 from xpcs_dash.simplemask.partition import Axis

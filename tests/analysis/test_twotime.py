@@ -11,6 +11,7 @@ from xpcs_dash.analysis import aging, twotime
 from xpcs_dash.analysis.kernel import ViewerKernel
 from xpcs_dash.analysis.views import triangle
 from xpcs_dash.errors import UsageError
+from xpcs_dash.results.door import Door
 from xpcs_dash.results.twotime_slabs import read_slabs, stored_g2
 from xpcs_dash.settings import Settings
 
@@ -197,10 +198,10 @@ def test_the_score_of_a_drift_is_its_size_and_noise_alone_costs_little(factor):
 
 
 def test_the_kernel_builds_a_triangle_once_and_refuses_other_bins(sample, tmp_path):
-    kernel = ViewerKernel(Settings(state_dir=tmp_path), lambda _: sample(A002))
-    assert triangle(kernel, 1, 2) is triangle(kernel, 1, 2)
+    kernel = ViewerKernel(Door(Settings(state_dir=tmp_path), lambda _: sample(A002)))
+    assert triangle(kernel, "one", 2) is triangle(kernel, "one", 2)
     with pytest.raises(UsageError, match="q-bin 9"):
-        triangle(kernel, 1, 9)
+        triangle(kernel, "one", 9)
 
 
 def test_limits_leave_the_diagonal_out():

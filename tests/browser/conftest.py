@@ -105,7 +105,7 @@ class Dashboard:
         while time.monotonic() < end:
             for row in self.get("/api/files")["files"]:
                 if row["file"] == target.name and row["state"] == "ready":
-                    return int(row["id"])
+                    return str(row["ref"])
             time.sleep(0.1)
         raise AssertionError(f"{target.name} was not ready within {timeout:g} s; log: {self.log[-20:]}")
 

@@ -21,7 +21,7 @@ OpenPage = Callable[..., Any]
 
 def ids(dashboard: Dashboard) -> dict[str, int]:
     """Name of each file -> its number."""
-    return {row["name"]: row["id"] for row in dashboard.get("/api/files")["files"]}
+    return {row["name"]: row["ref"] for row in dashboard.get("/api/files")["files"]}
 
 
 def export(page: Any, panel: str, entry: str) -> Any:

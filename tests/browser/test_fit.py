@@ -27,7 +27,7 @@ def query(page: Any) -> dict[str, str]:
 def fit_page(dashboard: Dashboard, open_page: OpenPage, query: str = "", **options: Any) -> Any:
     """The Fit page of the sample with the diffusing silica, drawn."""
     files = dashboard.get("/api/files")["files"]
-    wanted = next(row["id"] for row in files if row["file"].startswith("A001"))
+    wanted = next(row["ref"] for row in files if row["file"].startswith("A001"))
     page = open_page(f"{dashboard.url}fit?file={wanted}{query}", **options)
     page.set_default_timeout(60_000)
     page.wait_for_selector("#fit-table table")

@@ -20,7 +20,7 @@ TITLES = """() => { const gd = document.querySelector('#g2-graph .js-plotly-plot
 @pytest.fixture(scope="module")
 def ids(filled_dashboard: Dashboard) -> dict[str, int]:
     """Numbers of the samples in the catalogue."""
-    return {row["file"]: row["id"] for row in filled_dashboard.get("/api/files")["files"]}
+    return {row["file"]: row["ref"] for row in filled_dashboard.get("/api/files")["files"]}
 
 
 def query(page: Any) -> dict[str, str]:
@@ -79,7 +79,7 @@ def test_zoom_survives_ten_files_and_one_panel_zooms_all(dashboard: Dashboard, o
     assert both[0] == pytest.approx(both[1])
     for k in range(1, 11):
         number = dashboard.add(A003 if k % 2 else A001, f"run{k:03d}_results.hdf")
-        until(page, "(n) => xd.state.current.files[0].id === n", number)
+        until(page, "(n) => xd.state.current.files[0].ref === n", number)
     page.wait_for_timeout(1500)
     assert page.evaluate(RANGE, "g2-graph") == pytest.approx(ranges)
 

@@ -112,7 +112,7 @@ def test_zoom_survives_ten_live_updates(dashboard: Dashboard, open_page: OpenPag
 
 
 def test_numbers_hover_and_q_keys(filled_dashboard: Dashboard, open_page: OpenPage) -> None:
-    found = {row["file"]: row["id"] for row in filled_dashboard.get("/api/files")["files"]}
+    found = {row["file"]: row["ref"] for row in filled_dashboard.get("/api/files")["files"]}
     page = open_page(f"{filled_dashboard.url}?file={found[A001.name]}")
     wait_name(page, "A001_silica_multitau")
     page.wait_for_selector(".xd-live-number:has-text('contrast')")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.analysis.test_regroup import by_hand, write_source
 from xpcs_dash.hdf5.partition_file import read_partition
-from xpcs_dash.results.xpcs_file import open_result
+from xpcs_dash.results.opening import open_result
 from xpcs_dash.simplemask.files import mask_bytes
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -82,13 +82,13 @@ def page(filled_dashboard, open_page):
     return found
 
 
-def file_id(dashboard, name="A001_silica_multitau_results.hdf"):
-    return next(row["id"] for row in dashboard.get("/api/files")["files"] if row["file"] == name)
+def ref(dashboard, name="A001_silica_multitau_results.hdf"):
+    return next(row["ref"] for row in dashboard.get("/api/files")["files"] if row["file"] == name)
 
 
 @pytest.mark.timeout(600)
 def test_draw_move_undo_redo_reload_and_a_second_browser(filled_dashboard, open_page):
-    address = f"{filled_dashboard.url}mask?file={file_id(filled_dashboard)}"
+    address = f"{filled_dashboard.url}mask?file={ref(filled_dashboard)}"
     page = open_page(address)
     pen = Pen(page)
     start = valid(page)
@@ -153,7 +153,7 @@ def test_draw_move_undo_redo_reload_and_a_second_browser(filled_dashboard, open_
 
 @pytest.mark.timeout(600)
 def test_zoom_and_tool_survive_drawing_and_little_goes_up(filled_dashboard, open_page):
-    page = open_page(f"{filled_dashboard.url}mask?file={file_id(filled_dashboard)}")
+    page = open_page(f"{filled_dashboard.url}mask?file={ref(filled_dashboard)}")
     pen = Pen(page)
     page.keyboard.press("v")
     pen.drag((50, 40), (200, 150))
@@ -182,7 +182,7 @@ def test_zoom_and_tool_survive_drawing_and_little_goes_up(filled_dashboard, open
 @pytest.mark.timeout(600)
 def test_threshold_partition_save_open_and_use(filled_dashboard, open_page, tmp_path):
     dashboard = filled_dashboard
-    page = open_page(f"{dashboard.url}mask?file={file_id(dashboard)}")
+    page = open_page(f"{dashboard.url}mask?file={ref(dashboard)}")
     pen = Pen(page)
     start = valid(page)
     page.click(".xd-mask-fold:has-text('Threshold') summary")
@@ -217,7 +217,7 @@ def test_threshold_partition_save_open_and_use(filled_dashboard, open_page, tmp_
 
     page.click("#mask-use")
     page.wait_for_selector("text=In use")
-    page.goto(f"{dashboard.url}saxs?file={file_id(dashboard)}")
+    page.goto(f"{dashboard.url}saxs?file={ref(dashboard)}")
     wait_until(
         page,
         """[...document.querySelectorAll('.js-plotly-plot')].some(
@@ -227,7 +227,7 @@ def test_threshold_partition_save_open_and_use(filled_dashboard, open_page, tmp_
 
 @pytest.mark.timeout(600)
 def test_a_link_opens_a_copy(filled_dashboard, open_page):
-    page = open_page(f"{filled_dashboard.url}mask?file={file_id(filled_dashboard)}")
+    page = open_page(f"{filled_dashboard.url}mask?file={ref(filled_dashboard)}")
     drawn = Pen(page).draw("r", (40, 30), (70, 60))
     page.click("[data-tab=files]")
     page.click("#mask-link")
@@ -246,7 +246,7 @@ def shapes(page):
 
 @pytest.mark.timeout(600)
 def test_every_kind_of_shape_is_moved_resized_and_deleted_by_mouse_and_key(filled_dashboard, open_page):
-    page = open_page(f"{filled_dashboard.url}mask?file={file_id(filled_dashboard)}")
+    page = open_page(f"{filled_dashboard.url}mask?file={ref(filled_dashboard)}")
     pen = Pen(page)
     start = valid(page)
     # kind, corners that draw it, a place to take it by, a corner to pull and where to
@@ -301,7 +301,7 @@ def offset(before, after):
 
 @pytest.mark.timeout(600)
 def test_a_turned_ellipse_that_is_moved_stays_one(filled_dashboard, open_page):
-    page = open_page(f"{filled_dashboard.url}mask?file={file_id(filled_dashboard)}")
+    page = open_page(f"{filled_dashboard.url}mask?file={ref(filled_dashboard)}")
     pen = Pen(page)
     pen.draw("e", (120, 90), (150, 100))
     page.click(".xd-mask-op:has-text('Ellipse 1') summary .xd-mask-name")
@@ -322,7 +322,7 @@ def test_a_turned_ellipse_that_is_moved_stays_one(filled_dashboard, open_page):
 @pytest.mark.timeout(600)
 def test_an_image_and_a_mask_are_uploaded_and_files_open_by_name(filled_dashboard, open_page, tmp_path):
     dashboard = filled_dashboard
-    page = open_page(f"{dashboard.url}mask?file={file_id(dashboard)}")
+    page = open_page(f"{dashboard.url}mask?file={ref(dashboard)}")
     Pen(page)
     image = np.random.default_rng(3).poisson(4.0, (60, 80)).astype(np.uint8)
     (tmp_path / "frame.tif").write_bytes(mask_bytes(image, "tif"))
@@ -372,7 +372,7 @@ def rings_image(centre, spacing, shape=(240, 260)):
 
 @pytest.mark.timeout(600)
 def test_centre_and_calibration_buttons(filled_dashboard, open_page, tmp_path):
-    page = open_page(f"{filled_dashboard.url}mask?file={file_id(filled_dashboard)}")
+    page = open_page(f"{filled_dashboard.url}mask?file={ref(filled_dashboard)}")
     Pen(page)
     # 12 keV, 75 um pixels: the rings of 58.380 angstrom lie 26 px apart at this distance
     wavelength, spacing, centre = 12.398419843 / 12, 26.0, (131.3, 118.6)
@@ -409,7 +409,7 @@ def test_centre_and_calibration_buttons(filled_dashboard, open_page, tmp_path):
 @pytest.mark.timeout(600)
 def test_comparing_with_another_partition(filled_dashboard, open_page, tmp_path):
     dashboard = filled_dashboard
-    page = open_page(f"{dashboard.url}mask?file={file_id(dashboard)}")
+    page = open_page(f"{dashboard.url}mask?file={ref(dashboard)}")
     pen = Pen(page)
     page.click("[data-tab=files]")
     with page.expect_download() as waiting:
@@ -459,7 +459,7 @@ def test_g2_of_new_bins_from_the_pixels_of_a_file(filled_dashboard, open_page, t
     np.testing.assert_allclose(found.g2_err, err, rtol=2e-5)
 
     # a file without them says so
-    page.goto(f"{dashboard.url}mask?file={file_id(dashboard)}")
+    page.goto(f"{dashboard.url}mask?file={ref(dashboard)}")
     page.click("[data-tab=files]")
     page.click("#mask-open-current")
     wait_until(page, "/A001/.test(document.getElementById('mask-conditions').textContent)")

@@ -59,17 +59,17 @@ def test_empty_directory__says_what_it_waits_for_then_files_arrive(
     until(follower, "() => document.getElementById('shell-files-empty').textContent === 'No file yet.'")
     assert str(dashboard.root) in follower.text_content("#shell-watch-item")
     first = dashboard.add(A001)
-    until(follower, f"() => xd.state.current && xd.state.current.files.some((f) => f.id === {first})")
+    until(follower, f"() => xd.state.current && xd.state.current.files.some((f) => f.ref === '{first}')")
     pinned = open_page(f"{dashboard.url}?file={first}")
     assert current(pinned)["follow"] is False
     second = dashboard.add(A002)
-    until(follower, f"() => xd.state.current.files[0].id === {second}")
+    until(follower, f"() => xd.state.current.files[0].ref === '{second}'")
     until(pinned, "() => document.getElementById('shell-new').textContent === '1 new'")
-    assert current(pinned)["files"][0]["id"] == first
+    assert current(pinned)["files"][0]["ref"] == first
     assert re.fullmatch(r"\d+ s", follower.text_content("#live-age"))
     assert "A002" in follower.title()
     pinned.click("#shell-follow")
-    until(pinned, f"() => xd.state.current.files[0].id === {second}")
+    until(pinned, f"() => xd.state.current.files[0].ref === '{second}'")
     assert query(pinned)["file"] == "latest"
     assert pinned.is_hidden("#shell-new")
 
@@ -83,7 +83,7 @@ def test_damaged_file__shows_its_reason_and_does_not_hold_up_the_next(
     damaged.write_bytes(b"this is no HDF5 file at all" * 50)
     dashboard.put(damaged)
     good = dashboard.add(A001)
-    until(page, f"() => xd.state.current && xd.state.current.files.some((f) => f.id === {good})")
+    until(page, f"() => xd.state.current && xd.state.current.files.some((f) => f.ref === '{good}')")
     until(page, "() => document.getElementById('shell-failed').textContent === '1'", 90_000)
     page.click("#shell-problems-open")
     page.wait_for_selector("#shell-problems[open]")
@@ -122,7 +122,7 @@ def test_tables__pin_several_filter_sort_and_reproduce_by_address(
 def test_panel__search_kind_order_and_keys(filled_dashboard: Dashboard, open_page: OpenPage) -> None:
     page = open_page(filled_dashboard.url)
     wait_rows(page, 3)
-    newest = current(page)["files"][0]["id"]
+    newest = current(page)["files"][0]["ref"]
     page.select_option("#shell-filter-kind", "twotime")
     wait_rows(page, 1)
     page.select_option("#shell-filter-kind", "")
@@ -135,10 +135,10 @@ def test_panel__search_kind_order_and_keys(filled_dashboard: Dashboard, open_pag
     page.select_option("#shell-sort", "newest")
     page.locator("body").click(position={"x": 900, "y": 20})
     page.keyboard.press("p")
-    until(page, f"() => xd.state.current.files[0].id !== {newest}")
+    until(page, f"() => xd.state.current.files[0].ref !== '{newest}'")
     assert current(page)["follow"] is False
     page.keyboard.press("n")
-    until(page, f"() => xd.state.current.files[0].id === {newest}")
+    until(page, f"() => xd.state.current.files[0].ref === '{newest}'")
     page.keyboard.press("l")
     until(page, "() => xd.state.current.follow")
     page.keyboard.press("?")
@@ -257,7 +257,7 @@ def test_server_gone__is_said_and_found_again(tmp_path: Path, open_page: OpenPag
         first = dashboard.add(A001)
         page = open_page(dashboard.url)
         kiosk = open_page(f"{dashboard.url}?kiosk=1")
-        assert current(page)["files"][0]["id"] == first
+        assert current(page)["files"][0]["ref"] == first
         for each in (page, kiosk):
             each.watched.expect_failures = True
         stop_dashboard(dashboard)
@@ -268,7 +268,7 @@ def test_server_gone__is_said_and_found_again(tmp_path: Path, open_page: OpenPag
         second = dashboard.add(A003)
         for each in (page, kiosk):
             each.wait_for_selector("#shell-banner", state="hidden")
-            until(each, f"() => xd.state.current.files[0].id === {second}")
+            until(each, f"() => xd.state.current.files[0].ref === '{second}'")
     finally:
         stop_dashboard(dashboard)
 
@@ -290,7 +290,7 @@ def test_prefix__works_in_the_browser(make_dashboard: Callable[..., Dashboard], 
     page.wait_for_selector("#files-grid")
     assert urlsplit(page.url).path == "/beam/xpcs/files"
     first = dashboard.add(A001)
-    until(page, f"() => xd.state.current && xd.state.current.files.some((f) => f.id === {first})")
+    until(page, f"() => xd.state.current && xd.state.current.files.some((f) => f.ref === '{first}')")
     wait_rows(page, 1, "files-grid")
 
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def ids(filled_dashboard):
     """Numbers of the samples in the catalogue."""
-    return {row["file"]: row["id"] for row in filled_dashboard.get("/api/files")["files"]}
+    return {row["file"]: row["ref"] for row in filled_dashboard.get("/api/files")["files"]}
 
 
 def traces(page, graph):
@@ -277,7 +277,7 @@ def test_every_page_takes_up_the_newest_file(dashboard, open_page, sample):
     before = {path: page.evaluate(text) + page.evaluate(drawn) for path, page in pages.items()}
     newest = dashboard.add(sample(A002))
     for path, page in pages.items():
-        page.wait_for_function("(n) => xd.state.current.files[0].id === n", arg=newest)
+        page.wait_for_function("(n) => xd.state.current.files[0].ref === n", arg=newest)
         page.wait_for_function(
             f"(before) => ({text})() + ({drawn})() !== before", arg=before[path], timeout=20_000
         )

@@ -80,7 +80,7 @@ def test_a_directory_is_served_and_its_processes_survive_each_others_death(tmp_p
         (root / "a_results.hdf.temp").rename(root / "a_results.hdf")
         until(lambda: get(f"{url}api/revision")[1]["counts"]["ready"] == 1)
 
-        catalogue = Catalogue(f"sqlite:///{state / 'catalogue.sqlite'}", root)
+        catalogue = Catalogue(f"sqlite:///{state / 'catalogue.sqlite'}")
         first = catalogue.status()["processes"]["ingest"]["pid"]
         os.kill(first, signal.SIGKILL)
         until(lambda: catalogue.status()["processes"]["ingest"]["pid"] not in (first, None))

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from xpcs_dash.acquisition.rows import Change, apply, load
 from xpcs_dash.acquisition.scan import Stat
 from xpcs_dash.database.catalogue import SCHEMA, Catalogue, display_name, meta_table
-from xpcs_dash.errors import UsageError
+from xpcs_dash.errors import NotFoundError, UsageError
+from xpcs_dash.results.identity import FileRef
 
 POSTGRES = os.environ.get("XPCS_DASH_TEST_POSTGRES")
 
@@ -26,9 +27,9 @@ def catalogue(request, tmp_path):
         with wipe.begin() as db:
             db.execute(sa.text("DROP TABLE IF EXISTS files, catalogue_meta"))
         wipe.dispose()
-        found = Catalogue(POSTGRES, tmp_path)
+        found = Catalogue(POSTGRES, {"run": tmp_path})
     else:
-        found = Catalogue(f"sqlite:///{tmp_path / 'state' / 'c.sqlite'}", tmp_path)
+        found = Catalogue(f"sqlite:///{tmp_path / 'state' / 'c.sqlite'}", {"run": tmp_path})
     yield found
     found.close()
 
@@ -56,9 +57,12 @@ def test_rows_come_newest_first_and_in_pages(catalogue):
     rows = catalogue.files()
     assert [row.name for row in rows] == ["3", "2b", "2", "1"]
     assert [row.name for row in catalogue.files(limit=2)] == ["3", "2b"]
-    assert [row.name for row in catalogue.files(before_id=rows[1].id)] == ["2", "1"]
+    assert [row.name for row in catalogue.files(before=rows[1].ref)] == ["2", "1"]
     assert catalogue.newest().name == "3"
-    assert [row.id for row in catalogue.get_many([rows[3].id, 999, rows[0].id])] == [rows[3].id, rows[0].id]
+    assert [row.ref for row in catalogue.get_many([rows[3].ref, "none~0000000000", rows[0].ref])] == [
+        rows[3].ref,
+        rows[0].ref,
+    ]
 
 
 def test_numbers_that_are_not_finite_are_stored_as_null(catalogue):
@@ -90,10 +94,10 @@ def test_a_touched_file_keeps_its_place_and_a_rewritten_one_becomes_the_newest(c
 def test_the_fit_is_part_of_a_single_row_and_not_of_lists(catalogue):
     apply(catalogue, ready("/d/a.hdf", 1.0, flags=["no-decay", "map-changed"]))
     row = catalogue.newest()
-    assert catalogue.get(row.id).summary["fit"] is None
+    assert catalogue.get(row.ref).summary["fit"] is None
     values = {"fit": {"tau": [1.0]}, "summary": {"n_good": 1}, "flags": ["scatter-high"]}
     apply(catalogue, [Change("fit", "/d/a.hdf", Stat(0, row.mtime_ns, 0), values=values)])
-    found = catalogue.get(row.id)
+    found = catalogue.get(row.ref)
     assert found.summary["fit"] == {"tau": [1.0]}
     assert found.flags == ("map-changed", "scatter-high")
     assert "fit" not in catalogue.newest().summary
@@ -124,27 +128,34 @@ def test_neighbours_are_compared_whatever_the_order_of_reading(catalogue):
     assert {row.name: row.flags for row in catalogue.files()} == {"a": (), "b": ("map-changed",), "c": ()}
 
 
-def test_unknown_files_and_files_outside_the_root_are_refused(catalogue, tmp_path):
-    with pytest.raises(UsageError, match="no file number 77"):
-        catalogue.get(77)
-    with pytest.raises(UsageError, match="no file number 77"):
-        catalogue.request_retry(77)
-    outside = tmp_path.parent / "outside.hdf"
-    link = tmp_path / "link.hdf"
-    link.symlink_to(outside)
-    for path in (outside, link, tmp_path / "sub" / ".." / ".." / "outside.hdf"):
-        apply(catalogue, ready(str(path), 1.0))
-        row = catalogue.by_path(str(path))
-        with pytest.raises(UsageError, match="outside the watched directory"):
-            catalogue.path_of(row.id)
-    inside = tmp_path / "in.hdf"
-    apply(catalogue, ready(str(inside), 2.0))
-    assert catalogue.path_of(catalogue.by_path(str(inside)).id) == inside
+def test_unknown_files_are_refused(catalogue):
+    with pytest.raises(NotFoundError, match="no file of this name"):
+        catalogue.get("77")
+    with pytest.raises(NotFoundError, match="no file of this name"):
+        catalogue.request_retry("77")
+
+
+def test_a_file_is_found_by_its_name_or_by_its_stem(catalogue, tmp_path):
+    for k, name in enumerate(("a/gel_01_results.hdf", "b/gel_01_results.hdf", "gel_02_results.hdf")):
+        apply(catalogue, ready(str(tmp_path / name), float(k)))
+    one = FileRef("run", "a/gel_01_results.hdf")
+    assert catalogue.find(str(one)).path == str(tmp_path / one.path)
+    assert catalogue.path_of(str(one)) == tmp_path / one.path
+    assert catalogue.find("gel_02").ref == catalogue.find("gel_02_results.hdf").ref
+    with pytest.raises(NotFoundError, match="several files are called gel_01") as found:
+        catalogue.find("gel_01")
+    assert str(one) in str(found.value)
+    assert str(FileRef("run", "b/gel_01_results.hdf")) in str(found.value)
+    with pytest.raises(NotFoundError, match=r"gel_03: no file of this name here; the nearest .*gel_02~"):
+        catalogue.find("gel_03")
+    # the hash of another place never finds a file of the same stem
+    with pytest.raises(NotFoundError, match=r"the nearest .*gel_02~"):
+        catalogue.find("gel_02~0000000000")
 
 
 def test_retry_requests_are_taken_once(catalogue):
     apply(catalogue, ready("/d/a.hdf", 1.0))
-    catalogue.request_retry(catalogue.newest().id)
+    catalogue.request_retry(catalogue.newest().ref)
     assert catalogue.take_retries() == ["/d/a.hdf"]
     assert catalogue.take_retries() == []
 

@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import A001, A002, A003, E0173, LLPS_MIDDLE, LLPS_STRONG, LLPS_WEAK
 from tests.hdf5 import synthetic
 from xpcs_dash.errors import IncompleteFile, UsageError
-from xpcs_dash.results.xpcs_file import open_result
+from xpcs_dash.results.opening import open_result
 
 AVERAGED = (LLPS_WEAK, LLPS_MIDDLE, LLPS_STRONG)
 

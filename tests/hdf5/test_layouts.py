@@ -14,7 +14,7 @@ from tests.hdf5 import synthetic
 from xpcs_dash.errors import IncompleteFile, UnknownLayout
 from xpcs_dash.hdf5.layouts import LAYOUTS
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool
-from xpcs_dash.results.xpcs_file import open_result
+from xpcs_dash.results.opening import open_result
 
 Q = np.array([0.004, 0.006, 0.008])
 T = synthetic.delays()

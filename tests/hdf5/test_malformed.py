@@ -16,7 +16,8 @@ from tests.conftest import A001, A002
 from tests.hdf5 import synthetic
 from xpcs_dash.errors import FileError, IncompleteFile, UnknownLayout, UnreadableFile, XpcsDashError
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool
-from xpcs_dash.results.xpcs_file import XpcsFile, open_result
+from xpcs_dash.results.opening import open_result
+from xpcs_dash.results.xpcs_file import XpcsFile
 
 RELAXED = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -16,7 +16,7 @@ import pytest
 from tests.hdf5 import synthetic
 from xpcs_dash.errors import UnreadableFile
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool
-from xpcs_dash.results.xpcs_file import open_result
+from xpcs_dash.results.opening import open_result
 
 
 def write(path: Path, value: float, n: int = 10) -> None:

@@ -24,7 +24,7 @@ from xpcs_dash.hdf5.records import BinTable
 from xpcs_dash.hdf5.schemas import G2Data, GeometryMetadata, MaskSchema, PartitionSchema, QMapSchema
 from xpcs_dash.hdf5.writer import WriteError, atomic_hdf5, put, write_own
 from xpcs_dash.results.convert import aps_result, convert
-from xpcs_dash.results.xpcs_file import open_result
+from xpcs_dash.results.opening import open_result
 
 RELAXED = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -15,6 +15,7 @@ from xpcs_dash.database.record import open_record
 from xpcs_dash.database.record.fits import FitIndex
 from xpcs_dash.errors import UsageError
 from xpcs_dash.fitting.store import load_fit
+from xpcs_dash.hdf5.reach import OutOfReach
 from xpcs_dash.jobs.context import JobCancelled, JobContext
 from xpcs_dash.jobs.kinds import fit, fit_files
 from xpcs_dash.jobs.kinds.fit_request import FitRequest
@@ -29,7 +30,13 @@ def settings(tmp_path, sample):
 @pytest.fixture
 def params(sample):
     request = FitRequest(labels=(3, 6), chains=2, draws=100, warmup=100, seed=5)
-    return {**request.to_params(), "path": str(sample(A001)), "file_id": 7, "name": "A001", "owner": "ada"}
+    return {
+        **request.to_params(),
+        "path": str(sample(A001)),
+        "ref": "A001~0f0f0f0f0f",
+        "name": "A001",
+        "owner": "ada",
+    }
 
 
 class Told:
@@ -48,8 +55,9 @@ def test_what_travels_to_a_worker_is_plain_and_complete(params, settings):
     payload = pickle.loads(pickle.dumps(fit.prepare(params, settings)))
     assert payload["data"].labels.tolist() == [3, 6]
     assert payload["config"].seed == 5
-    assert payload["source"] | {"token": ""} == {
+    assert payload["source"] | {"token": "", "version": ""} == {
         "token": "",
+        "version": "",
         "name": "A001",
         "sample": "",
         "owner": "ada",
@@ -57,7 +65,7 @@ def test_what_travels_to_a_worker_is_plain_and_complete(params, settings):
 
 
 def test_a_path_outside_the_watched_directory_is_refused(params, tmp_path):
-    with pytest.raises(UsageError, match="outside"):
+    with pytest.raises(OutOfReach, match="outside"):
         fit.prepare(params, Settings(state_dir=tmp_path / "s", root=tmp_path / "other"))
 
 

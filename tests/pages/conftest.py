@@ -1,4 +1,4 @@
-"""Services of a page without a catalogue on disk: files by number, as the shell's selection names them."""
+"""Services of a page without a catalogue on disk: files named by a number, in the place of a public name."""
 
 from base64 import b64decode
 from types import SimpleNamespace
@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import A001, A002, A003, E0173, LLPS_STRONG
 from xpcs_dash.analysis.kernel import ViewerKernel
 from xpcs_dash.components.views import look
+from xpcs_dash.results.door import Door
 from xpcs_dash.settings import Settings
 
 FILES = {1: A001, 2: A002, 3: A003, 4: LLPS_STRONG, 5: E0173}
@@ -30,23 +31,26 @@ def plain(text):
 
 def selected(*ids, q=None):
     """Content of the store ``shell-current``."""
-    return {"files": [{"id": i, "key": "k"} for i in ids], "follow": False, "q": q}
+    return {"files": [{"ref": str(i), "key": "k"} for i in ids], "follow": False, "q": q}
 
 
 @pytest.fixture
 def viewed(sample, tmp_path):
     """Pages' services, with ``look(*ids, q=…)`` and ``client(page)`` for a page's routes and callbacks."""
-    kernel = ViewerKernel(Settings(state_dir=tmp_path), lambda i: sample(FILES[i]))
+    door = Door(Settings(state_dir=tmp_path), lambda name: sample(FILES[int(name)]))
+    kernel = ViewerKernel(door)
     row = lambda i: SimpleNamespace(  # noqa: E731
-        id=i,
-        name=FILES[i].removesuffix("_results.hdf"),
+        ref=str(i),
+        name=FILES[int(i)].removesuffix("_results.hdf"),
         kinds=("multitau",),
         summary=None,
         mtime_ns=0,
         size=0,
     )
-    catalogue = SimpleNamespace(get=row, files=lambda **_: [row(i) for i in (1, 2, 3)], newest=lambda: None)
-    services = SimpleNamespace(kernel=kernel, settings=kernel.settings, catalogue=catalogue)
+    catalogue = SimpleNamespace(
+        get=row, find=row, files=lambda **_: [row(i) for i in (1, 2, 3)], newest=lambda: None
+    )
+    services = SimpleNamespace(door=door, kernel=kernel, settings=kernel.settings, catalogue=catalogue)
 
     def client(page):
         app = flask.Flask("pages")

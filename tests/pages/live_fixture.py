@@ -7,13 +7,14 @@ from xpcs_dash.acquisition import rows
 from xpcs_dash.acquisition.reading import make_reader
 from xpcs_dash.acquisition.rows import Change
 from xpcs_dash.analysis.quality import fit_summary, relative_flags
-from xpcs_dash.results.xpcs_file import open_result
+from xpcs_dash.results.identity import FileRef
+from xpcs_dash.results.opening import open_result
 from xpcs_dash.services import build_services
 from xpcs_dash.settings import load_settings
 
 
 def fill(folder, paths, fit=True):
-    """Services of a new directory that holds copies of ``paths``, numbered from 1."""
+    """Services of a new directory that holds copies of ``paths``."""
     root = folder / "data"
     root.mkdir()
     services = build_services(load_settings(root=root, state_dir=folder / "state"))
@@ -22,8 +23,13 @@ def fill(folder, paths, fit=True):
     return services
 
 
+def ref(name):
+    """Public name of a file of the directory that `fill` makes."""
+    return str(FileRef("data", name))
+
+
 def add(services, path, name=None, fit=True):
-    """Copy one file in and enter it as ingest does; returns its number."""
+    """Copy one file in and enter it as ingest does; returns its public name."""
     target = services.settings.root / (name or path.name)
     shutil.copy(path, target)
     reading = make_reader()(str(target))
@@ -31,7 +37,7 @@ def add(services, path, name=None, fit=True):
     rows.apply(services.catalogue, [change], relative_flags)
     if fit:
         add_fit(services, target, reading.stat)
-    return services.catalogue.by_path(target).id
+    return services.catalogue.by_path(target).ref
 
 
 def add_fit(services, target, stat):
@@ -43,4 +49,4 @@ def add_fit(services, target, stat):
 
 def current(*ids, q=None, key="k"):
     """Content of the store ``shell-current``."""
-    return {"files": [{"id": i, "key": key} for i in ids], "follow": False, "q": q}
+    return {"files": [{"ref": i, "key": key} for i in ids], "follow": False, "q": q}

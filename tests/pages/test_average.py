@@ -12,6 +12,7 @@ from xpcs_dash.errors import UsageError
 from xpcs_dash.jobs.context import JobCancelled
 from xpcs_dash.jobs.kinds.average import run
 from xpcs_dash.pages.average.callbacks import entries_to_rows, job_line, measure_some, output_name, rule_of
+from xpcs_dash.results.door import Door
 from xpcs_dash.settings import Settings
 
 
@@ -19,12 +20,12 @@ from xpcs_dash.settings import Settings
 def services(sample, tmp_path):
     damaged = tmp_path / "damaged.hdf"
     damaged.write_bytes(b"not HDF5")
-    paths = {1: sample(A001), 2: sample(A003), 3: damaged}
-    kernel = ViewerKernel(Settings(state_dir=tmp_path), paths.__getitem__)
+    paths = {"1": sample(A001), "2": sample(A003), "3": damaged}
+    kernel = ViewerKernel(Door(Settings(state_dir=tmp_path), paths.__getitem__))
     return SimpleNamespace(kernel=kernel, settings=kernel.settings)
 
 
-SELECTION = Selection((1, 2, 3), ("a", "b", "c"))
+SELECTION = Selection(("1", "2", "3"), ("a", "b", "c"))
 
 
 def measured(services, label=1):
@@ -107,4 +108,4 @@ def test_a_finished_average_is_opened_from_the_page_as_soon_as_it_is_listed():
     )
     links = lambda made: [part.href for part in made._traverse() if getattr(part, "href", None)]  # noqa: E731
     assert links(job_line(row, "/p/")) == ["/p/averages/x_results.hdf"]
-    assert links(job_line(row, "/p/", 7)) == ["/p/g2?file=7", "/p/averages/x_results.hdf"]
+    assert links(job_line(row, "/p/", "x~7")) == ["/p/g2?file=x~7", "/p/averages/x_results.hdf"]

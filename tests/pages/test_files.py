@@ -36,7 +36,7 @@ def test_columns__show_what_the_route_sends() -> None:
     from xpcs_dash.database.catalogue import FileRow
 
     row = FileRow(
-        id=1, path="/data/x/a_results.hdf", name="a", mtime_ns=1, size=2, state="failed",
+        ref="a~0f", path="/data/x/a_results.hdf", name="a", mtime_ns=1, size=2, state="failed",
         reason="it is truncated.",
         layout="aps_nexus", kinds=("multitau",), sample="s", scan="A001", n_q=1, n_delay=2, n_frames=3,
         temperature_k=300.0, flags=("drift",), warnings=("w",), first_seen=5.0,

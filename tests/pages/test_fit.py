@@ -28,7 +28,7 @@ def test_request_survives_the_way_through_json():
         start={"tau": 1e-3}, bounds={"tau": (1e-5, 1.0)}, priors={"tau": ("lognormal", None, 3.0)},
         chains=2, draws=50, warmup=20, seed=7,
     )  # fmt: skip
-    assert FitRequest.from_params(request.to_params() | {"file_id": 3, "path": "x"}) == request
+    assert FitRequest.from_params(request.to_params() | {"ref": 3, "path": "x"}) == request
 
 
 def test_empty_fields_follow_the_data():

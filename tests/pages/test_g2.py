@@ -4,7 +4,7 @@ import pytest
 from dash import Patch
 
 from tests.conftest import A001, A002, A003, BES, E0173, LLPS_STRONG
-from tests.pages.live_fixture import add, current, fill
+from tests.pages.live_fixture import add, current, fill, ref
 from xpcs_dash.components.selection import Selection
 from xpcs_dash.components.views import look
 from xpcs_dash.errors import UsageError
@@ -13,6 +13,8 @@ from xpcs_dash.pages.g2.callbacks import CONTROLS, answer, what_is_shown
 from xpcs_dash.pages.g2.curves import choose_q, curve_of, fit_curve, name_of_bin, same_bin, source_of, usable
 from xpcs_dash.pages.g2.layout import layout
 from xpcs_dash.pages.g2.view import Options, make
+
+ONE, TWO, THREE = map(ref, (A001, A003, A002))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def axes(drawing):
 
 
 def test_panels_show_every_q_with_its_fit(services):
-    shown = view(services, 1)
+    shown = view(services, ONE)
     assert len(axes(shown.drawing)) == 12
     solid = [t for t in shown.drawing.data if "error_y" in t]
     lines = [t for t in shown.drawing.data if t["mode"] == "lines"]
@@ -47,13 +49,13 @@ def test_panels_show_every_q_with_its_fit(services):
 
 
 def test_chosen_q_only(services):
-    shown = view(services, 1, q=[3, 7, 99])
+    shown = view(services, ONE, q=[3, 7, 99])
     assert len(axes(shown.drawing)) == 2
     assert list(shown.colours) == [3, 7]
 
 
 def test_several_files_share_a_panel_and_have_one_entry_each_in_the_legend(services):
-    shown = view(services, 1, 2, q=[1, 4], fit=False)
+    shown = view(services, ONE, TWO, q=[1, 4], fit=False)
     assert len(axes(shown.drawing)) == 2
     names = [t["name"] for t in shown.drawing.data if t["showlegend"]]
     assert names == ["A001_silica_multitau", "A003_silica_diluted"]
@@ -61,13 +63,13 @@ def test_several_files_share_a_panel_and_have_one_entry_each_in_the_legend(servi
 
 
 def test_overlay_has_a_panel_for_each_file(services):
-    shown = view(services, 1, 2, view="overlay")
+    shown = view(services, ONE, TWO, view="overlay")
     assert len(axes(shown.drawing)) == 2
     assert sum(t["showlegend"] for t in shown.drawing.data) == 12
 
 
 def test_offsets_are_said_and_drawn(services):
-    plain, moved = (view(services, 1, q=[1, 2], view="overlay", offset=o, fit=False) for o in (0, 0.5))
+    plain, moved = (view(services, ONE, q=[1, 2], view="overlay", offset=o, fit=False) for o in (0, 0.5))
     assert "+0.5" in moved.words
     high = [d.drawing.layout["yaxis"]["autorangeoptions"]["include"][1] for d in (plain, moved)]
     assert high[1] > high[0] + 0.4
@@ -75,9 +77,9 @@ def test_offsets_are_said_and_drawn(services):
 
 def test_stability_of_a_file_without_cumulative_g2_says_so(services):
     with pytest.raises(UsageError, match="no cumulative g2"):
-        view(services, 3, view="partial")
+        view(services, THREE, view="partial")
     with pytest.raises(UsageError, match="all are empty"):
-        view(services, 1, view="partial")
+        view(services, ONE, view="partial")
 
 
 def test_stability_shows_the_parts_of_the_run(services, sample, tmp_path):
@@ -97,31 +99,31 @@ def test_stability_shows_the_parts_of_the_run(services, sample, tmp_path):
 
 
 def test_the_map_holds_every_bin(services):
-    shown = view(services, 1, view="map")
+    shown = view(services, ONE, view="map")
     assert shown.drawing.data[0]["type"] == "heatmap"
     assert shown.drawing.data[0]["z"]["shape"] == "12, 38"
 
 
 def test_a_file_without_g2_is_one_sentence(services):
-    seen = look(services, current(1))
+    seen = look(services, current(ONE))
 
     class Empty:
         n_delay = 0
         path = seen.xf.path
 
     with pytest.raises(UsageError, match="holds no multi-tau g2"):
-        make(services, type(seen)(seen.selection, 1, Empty(), "dark", "/"), Options())
+        make(services, type(seen)(seen.selection, ONE, Empty(), "dark", "/"), Options())
 
 
 def test_another_file_on_the_same_axes_is_a_patch_that_leaves_the_ranges_alone(services):
-    first = answer(services, current(1), given(), None, 1.0)
+    first = answer(services, current(ONE), given(), None, 1.0)
     assert isinstance(first[0], dict)
-    second = answer(services, current(2), given(), first[4], 1.0)
+    second = answer(services, current(TWO), given(), first[4], 1.0)
     assert isinstance(second[0], Patch)
     places = [op["location"] for op in second[0].to_plotly_json()["operations"]]
     assert ["data"] in places
     assert not [p for p in places if p[-1] in ("range", "autorange")]
-    other = answer(services, current(2), given(delay="lin"), first[4], 1.0)
+    other = answer(services, current(TWO), given(delay="lin"), first[4], 1.0)
     assert isinstance(other[0], dict)
 
 
@@ -152,11 +154,11 @@ def test_the_address_sets_the_controls_and_bad_values_are_left_out(services):
 
 def test_curves_of_a_starved_file(sample, tmp_path):
     services = fill(tmp_path, [sample(E0173)], fit=False)
-    xf = services.kernel.open(1)
+    xf = services.kernel.open(ref(E0173))
     assert xf.n_q == 36
-    raw = curve_of(source_of(services, 1), 36)
+    raw = curve_of(source_of(services, ref(E0173)), 36)
     assert (~raw.counted).sum() > 30
-    combined = curve_of(source_of(services, 1, combine=True), 36)
+    combined = curve_of(source_of(services, ref(E0173), combine=True), 36)
     assert combined.counted.all()
     assert combined.t.size < raw.t.size
     chosen = choose_q(xf, None)
@@ -168,7 +170,7 @@ def test_curves_of_a_starved_file(sample, tmp_path):
 
 def test_bins_of_another_map_are_matched_by_q(sample, tmp_path):
     services = fill(tmp_path, [sample(LLPS_STRONG), sample(E0173)], fit=False)
-    here, there = services.kernel.open(1), services.kernel.open(2)
+    here, there = services.kernel.open(ref(LLPS_STRONG)), services.kernel.open(ref(E0173))
     match = same_bin(here, 5, there)
     assert match is not None
     assert there.q[match - 1] == pytest.approx(here.q[4], rel=0.03)
@@ -178,13 +180,13 @@ def test_bins_of_another_map_are_matched_by_q(sample, tmp_path):
 
 def test_other_layouts_are_shown_as_well(sample, tmp_path):
     services = fill(tmp_path, [sample(BES)], fit=False)
-    shown = view(services, 1, view="overlay")
+    shown = view(services, ref(BES), view="overlay")
     assert shown.drawing.data
     services.close()
 
 
 def test_names_of_bins(services):
-    assert name_of_bin(services.kernel.open(1), 1).replace("\N{NO-BREAK SPACE}", " ") == "q = 1.55·10⁻³ Å⁻¹"
+    assert name_of_bin(services.kernel.open(ONE), 1).replace("\N{NO-BREAK SPACE}", " ") == "q = 1.55·10⁻³ Å⁻¹"
 
 
 def test_fits_are_drawn_only_where_there_is_one():

@@ -11,7 +11,7 @@ from xpcs_dash.pages.jobs import views
 
 def job(state="running", detail=None, result=None, **more):
     given = {
-        "id": 3, "kind": "nuts", "title": "Sample", "params": {"file_id": 1}, "state": state, "progress": 0.5,
+        "id": 3, "kind": "nuts", "title": "Sample", "params": {"ref": 1}, "state": state, "progress": 0.5,
         "detail": detail or {}, "message": "", "result": result or {}, "created": 0.0, "started": 0.0,
         "finished": 1.0, "owner": "", "priority": 0, "worker": "host:12",
     }  # fmt: skip

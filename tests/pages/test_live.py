@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from tests.conftest import A001, A002, A003, LLPS_STRONG
-from tests.pages.live_fixture import current, fill
+from tests.pages.live_fixture import current, fill, ref
 from xpcs_dash.components.selection import Selection
 from xpcs_dash.components.views import look
 from xpcs_dash.pages.live import PAGE, callbacks, numbers, view
 from xpcs_dash.pages.live.layout import layout
+
+ONE, TWO, THREE = map(ref, (A001, A003, A002))
 
 
 @pytest.fixture(scope="module")
@@ -28,25 +30,25 @@ def summary(**values):
 
 
 def test_the_head_says_what_the_file_is(services):
-    facts = {name: plain(value) for name, value in view.facts_of(services.kernel.open(1))}
+    facts = {name: plain(value) for name, value in view.facts_of(services.kernel.open(ONE))}
     assert facts["frames"] == "2,000 × 1.00 ms"
     assert facts["energy · distance"] == "10.000 keV · 5.00 m"
     assert facts["temperature"] == "25.0 °C"
-    text = str(callbacks.head(services, Selection((1,), ("k",))))
+    text = str(callbacks.head(services, Selection((ONE,), ("k",))))
     assert "silica" in text
 
 
 def test_warnings_stand_in_the_head_and_lead_to_the_details(sample, tmp_path):
     services = fill(tmp_path, [sample(LLPS_STRONG)], fit=False)
-    text = str(callbacks.head(services, Selection((1,), ("k",))))
+    text = str(callbacks.head(services, Selection((ref(LLPS_STRONG),), ("k",))))
     assert "xd-warning-line" in text
-    assert "/metadata?file=1" in text
+    assert f"/metadata?file={ref(LLPS_STRONG)}" in text
     services.close()
 
 
 def test_g2_shows_five_q_with_fits_and_the_files_before_behind(services):
-    fit = services.catalogue.get(2).summary["fit"]
-    drawing, colours, words = view.g2_view(services, look(services, current(2)), fit, True)
+    fit = services.catalogue.get(TWO).summary["fit"]
+    drawing, colours, words = view.g2_view(services, look(services, current(TWO)), fit, True)
     assert len(colours) == 5
     assert sum(trace["showlegend"] for trace in drawing.data) == 5
     behind = [t for t in drawing.data if t["name"].startswith("A001")]
@@ -57,17 +59,17 @@ def test_g2_shows_five_q_with_fits_and_the_files_before_behind(services):
 
 
 def test_earlier_files_with_another_map_are_not_behind(services):
-    drawing, _, _ = view.g2_view(services, look(services, current(3)), None, True)
-    shown, here = {t["name"] for t in drawing.data}, services.kernel.open(3)
-    other = services.kernel.open(2)
+    drawing, _, _ = view.g2_view(services, look(services, current(THREE)), None, True)
+    shown, here = {t["name"] for t in drawing.data}, services.kernel.open(THREE)
+    other = services.kernel.open(TWO)
     close = [k for k in range(here.n_q) if np.min(np.abs(other.q / here.q[k] - 1)) <= 0.03]
     assert len([name for name in shown if name.startswith("A003")]) <= len(close)
 
 
 def test_the_detector_comes_by_address_with_the_borders_of_the_chosen_bins(services):
-    drawing, limits = view.detector_view(services, look(services, current(1, q=[2, 3])))
+    drawing, limits = view.detector_view(services, look(services, current(ONE, q=[2, 3])))
     picture, borders = drawing.layout["images"]
-    assert picture["source"].startswith("/img/1/")
+    assert picture["source"].startswith(f"/img/{ONE}/")
     assert "q=2,3" in borders["source"]
     assert (picture["x"], picture["y"]) != (borders["x"], borders["y"])  # or Plotly draws one of them only
     assert limits[0] < limits[1]
@@ -75,21 +77,21 @@ def test_the_detector_comes_by_address_with_the_borders_of_the_chosen_bins(servi
 
 
 def test_intensity_keeps_its_extremes_and_says_what_a_step_is(services):
-    drawing, words = view.intensity_view(services, look(services, current(1)))
+    drawing, words = view.intensity_view(services, look(services, current(ONE)))
     assert len(drawing.data) == 3
     assert plain(words) == "mean and range per 4.0 ms"
 
 
 def test_intensity_of_an_averaged_file_says_whose_it_is(sample, tmp_path):
     services = fill(tmp_path, [sample(LLPS_STRONG)], fit=False)
-    _, words = view.intensity_view(services, look(services, current(1)))
+    _, words = view.intensity_view(services, look(services, current(ref(LLPS_STRONG))))
     assert "first of 54 files only" in words
     services.close()
 
 
 def test_numbers_of_the_last_files(services):
-    rows = view.rows_until(services, 2, 30)
-    assert [row.id for row in rows] == [1, 2]
+    rows = view.rows_until(services, TWO, 30)
+    assert [row.ref for row in rows] == [ONE, TWO]
     found = {quantity.key: trend for quantity, trend in numbers.trends_of(rows)}
     assert set(found) == {"intensity", "contrast", "baseline", "tau"}
     assert found["tau"].unit == "ms"

@@ -12,7 +12,7 @@ import pytest
 
 from tests.analysis.test_regroup import write_source
 from tests.conftest import A001
-from tests.pages.live_fixture import fill
+from tests.pages.live_fixture import fill, ref
 from xpcs_dash.components.roles import CONFIG_KEY
 from xpcs_dash.errors import UsageError
 from xpcs_dash.jobs.context import JobContext
@@ -27,14 +27,15 @@ from xpcs_dash.pages.mask.work import import_mask, perform, save_version, swiftl
 from xpcs_dash.simplemask.files import mask_bytes
 from xpcs_dash.simplemask.versions import new_key
 
+PIXELS = "pixels_results.hdf"
 RECT = {"type": "rect", "x0": 1.0, "y0": 2.0, "x1": 5.0, "y1": 6.0}
 
 
 @pytest.fixture
 def at_work(tmp_path, sample, monkeypatch):
-    """A workbench on two result files (1: with the per-pixel G2, 2: A001), inside a request."""
+    """A workbench on two result files (`PIXELS` with the per-pixel G2, and A001), inside a request."""
     monkeypatch.setattr("xpcs_dash.pages.mask.work.notify", lambda *_: None)  # it needs a running callback
-    source = tmp_path / "pixels_results.hdf"
+    source = tmp_path / PIXELS
     planes, _ = write_source(source)
     services = fill(tmp_path, [source, sample(A001)], fit=False)
     app = flask.Flask("mask")
@@ -43,9 +44,9 @@ def at_work(tmp_path, sample, monkeypatch):
     bench, session = bench_of(services), new_key()
     app.register_blueprint(blueprint(bench))
 
-    def opened(number):
+    def opened(name):
         with bench.store.editing(session) as held:
-            held[0] = start(bench, session, held[0], {"kind": "result", "file": number})
+            held[0] = start(bench, session, held[0], {"kind": "result", "file": ref(name)})
         return bench.store.load(session)
 
     with app.test_request_context("/", environ_base={"REMOTE_ADDR": "127.0.0.1"}):
@@ -59,7 +60,7 @@ def draw(work, shape=RECT):
 
 
 def test_a_drawing_answers_with_its_count_and_overlay_at_once(at_work):
-    at_work.opened(2)
+    at_work.opened(A001)
     whole = swiftly(at_work.bench, at_work.session, {"act": "undo"})
     made = swiftly(at_work.bench, at_work.session, draw(at_work, {**RECT, "x1": 40.0, "y1": 40.0}))
     mask, _ = at_work.bench.mask(at_work.session, at_work.bench.store.load(at_work.session))
@@ -74,7 +75,7 @@ def test_before_anything_is_open_only_the_state_comes(at_work):
 
 
 def test_a_pulled_turned_ellipse_is_sent_back_and_a_moved_rectangle_is_not(at_work):
-    at_work.opened(2)
+    at_work.opened(A001)
     perform(at_work.bench, at_work.session, draw(at_work))
     moved = {"act": "draw", "event": {"shapes[0].x0": 3.0, "shapes[0].x1": 7.0}}
     assert perform(at_work.bench, at_work.session, moved)["shapes"] is False
@@ -91,7 +92,7 @@ def test_a_pulled_turned_ellipse_is_sent_back_and_a_moved_rectangle_is_not(at_wo
 
 def test_a_restored_draft_is_told_on_the_page_and_at_the_next_step(at_work, monkeypatch):
     bench, session = at_work.bench, at_work.session
-    at_work.opened(2)
+    at_work.opened(A001)
     perform(bench, session, draw(at_work))
     perform(bench, session, draw(at_work))
     (bench.store.directory / "drafts" / f"{session}.json").write_text("half a dra")
@@ -107,7 +108,7 @@ def test_a_restored_draft_is_told_on_the_page_and_at_the_next_step(at_work, monk
 
 def test_an_upload_of_the_same_name_and_length_changes_no_earlier_step(at_work):
     bench, session = at_work.bench, at_work.session
-    shape = at_work.opened(2).area.shape
+    shape = at_work.opened(A001).area.shape
     masks = []
     for row in (3, 9):
         mask = np.ones(shape, np.int32)
@@ -125,7 +126,7 @@ def content_of(body: bytes) -> str:
 
 def test_comparing_with_the_file_a_version_and_an_upload(at_work):
     bench, session = at_work.bench, at_work.session
-    at_work.opened(2)
+    at_work.opened(A001)
     save_version(bench, session, "before")
     key = bench.store.versions()[0].key
     perform(bench, session, draw(at_work, {**RECT, "x0": 60.0, "x1": 80.0, "y0": 60.0, "y1": 80.0}))
@@ -154,7 +155,7 @@ def test_comparing_with_the_file_a_version_and_an_upload(at_work):
 
 def test_g2_of_new_bins_is_submitted_with_its_partition_and_shown(at_work):
     bench, session = at_work.bench, at_work.session
-    draft = at_work.opened(1)
+    draft = at_work.opened(PIXELS)
     assert availability(bench, draft) == (True, "pixels_results.hdf holds the per-pixel G2 of 5 delays.")
     fields = {"name0": "q", "dynamic0": "3", "static0": "6", "name1": "phi"}
     perform(bench, session, {"act": "partition", "fields": fields})
@@ -163,7 +164,7 @@ def test_g2_of_new_bins_is_submitted_with_its_partition_and_shown(at_work):
     assert Path(row.params["partition"]).parent == folder(bench)
     reports: list[str] = []
     answer = kind.run(row.params, JobContext(row.id, 1, reports.append, lambda: False))
-    figure = panels_of(Path(answer["path"]), "dark").to_plotly_json()
+    figure = panels_of(bench.services.door.open(Path(answer["path"])), "dark").to_plotly_json()
     assert len({trace["xaxis"] for trace in figure["data"]}) == 3
     done = SimpleNamespace(state="done", result=answer)
     name = Path(answer["path"]).name
@@ -176,7 +177,7 @@ def test_g2_of_new_bins_is_submitted_with_its_partition_and_shown(at_work):
 
 
 def test_g2_of_a_file_without_the_pixels_is_refused_with_the_reason(at_work):
-    draft = at_work.opened(2)
+    draft = at_work.opened(A001)
     possible, reason = availability(at_work.bench, draft)
     assert not possible
     with pytest.raises(UsageError) as refused:

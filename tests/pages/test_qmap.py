@@ -16,7 +16,7 @@ from xpcs_dash.pages.qmap.routes import encode_intensity, field_of
 
 
 def address(viewed, number, name):
-    return f"/map/{number}/{viewed.kernel.open(number).key.token}/{name}"
+    return f"/map/{number}/{viewed.kernel.open(str(number)).key.token}/{name}"
 
 
 def array(answer):
@@ -38,7 +38,7 @@ def test_another_token_is_not_kept(viewed):
 
 
 def test_the_cursor_gets_labels_and_intensity_of_every_pixel(viewed):
-    client, xf = viewed.client(PAGE), viewed.kernel.open(1)
+    client, xf = viewed.client(PAGE), viewed.kernel.open("1")
     meta = json.loads(client.get(address(viewed, 1, "meta.json")).data)
     labels = array(client.get(address(viewed, 1, "static.bin"))).reshape(meta["shape"])
     np.testing.assert_array_equal(labels, xf.sqmap)
@@ -141,7 +141,7 @@ def test_a_file_without_a_map_gets_none_invented(viewed):
 
 
 def test_nominal_energy_and_distance_would_be_an_eighth_off(viewed):
-    xf = viewed.kernel.open(4)
+    xf = viewed.kernel.open("4")
     nominal = GeometryMetadata.from_metres(
         energy_kev=12.339, distance_m=7.8, pixel_m=76e-6, bcx=581.5, bcy=235.5, shape=(512, 1024)
     )

@@ -15,7 +15,7 @@ def test_the_image_comes_by_address_with_its_limits(viewed):
     fig, words = image(viewed, viewed.look(5), "log", "inferno", (1, 99.7), "")
     made = fig.to_figure()
     source = made.layout.images[0].source
-    assert source.startswith(f"/img/5/{viewed.kernel.open(5).key.token}/scattering.png?")
+    assert source.startswith(f"/img/5/{viewed.kernel.open('5').key.token}/scattering.png?")
     assert "lo=" in source
     assert made.layout.images[0].x == -0.5
     assert made.layout.images[0].sizex == 2100
@@ -122,7 +122,7 @@ def test_the_page_opens_with_its_picture(viewed):
     made = layout(viewed, {"file": "5", "cmap": "viridis"})
     graph = next(part for part in made._traverse() if getattr(part, "id", None) == "saxs-graph")
     shown = go.Figure(graph.figure).layout
-    assert f"/img/5/{viewed.kernel.open(5).key.token}/scattering.png" in shown.images[0].source
+    assert f"/img/5/{viewed.kernel.open('5').key.token}/scattering.png" in shown.images[0].source
     assert "viridis" in shown.images[0].source
     assert shown.xaxis.range == (-0.5, 2099.5)
     assert shown.yaxis.range == (1675.5, -0.5)
@@ -135,20 +135,20 @@ def test_the_page_opens_with_its_picture(viewed):
 
 
 def test_what_the_page_will_ask_for_is_made_beforehand(viewed):
-    PAGE.prepare(viewed, 1, {"scale": "linear"})
-    low, high = colour_limits(viewed, 1, "linear", (1.0, 99.7))
+    PAGE.prepare(viewed, "1", {"scale": "linear"})
+    low, high = colour_limits(viewed, "1", "linear", (1.0, 99.7))
 
     def late(_):
         raise AssertionError("it was not made")
 
-    png = viewed.kernel.derived(1, "img.scattering", ("linear", "inferno", low, high), late)
+    png = viewed.kernel.derived("1", "img.scattering", ("linear", "inferno", low, high), late)
     assert png.startswith(b"\x89PNG")
     source = image(viewed, viewed.look(1), "linear", "inferno", (1.0, 99.7), "")[0].to_plotly_json()
     assert f"lo={low}&hi={high}" in source["layout"]["images"][0]["source"]
 
 
 def test_i_of_q_has_the_error_of_its_photons(viewed):
-    xf = viewed.kernel.open(1)
+    xf = viewed.kernel.open("1")
     (plain,), words = profile_curves(viewed, viewed.look(1), Wanted())
     assert xf.photons
     assert "photon counting" in words

@@ -22,7 +22,7 @@ def test_averages_say_what_is_of_the_first_file(viewed):
         views.intensity_figure(viewed, viewed.look(4), 1000),
     ):
         assert "first file only" in words
-    assert "first file" in str(views.verdict_panel(stability_report(viewed.kernel, 4)))
+    assert "first file" in str(views.verdict_panel(stability_report(viewed.kernel, "4")))
 
 
 def test_intensity_is_decimated_and_smoothed(viewed):
@@ -55,10 +55,10 @@ def test_partials_are_explained_where_there_are_none(viewed):
 
 
 def test_the_table_holds_verdict_rule_and_numbers(viewed):
-    text = str(views.verdict_panel(stability_report(viewed.kernel, 5)))
+    text = str(views.verdict_panel(stability_report(viewed.kernel, "5")))
     for part in ("drifting", "limit ±5%", "% per s", "beam lost below 20%"):
         assert part in text
-    numbers = str(views.numbers_panel(stability_report(viewed.kernel, 1), 1))
+    numbers = str(views.numbers_panel(stability_report(viewed.kernel, "1"), 1))
     assert "segment" in numbers
     assert "partial g₂" in numbers
     assert "not recorded" in numbers

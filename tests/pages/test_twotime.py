@@ -26,7 +26,7 @@ def test_the_picture_covers_the_run_in_seconds_of_its_own_step(viewed):
 
 def test_the_matrix_has_its_own_time_step(viewed, monkeypatch):
     # the desktop viewers take the multi-tau or the raw frame time for it
-    xf = viewed.kernel.open(2)
+    xf = viewed.kernel.open("2")
     monkeypatch.setattr(type(xf), "c2_frame_time_s", property(lambda self: 6 * self.frame_time_s))
     fig, words = views.c2_figure(viewed, viewed.look(2), views.Colours(), None, None)
     assert fig.to_figure().layout.images[0].sizex == pytest.approx(24.0)
@@ -38,7 +38,7 @@ def test_the_matrix_has_its_own_time_step(viewed, monkeypatch):
 
 
 def test_without_a_time_step_the_axis_counts_frames(viewed, monkeypatch):
-    monkeypatch.setattr(type(viewed.kernel.open(2)), "c2_frame_time_s", property(lambda _: None))
+    monkeypatch.setattr(type(viewed.kernel.open("2")), "c2_frame_time_s", property(lambda _: None))
     fig, _ = views.c2_figure(viewed, viewed.look(2), views.Colours(), None, None)
     assert fig.to_figure().layout.xaxis.title.text == "t₁ (frames)"
 
@@ -59,7 +59,7 @@ def test_a_zoom_asks_for_its_part_in_full_resolution(viewed, monkeypatch):
 
 
 def test_time_runs_up_in_the_picture(viewed):
-    xf = viewed.kernel.open(2)
+    xf = viewed.kernel.open("2")
     answer = viewed.client(PAGE).get(
         f"/twotime-img/2/{xf.key.token}/5.png?r0=0&r1=400&c0=0&c1=40&lo=1&hi=1.3&cmap=viridis"
     )
@@ -72,7 +72,7 @@ def test_events_without_ranges_show_everything(event):
 
 
 def test_bins_are_offered_by_label_and_chosen_from_the_selection(viewed):
-    xf = viewed.kernel.open(2)
+    xf = viewed.kernel.open("2")
     assert [o["value"] for o in views.bin_options(xf)] == ["1", "2", "3", "4", "5"]
     assert views.bin_of(viewed.look(2, q=[9, 4])) == 4
     assert views.bin_of(viewed.look(2)) == 1

@@ -9,17 +9,19 @@ from typing import Any
 import sqlalchemy as sa
 
 from xpcs_dash.database.catalogue import Catalogue, bump_in, files_table
+from xpcs_dash.results.identity import display_name, ref_of
 
 
 def add_file(
     catalogue: Catalogue, path: Path, state: str = "ready", arrived: float | None = None, **more: Any
-) -> int:
-    """Write one row as ingest would, and return its id."""
+) -> str:
+    """Write one row as ingest would, and return its public name."""
     moment = time.time() if arrived is None else arrived
     stat = path.stat() if path.exists() else None
     row: dict[str, Any] = {
         "path": str(path),
-        "name": path.stem.removesuffix("_results"),
+        "name": display_name(path),
+        "ref": str(ref_of(path, catalogue.roots)),
         "inode": stat.st_ino if stat else 0,
         "mtime_ns": stat.st_mtime_ns if stat else int(moment * 1e9),
         "size": stat.st_size if stat else 1000,
@@ -35,14 +37,15 @@ def add_file(
     }
     with catalogue.write() as db:
         row["revision"] = bump_in(db)
-        return int(db.execute(sa.insert(files_table).values(row)).inserted_primary_key[0])
+        db.execute(sa.insert(files_table).values(row))
+        return str(row["ref"])
 
 
-def change_file(catalogue: Catalogue, file_id: int, **values: Any) -> None:
+def change_file(catalogue: Catalogue, ref: str, **values: Any) -> None:
     """Change a row as ingest would."""
     with catalogue.write() as db:
         values["revision"] = bump_in(db)
-        db.execute(sa.update(files_table).where(files_table.c.id == file_id).values(values))
+        db.execute(sa.update(files_table).where(files_table.c.ref == ref).values(values))
 
 
 def beat(catalogue: Catalogue, root: Path, age_s: float = 0.0, **more: Any) -> None:

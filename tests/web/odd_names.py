@@ -34,7 +34,7 @@ PARTS: dict[str, tuple[Any, ...]] = {
     "name": ("static", "intensity"),
 }
 #: Names under which a rule takes a file.
-FILE = ("file_id", "ref", "file")
+FILE = ("ref",)
 #: What some routes need besides.
 QUERY = {"part": {"r0": 0, "r1": 8, "c0": 0, "c1": 8, "lo": 1, "hi": 2}}
 

@@ -44,7 +44,7 @@ def test_revision__rises_and_names_the_newest_ready_file(services: Services, cli
     )
     after = client.get("/api/revision").json
     assert int(after["revision"].split(".")[1]) > int(before["revision"].split(".")[1])
-    assert after["newest"]["id"] == old
+    assert after["newest"]["ref"] == old
     assert after["newest"]["name"] == "a"
     assert after["counts"] == {"ready": 1, "waiting": 0, "failed": 1}
     assert after["state"] == "warning"
@@ -67,11 +67,11 @@ def test_revision__changes_only_when_something_did(services: Services, client: F
 
 
 def test_revision__a_replaced_file_has_another_key(services: Services, client: FlaskClient) -> None:
-    file_id = add_file(services.catalogue, root_of(services) / "a_results.hdf")
-    before = client.get(f"/api/revision?ids={file_id},999").json["pinned"]
-    change_file(services.catalogue, file_id, mtime_ns=5)
-    after = client.get(f"/api/revision?ids={file_id},999").json["pinned"]
-    assert [f["id"] for f in before] == [f["id"] for f in after] == [file_id]
+    ref = add_file(services.catalogue, root_of(services) / "a_results.hdf")
+    before = client.get(f"/api/revision?refs={ref}").json["pinned"]
+    change_file(services.catalogue, ref, mtime_ns=5)
+    after = client.get(f"/api/revision?refs={ref}").json["pinned"]
+    assert [f["ref"] for f in before] == [f["ref"] for f in after] == [ref]
     assert before[0]["key"] != after[0]["key"]
 
 
@@ -106,8 +106,8 @@ def test_files__since_a_revision_sends_only_what_changed(services: Services, cli
     change_file(services.catalogue, ids[1], state="gone")
     change_file(services.catalogue, ids[3], flags=["drift"])
     changed = client.get(f"/api/files?since={revision}").json["files"]
-    assert {f["id"]: f["state"] for f in changed} == {ids[1]: "gone", ids[3]: "ready"}
-    assert {f["id"] for f in client.get("/api/files").json["files"]} == set(ids) - {ids[1]}
+    assert {f["ref"]: f["state"] for f in changed} == {ids[1]: "gone", ids[3]: "ready"}
+    assert {f["ref"] for f in client.get("/api/files").json["files"]} == set(ids) - {ids[1]}
 
 
 @pytest.mark.parametrize(
@@ -120,16 +120,16 @@ def test_files__bad_questions_get_a_sentence(client: FlaskClient, query: str) ->
 
 
 def test_file__one_with_its_summary(services: Services, client: FlaskClient) -> None:
-    file_id = add_file(services.catalogue, root_of(services) / "a.hdf", summary={"intensity": 1.5})
-    assert client.get(f"/api/files/{file_id}").json["summary"]["intensity"] == 1.5
+    ref = add_file(services.catalogue, root_of(services) / "a.hdf", summary={"intensity": 1.5})
+    assert client.get(f"/api/files/{ref}").json["summary"]["intensity"] == 1.5
     assert client.get("/api/files/77").status_code == 404
     assert "77" in client.get("/api/files/77").json["error"]
 
 
 def test_retry__asks_ingest(services: Services, client: FlaskClient) -> None:
     path = root_of(services) / "a.hdf"
-    file_id = add_file(services.catalogue, path, state="failed")
-    assert client.post(f"/api/files/{file_id}/retry").status_code == 202
+    ref = add_file(services.catalogue, path, state="failed")
+    assert client.post(f"/api/files/{ref}/retry").status_code == 202
     assert services.catalogue.take_retries() == [str(path)]
     assert client.post("/api/files/99/retry").status_code == 404
 
@@ -209,8 +209,8 @@ def test_assets__are_kept_by_browsers_for_good(client: FlaskClient) -> None:
 
 
 def test_post__from_another_site_is_refused(services: Services, client: FlaskClient) -> None:
-    file_id = add_file(services.catalogue, root_of(services) / "a.hdf", state="failed")
-    answer = client.post(f"/api/files/{file_id}/retry", headers={"Sec-Fetch-Site": "cross-site"})
+    ref = add_file(services.catalogue, root_of(services) / "a.hdf", state="failed")
+    answer = client.post(f"/api/files/{ref}/retry", headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 403
     assert services.catalogue.take_retries() == []
 
@@ -231,28 +231,28 @@ def real_file(services: Services, source: Path) -> int:
 def test_image__is_a_png_that_browsers_keep(
     services: Services, client: FlaskClient, sample: Callable[[str], Path]
 ) -> None:
-    file_id = real_file(services, sample("A001_silica_multitau_results.hdf"))
-    token = services.kernel.open(file_id).key.token
-    answer = client.get(f"/img/{file_id}/{token}/scattering.png", headers={"Accept-Encoding": "br, gzip"})
+    ref = real_file(services, sample("A001_silica_multitau_results.hdf"))
+    token = services.kernel.open(ref).key.token
+    answer = client.get(f"/img/{ref}/{token}/scattering.png", headers={"Accept-Encoding": "br, gzip"})
     assert answer.status_code == 200
     assert answer.data.startswith(b"\x89PNG")
     assert "Content-Encoding" not in answer.headers
     assert "immutable" in answer.headers["Cache-Control"]
     again = client.get(
-        f"/img/{file_id}/{token}/scattering.png", headers={"If-None-Match": answer.headers["ETag"]}
+        f"/img/{ref}/{token}/scattering.png", headers={"If-None-Match": answer.headers["ETag"]}
     )
     assert again.status_code == 304
-    linear = client.get(f"/img/{file_id}/{token}/scattering.png?scale=linear&cmap=viridis&lo=0&hi=1")
+    linear = client.get(f"/img/{ref}/{token}/scattering.png?scale=linear&cmap=viridis&lo=0&hi=1")
     assert linear.data != answer.data
     for which in ("dynamic", "static"):
-        assert client.get(f"/img/{file_id}/{token}/{which}.png").data.startswith(b"\x89PNG")
+        assert client.get(f"/img/{ref}/{token}/{which}.png").data.startswith(b"\x89PNG")
 
 
 def test_image__an_old_address_is_not_kept(
     services: Services, client: FlaskClient, sample: Callable[[str], Path]
 ) -> None:
-    file_id = real_file(services, sample("A001_silica_multitau_results.hdf"))
-    answer = client.get(f"/img/{file_id}/0123456789abcdef/scattering.png")
+    ref = real_file(services, sample("A001_silica_multitau_results.hdf"))
+    answer = client.get(f"/img/{ref}/0123456789abcdef/scattering.png")
     assert answer.headers["Cache-Control"] == "no-store"
 
 
@@ -260,8 +260,8 @@ def test_image__an_old_address_is_not_kept(
 def test_image__bad_parameters_get_a_sentence(
     services: Services, client: FlaskClient, sample: Callable[[str], Path], query: str
 ) -> None:
-    file_id = real_file(services, sample("A001_silica_multitau_results.hdf"))
-    answer = client.get(f"/img/{file_id}/x/scattering.png?{query}")
+    ref = real_file(services, sample("A001_silica_multitau_results.hdf"))
+    answer = client.get(f"/img/{ref}/x/scattering.png?{query}")
     assert answer.status_code == 400
     assert answer.json["error"]
 
@@ -273,9 +273,9 @@ def test_image__nothing_outside_the_watched_directory(
     link = root_of(services) / "link.hdf"
     link.symlink_to(sample("A001_silica_multitau_results.hdf"))
     inside = add_file(services.catalogue, link)
-    for file_id in (outside, inside):
-        answer = client.get(f"/img/{file_id}/x/scattering.png")
-        assert answer.status_code == 400
+    for ref in (outside, inside):
+        answer = client.get(f"/img/{ref}/x/scattering.png")
+        assert answer.status_code == 403
         assert "outside" in answer.json["error"]
     assert client.get("/img/77/x/scattering.png").status_code == 404
 

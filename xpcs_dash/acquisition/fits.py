@@ -27,7 +27,7 @@ def make_fitter(min_coincidences: float = 10.0) -> Callable[[str], dict[str, Any
     from xpcs_dash.analysis.quality import fit_summary
     from xpcs_dash.hdf5.pool import HDF5ConnectionPool
     from xpcs_dash.results.cache import DataCache
-    from xpcs_dash.results.xpcs_file import open_result
+    from xpcs_dash.results.opening import open_result
 
     pool, cache = HDF5ConnectionPool(idle_s=0.0), DataCache(64 * 2**20)
 

@@ -77,7 +77,7 @@ def read(
         Where it is not a finished result file; ``transient`` tells whether waiting may help.
     """
     from xpcs_dash.analysis.quality import summarise
-    from xpcs_dash.results.xpcs_file import open_result
+    from xpcs_dash.results.opening import open_result
 
     before = stat_of(path)
     if before is None:
@@ -131,6 +131,8 @@ def with_fit(summary: Mapping[str, Any], flags: Iterable[str], found: Mapping[st
 
 def columns_of(xf: XpcsFile, summary: dict[str, Any], content: str) -> dict[str, Any]:
     """Values of a catalogue row for an open file."""
+    from xpcs_dash.results.fingerprint import fingerprint
+
     g2 = xf.g2
     return {
         "layout": xf.layout,
@@ -146,6 +148,7 @@ def columns_of(xf: XpcsFile, summary: dict[str, Any], content: str) -> dict[str,
         "warnings": list(xf.warnings),
         "summary": summary,
         "content": content,
+        "version": fingerprint(xf),
     }
 
 

@@ -62,7 +62,7 @@ def plan(source: Path, suffixes: Sequence[str]) -> list[Item]:
 
 def _start_of(path: Path, otherwise: float) -> float:
     from xpcs_dash.hdf5.pool import HDF5ConnectionPool
-    from xpcs_dash.results.xpcs_file import open_result
+    from xpcs_dash.results.opening import open_result
 
     try:
         start = open_result(path, HDF5ConnectionPool(idle_s=0.0)).start_time

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
 from xpcs_dash.acquisition.reading import with_fit
 from xpcs_dash.acquisition.scan import Stat
-from xpcs_dash.database.catalogue import Catalogue, bump_in, display_name, files_table
+from xpcs_dash.database.catalogue import Catalogue, bump_in, files_table
 from xpcs_dash.database.kinds import is_result
+from xpcs_dash.results.identity import display_name, ref_of
 
 Kind = Literal["waiting", "ready", "failed", "gone", "back", "moved", "fit"]
 #: Compares a file's summary with that of the file before it: flags that only a sequence shows.
@@ -73,17 +75,16 @@ def apply(catalogue: Catalogue, changes: Iterable[Change], relate: Relate | None
     """Store changes in their order; returns the new revision."""
     with catalogue.write() as db:
         revision = bump_in(db)
-        fresh: list[dict[str, Any]] = []
+        at = _Pass(db, revision, catalogue.roots, relate)
+        fresh: list[Change] = []
         for change in changes:
             if change.kind == "waiting" and change.values.get("new"):
-                fresh.append(_new_row(change, revision))
+                fresh.append(change)
                 continue
-            if fresh:
-                _insert(db, fresh)
-                fresh = []
-            _WRITERS[change.kind](db, change, revision, relate)
-        if fresh:
-            _insert(db, fresh)
+            at.insert(fresh)
+            fresh = []
+            _WRITERS[change.kind](at, change)
+        at.insert(fresh)
         return revision
 
 
@@ -91,35 +92,51 @@ def _key(stat: Stat | None) -> dict[str, Any]:
     return {} if stat is None else {"inode": stat.inode, "mtime_ns": stat.mtime_ns, "size": stat.size}
 
 
-def _new_row(change: Change, revision: int) -> dict[str, Any]:
-    return {
-        "path": change.path,
-        "name": display_name(change.path),
-        "state": "waiting",
-        "reason": change.values.get("reason"),
-        "first_seen": time.time(),
-        "sort_at": change.sort_at,
-        "revision": revision,
-        **_key(change.stat),
-    }
+@dataclass(frozen=True)
+class _Pass:
+    """One transaction: where its changes go, and the revision that they get."""
+
+    db: sa.Connection
+    revision: int
+    roots: Mapping[str, Path]
+    relate: Relate | None
+
+    def names(self, path: str) -> dict[str, Any]:
+        """What follows from where a file lies."""
+        return {"path": path, "name": display_name(path), "ref": str(ref_of(path, self.roots))}
+
+    def insert(self, changes: list[Change]) -> None:
+        """Rows of files that have been seen and not been read."""
+        now = time.time()
+        rows = [
+            {
+                **self.names(change.path),
+                "state": "waiting",
+                "reason": change.values.get("reason"),
+                "first_seen": now,
+                "sort_at": change.sort_at,
+                "revision": self.revision,
+                **_key(change.stat),
+            }
+            for change in changes
+        ]
+        if rows:
+            self.db.execute(sa.insert(files_table), rows)
+
+    def update(self, where: str, **values: Any) -> bool:
+        """Change the row of a path; False where there is none."""
+        own = files_table.c.path == where
+        statement = sa.update(files_table).where(own).values(revision=self.revision, **values)
+        return bool(self.db.execute(statement).rowcount)
 
 
-def _insert(db: sa.Connection, rows: list[dict[str, Any]]) -> None:
-    db.execute(sa.insert(files_table), rows)
-
-
-def _update(db: sa.Connection, where: str, revision: int, **values: Any) -> bool:
-    statement = sa.update(files_table).where(files_table.c.path == where).values(revision=revision, **values)
-    return bool(db.execute(statement).rowcount)
-
-
-def _write_waiting(db: sa.Connection, change: Change, revision: int, _relate: Relate | None) -> None:
+def _write_waiting(at: _Pass, change: Change) -> None:
     reason = change.values.get("reason")
-    if not _update(db, change.path, revision, state="waiting", reason=reason, **_key(change.stat)):
-        _insert(db, [_new_row(change, revision)])
+    if not at.update(change.path, state="waiting", reason=reason, **_key(change.stat)):
+        at.insert([change])
 
 
-def _write_failed(db: sa.Connection, change: Change, revision: int, _relate: Relate | None) -> None:
+def _write_failed(at: _Pass, change: Change) -> None:
     values = {
         "state": "failed",
         "reason": change.values["reason"],
@@ -132,38 +149,46 @@ def _write_failed(db: sa.Connection, change: Change, revision: int, _relate: Rel
         "sort_at": change.sort_at,
         **_key(change.stat),
     }
-    if not _update(db, change.path, revision, **values):
-        _insert(db, [_new_row(change, revision)])
-        _update(db, change.path, revision, **values)
+    if not at.update(change.path, **values):
+        at.insert([change])
+        at.update(change.path, **values)
 
 
-def _write_gone(db: sa.Connection, change: Change, revision: int, _relate: Relate | None) -> None:
-    _update(db, change.path, revision, state="gone", reason="The file is no longer there.")
+def _write_gone(at: _Pass, change: Change) -> None:
+    at.update(change.path, state="gone", reason="The file is no longer there.")
 
 
-def _write_back(db: sa.Connection, change: Change, revision: int, _relate: Relate | None) -> None:
-    _update(db, change.path, revision, state="ready", reason=None)
+def _write_back(at: _Pass, change: Change) -> None:
+    at.update(change.path, state="ready", reason=None)
 
 
-def _write_moved(db: sa.Connection, change: Change, revision: int, _relate: Relate | None) -> None:
+def _write_moved(at: _Pass, change: Change) -> None:
+    """Another place is another name: the row goes there, and the old name says where to."""
     new = change.new_path or change.path
-    _update(db, change.path, revision, path=new, name=display_name(new), **change.values)
+    found = at.db.execute(sa.select(files_table).where(files_table.c.path == change.path)).mappings().first()
+    if found is None or new == change.path:
+        return
+    kept = {name: value for name, value in found.items() if name != "id"}
+    values = {**kept, **change.values, **at.names(new), "revision": at.revision}
+    if not at.update(new, **{name: value for name, value in values.items() if name != "revision"}):
+        at.db.execute(sa.insert(files_table).values(values))
+    at.update(change.path, state="gone", reason=f"It was moved: it is now {values['ref']}.")
 
 
-def _write_fit(db: sa.Connection, change: Change, revision: int, _relate: Relate | None) -> None:
+def _write_fit(at: _Pass, change: Change) -> None:
     where = sa.and_(
         files_table.c.path == change.path,
         files_table.c.mtime_ns == (change.stat.mtime_ns if change.stat else -1),
     )
-    found = db.execute(sa.select(files_table.c.summary, files_table.c.flags).where(where)).first()
+    found = at.db.execute(sa.select(files_table.c.summary, files_table.c.flags).where(where)).first()
     if found is None or found.summary is None:
         return
-    _update(db, change.path, revision, **with_fit(found.summary, found.flags or (), change.values))
+    at.update(change.path, **with_fit(found.summary, found.flags or (), change.values))
 
 
-def _write_ready(db: sa.Connection, change: Change, revision: int, relate: Relate | None) -> None:
+def _write_ready(at: _Pass, change: Change) -> None:
     t = files_table.c
-    before = db.execute(
+    before = at.db.execute(
         sa.select(t.content, t.sort_at, t.ready_at, t.fit).where(t.path == change.path)
     ).first()
     values = dict(change.values)
@@ -176,13 +201,13 @@ def _write_ready(db: sa.Connection, change: Change, revision: int, relate: Relat
         values.setdefault("fit", before.fit)
     values.setdefault("fit", None)
     if before is None:
-        _insert(db, [_new_row(change, revision)])
-    _update(db, change.path, revision, **values)
-    if relate is not None and is_result(change.values.get("kinds")):
-        _relate_neighbours(db, change.path, values["sort_at"], revision, relate)
+        at.insert([change])
+    at.update(change.path, **values)
+    if at.relate is not None and is_result(change.values.get("kinds")):
+        _relate_neighbours(at, at.relate, change.path, values["sort_at"])
 
 
-def _relate_neighbours(db: sa.Connection, path: str, sort_at: float, revision: int, relate: Relate) -> None:
+def _relate_neighbours(at: _Pass, relate: Relate, path: str, sort_at: float) -> None:
     """Set the flags that compare a file with the one before it, on this file and on the next one."""
     t = files_table.c
     ready = sa.select(t.path, t.summary, t.flags, t.kinds).where(t.state == "ready", t.path != path)
@@ -190,7 +215,7 @@ def _relate_neighbours(db: sa.Connection, path: str, sort_at: float, revision: i
     def first(query: Any) -> Any:
         # averages, partitions and raw data stand beside the acquisition's results
         for limit in (8, 128, 2048, None):
-            rows = db.execute(query.limit(limit)).all()
+            rows = at.db.execute(query.limit(limit)).all()
             found = next((row for row in rows if is_result(row.kinds)), None)
             if found is not None or len(rows) < (limit or 0):
                 return found
@@ -198,20 +223,20 @@ def _relate_neighbours(db: sa.Connection, path: str, sort_at: float, revision: i
 
     older = first(ready.where(t.sort_at <= sort_at).order_by(t.sort_at.desc(), t.id.desc()))
     newer = first(ready.where(t.sort_at > sort_at).order_by(t.sort_at, t.id))
-    own = db.execute(sa.select(t.path, t.summary, t.flags).where(t.path == path)).one()
+    own = at.db.execute(sa.select(t.path, t.summary, t.flags).where(t.path == path)).one()
     for row, previous in ((own, older), (newer, own)):
         if row is None or row.summary is None:
             continue
         flags = list(dict.fromkeys([*row.summary.get("flags", ()), *relate(row.summary, _summary(previous))]))
         if flags != list(row.flags or ()):
-            _update(db, row.path, revision, flags=flags)
+            at.update(row.path, flags=flags)
 
 
 def _summary(row: Any) -> Mapping[str, Any] | None:
     return None if row is None else row.summary
 
 
-_WRITERS: dict[Kind, Callable[[sa.Connection, Change, int, Relate | None], None]] = {
+_WRITERS: dict[Kind, Callable[[_Pass, Change], None]] = {
     "waiting": _write_waiting,
     "ready": _write_ready,
     "failed": _write_failed,

@@ -49,7 +49,7 @@ def run(settings: Settings) -> None:
             ingest.watcher.hints.wake()
 
     signal.signal(signal.SIGTERM, stop)
-    catalogue = Catalogue(settings.catalogue, settings.root, settings.averages_dir)
+    catalogue = Catalogue(settings.catalogue, settings.roots)
     ingest = build_ingest(settings, catalogue)
     log.info("watching %s", settings.root)
     ingest.run(lambda: stopping)
@@ -64,7 +64,7 @@ def index(settings: Settings, limit_s: float | None = None) -> dict[str, Any]:
     settings : with ``root``.
     limit_s : give up after so many seconds; files that are being written would otherwise be waited for.
     """
-    catalogue = Catalogue(settings.catalogue, settings.root, settings.averages_dir)
+    catalogue = Catalogue(settings.catalogue, settings.roots)
     ingest = build_ingest(settings, catalogue)
     started = time.monotonic()
     limit = settings.retry_limit_s + 5.0 if limit_s is None else limit_s

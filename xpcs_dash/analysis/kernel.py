@@ -1,18 +1,15 @@
-"""ViewerKernel: what the pages ask for, by file number; every answer remembered under the file's own key."""
+"""ViewerKernel: what the pages ask for, by public name; every answer remembered under the file's own key."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from numpy.typing import NDArray
 
 from xpcs_dash.analysis.applied import Applied, AppliedStore, intensity_with
 from xpcs_dash.analysis.g2 import Combined, combine_delays
-from xpcs_dash.hdf5.pool import HDF5ConnectionPool
-from xpcs_dash.results.cache import DataCache
-from xpcs_dash.settings import Settings
+from xpcs_dash.results.door import Door
 
 if TYPE_CHECKING:
     from xpcs_dash.results.xpcs_file import XpcsFile
@@ -39,54 +36,37 @@ class ViewerKernel:
 
     Parameters
     ----------
-    settings : the bound of the cache and the smallest number of coincidences come from here.
-    resolve : file number of the catalogue -> path. The only way to a file, so that nothing outside the
-        watched directory can be asked for; raises `UsageError` for numbers that it does not know.
+    door : the only way to a file, so that nothing outside the watched directory can be asked for.
     store : a second level for derived results, shared between processes; None keeps them in this process.
     """
 
-    def __init__(
-        self, settings: Settings, resolve: Callable[[int], Path], store: SharedStore | None = None
-    ) -> None:
-        self.settings = settings
-        self.resolve = resolve
+    def __init__(self, door: Door, store: SharedStore | None = None) -> None:
+        self.door = door
+        self.settings = door.settings
         self.store = store
-        self.pool = HDF5ConnectionPool()
-        self.cache = DataCache(settings.data_cache_mb * 1_000_000)
-        self._applied = AppliedStore(settings.state_dir / "applied")
+        self.pool, self.cache = door.pool, door.cache
+        self._applied = AppliedStore(self.settings.state_dir / "applied")
 
-    def open(self, file_id: int) -> XpcsFile:
-        """The result behind a file number, as it is on disk now.
-
-        A replaced file has another key, so it is read anew; an unchanged one comes from the cache.
+    def open(self, ref: str) -> XpcsFile:
+        """The result with this public name, as it is on disk now; see `xpcs_dash.results.door.Door.open`.
 
         Raises
         ------
-        UsageError
-            For a number that the catalogue does not know.
+        NotFoundError
+            For a name that no file has.
         FileError
             Where the file is gone or cannot be read.
         """
-        from xpcs_dash.hdf5.records import file_key
-        from xpcs_dash.results.xpcs_file import open_result
-
-        path = self.resolve(file_id)
-        key = file_key(path)
-        return self.cache.get(
-            ("file", key.token),
-            lambda: open_result(
-                path, pool=self.pool, min_coincidences=self.settings.min_coincidences, cache=self.cache
-            ),
-        )
+        return self.door.open(ref)
 
     def derived(
-        self, file_id: int, name: str, params: tuple[Hashable, ...], compute: Callable[[XpcsFile], T]
+        self, ref: str, name: str, params: tuple[Hashable, ...], compute: Callable[[XpcsFile], T]
     ) -> T:
         """A result computed from one file, remembered by (file key, name, parameters).
 
         Parameters
         ----------
-        file_id : number of the file in the catalogue.
+        ref : public name of the file.
         name : what is computed, such as ``"g2.combined"``.
         params : everything that changes the result, hashable scalars and tuples only: arrays are refused,
             because their text is abbreviated and two of them would share a key.
@@ -99,7 +79,7 @@ class ViewerKernel:
             Where ``params`` holds something that cannot be a key.
         """
         hash(params)
-        xf = self.open(file_id)
+        xf = self.open(ref)
         key = ("derived", xf.key.token, name, params)
 
         def load() -> T:
@@ -114,7 +94,7 @@ class ViewerKernel:
 
         return self.cache.get(key, load)
 
-    def combined(self, file_id: int, minimum: float | None = None) -> tuple[Combined, ...]:
+    def combined(self, ref: str, minimum: float | None = None) -> tuple[Combined, ...]:
         """g2 of every q-bin with neighbouring delays combined until points hold ``minimum`` coincidences.
 
         By default as many as the settings ask of a point that counts.
@@ -127,7 +107,7 @@ class ViewerKernel:
                 for k in range(xf.n_q if xf.n_delay else 0)
             )
 
-        return self.derived(file_id, "g2.combined", (minimum,), compute)
+        return self.derived(ref, "g2.combined", (minimum,), compute)
 
     def apply_mask(self, mask: NDArray[Any], scope: str = "") -> None:
         """Take a mask, (H, W) int32, 0 masked and 1 valid, into the views of one browser (``scope``)."""
@@ -145,7 +125,7 @@ class ViewerKernel:
         """Use no mask of one's own any more."""
         self._applied.clear(scope)
 
-    def intensity_with(self, file_id: int, applied: Applied) -> tuple[NDArray[Any], NDArray[Any], str]:
+    def intensity_with(self, ref: str, applied: Applied) -> tuple[NDArray[Any], NDArray[Any], str]:
         """I(q) of a file with an applied mask: position and intensity of each bin, and the kind of bins.
 
         Without a partition of its own the mask is laid over the file's static bins. Bins without pixels are
@@ -156,4 +136,4 @@ class ViewerKernel:
         UsageError
             Where the file has no image or map, or its detector has another shape.
         """
-        return self.derived(file_id, "applied.iq", (applied.token,), lambda xf: intensity_with(xf, applied))
+        return self.derived(ref, "applied.iq", (applied.token,), lambda xf: intensity_with(xf, applied))

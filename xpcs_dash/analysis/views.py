@@ -23,17 +23,17 @@ def _counted(labels: NDArray[np.integer] | None, n: int) -> NDArray[np.int64] | 
     return None if labels is None else saxs.pixel_counts(labels, n)
 
 
-def dynamic_pixels(kernel: ViewerKernel, file_id: int) -> NDArray[np.int64] | None:
+def dynamic_pixels(kernel: ViewerKernel, ref: str) -> NDArray[np.int64] | None:
     """(n_q,) pixels of each dynamic bin, or None without a map."""
     return kernel.derived(
-        file_id, "pixels.dynamic", (), lambda xf: _counted(xf.dqmap, xf.dynamic.n) if xf.dynamic else None
+        ref, "pixels.dynamic", (), lambda xf: _counted(xf.dqmap, xf.dynamic.n) if xf.dynamic else None
     )
 
 
-def static_pixels(kernel: ViewerKernel, file_id: int) -> NDArray[np.int64] | None:
+def static_pixels(kernel: ViewerKernel, ref: str) -> NDArray[np.int64] | None:
     """(n_static,) pixels of each static bin, or None without a map."""
     return kernel.derived(
-        file_id, "pixels.static", (), lambda xf: _counted(xf.sqmap, xf.static.n) if xf.static else None
+        ref, "pixels.static", (), lambda xf: _counted(xf.sqmap, xf.static.n) if xf.static else None
     )
 
 
@@ -43,7 +43,7 @@ def small_bins(pixels: NDArray[np.int64]) -> tuple[NDArray[np.bool_], int]:
     return pixels < limit, limit
 
 
-def profile(kernel: ViewerKernel, file_id: int, weighted: bool = True) -> saxs.Profile:
+def profile(kernel: ViewerKernel, ref: str, weighted: bool = True) -> saxs.Profile:
     """I(q) of a file, averaged over the sectors.
 
     Raises
@@ -51,10 +51,10 @@ def profile(kernel: ViewerKernel, file_id: int, weighted: bool = True) -> saxs.P
     UsageError
         Where the file holds no I(q).
     """
-    xf = kernel.open(file_id)
+    xf = kernel.open(ref)
     if xf.saxs_1d is None or xf.static is None:
         raise UsageError(f"{xf.path.name} holds no I(q) of a static partition.")
-    counts = static_pixels(kernel, file_id) if weighted else None
+    counts = static_pixels(kernel, ref) if weighted else None
     return saxs.profile(xf.saxs_1d, xf.static, counts)
 
 
@@ -67,10 +67,10 @@ def profile_errors(
     return saxs.profile_sigma(found, int(xf.n_frames) * max(1, len(xf.averaged_from)))
 
 
-def stability_report(kernel: ViewerKernel, file_id: int) -> stability.Report:
+def stability_report(kernel: ViewerKernel, ref: str) -> stability.Report:
     """Numbers and verdict of the stability page."""
-    pixels = static_pixels(kernel, file_id)
-    return kernel.derived(file_id, "stability", (), lambda xf: stability.report(xf, pixels))
+    pixels = static_pixels(kernel, ref)
+    return kernel.derived(ref, "stability", (), lambda xf: stability.report(xf, pixels))
 
 
 def nested_labels(xf: XpcsFile) -> NDArray[np.int64] | None:
@@ -87,7 +87,7 @@ def nested_labels(xf: XpcsFile) -> NDArray[np.int64] | None:
     return np.asarray(table.argmax(axis=1), dtype=np.int64)
 
 
-def triangle(kernel: ViewerKernel, file_id: int, label: int) -> twotime.Triangle:
+def triangle(kernel: ViewerKernel, ref: str, label: int) -> twotime.Triangle:
     """A two-time matrix made ready for pictures and cuts; at most half of the cache goes into it.
 
     Raises
@@ -97,7 +97,7 @@ def triangle(kernel: ViewerKernel, file_id: int, label: int) -> twotime.Triangle
     """
     from xpcs_dash.results.twotime_slabs import read_slabs
 
-    xf = kernel.open(file_id)
+    xf = kernel.open(ref)
     twotime.position_of(label, xf.twotime_bins)
     if xf.twotime_shape is None:
         raise UsageError(f"{xf.path.name} holds no two-time matrix.")
@@ -109,7 +109,7 @@ def triangle(kernel: ViewerKernel, file_id: int, label: int) -> twotime.Triangle
     )
 
 
-def slices(kernel: ViewerKernel, file_id: int, label: int, n: int) -> list[AgeSlice]:
+def slices(kernel: ViewerKernel, ref: str, label: int, n: int) -> list[AgeSlice]:
     """g2 in slices of age of one q-bin."""
-    data = triangle(kernel, file_id, label)
-    return kernel.derived(file_id, "twotime.slices", (label, n), lambda _: age_slices(data, n))
+    data = triangle(kernel, ref, label)
+    return kernel.derived(ref, "twotime.slices", (label, n), lambda _: age_slices(data, n))

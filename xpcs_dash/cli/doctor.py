@@ -150,7 +150,7 @@ def _catalogue(settings: Settings) -> Finding:
 
     from xpcs_dash.database.catalogue import Catalogue
 
-    catalogue = Catalogue(settings.catalogue, settings.root)
+    catalogue = Catalogue(settings.catalogue, settings.roots)
     try:
         counts = catalogue.counts()
         shown = sa.make_url(settings.catalogue).render_as_string(hide_password=True)

@@ -46,7 +46,7 @@ def make(order: dict[str, Any]) -> None:
     from xpcs_dash.backend import use_backend
     from xpcs_dash.cli.export_request import ExportRequest
     from xpcs_dash.export.write import export
-    from xpcs_dash.results.xpcs_file import open_result
+    from xpcs_dash.results.opening import open_result
     from xpcs_dash.settings import Settings
 
     settings = Settings(**order["settings"])

@@ -88,7 +88,7 @@ def run(file: Path, config: Any, bayes: bool, state_dir: Path | None) -> tuple[F
     from xpcs_dash.fitting.results import Source
     from xpcs_dash.fitting.sampling import fit_g2, sample_g2
     from xpcs_dash.fitting.store import content_hash
-    from xpcs_dash.results.xpcs_file import open_result
+    from xpcs_dash.results.opening import open_result
 
     xf = open_result(file)
     data = fit_data(xf, config.sigma, config.labels, config.delay_range)

@@ -97,7 +97,7 @@ def regroup(
     from xpcs_dash.analysis.regroup import regroup_result
     from xpcs_dash.hdf5.aps_writer import write_aps
     from xpcs_dash.hdf5.partition_file import read_partition
-    from xpcs_dash.results.xpcs_file import open_result
+    from xpcs_dash.results.opening import open_result
 
     if out.exists() and out.resolve() in (path.resolve(), partition.resolve()):
         raise UsageError(f"{out.name}: choose another name; the file that is read is not replaced.")
@@ -151,7 +151,7 @@ def describe(path: Path) -> dict[str, Any]:
 def _start(
     result: Path | None, image: Path | None, geometry: Path | None, legacy_q: bool
 ) -> SimpleMaskKernel:
-    from xpcs_dash.results.xpcs_file import open_result
+    from xpcs_dash.results.opening import open_result
     from xpcs_dash.simplemask.files import from_result, read_image
     from xpcs_dash.simplemask.geometry import Setting
     from xpcs_dash.simplemask.kernel import SimpleMaskKernel
@@ -163,7 +163,7 @@ def _start(
         assert image is not None
         if geometry is None:
             raise UsageError("--image needs --geometry: an image does not say where the beam hits it.")
-        opened = read_image(image)
+        opened = read_image(image, open_result)
     kernel = SimpleMaskKernel.start(opened).changed(setting=Setting(legacy_q=legacy_q))
     if geometry is not None:
         found, setting = read_geometry(geometry, opened.shape, legacy_q)

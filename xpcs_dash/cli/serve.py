@@ -190,7 +190,7 @@ def run_dashboard(
     configure_logging(settings.log_level, "serve")
     listener = listen(settings, fall_back=fall_back_port) if "web" in parts else None
     with _Lock(settings) if "ingest" in parts else _Nothing():
-        catalogue = Catalogue(settings.catalogue, settings.root)
+        catalogue = Catalogue(settings.catalogue, settings.roots)
         specs = []
         if "ingest" in parts:
             specs.append(Spec("ingest", "xpcs_dash.acquisition.service:run"))

@@ -39,9 +39,9 @@ def prepare_page(
     def run() -> None:
         with suppress(Exception):  # the callbacks meet the same error, and say it
             if isinstance(chosen, list) and chosen:
-                prepare(services, int(chosen[0]), query)
+                prepare(services, services.catalogue.find(str(chosen[0])).ref, query)
             elif (newest := services.catalogue.newest()) is not None:
-                prepare(services, newest.id, query)
+                prepare(services, newest.ref, query)
 
     thread = threading.Thread(target=run, name=f"prepare {page.path}")
     thread.start()

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 MAX_FILES = 200
 
 #: Query names that belong to the shell; the others belong to the page.
-SHELL_QUERY = ("file", "q", "kiosk")
+SHELL_QUERY = ("file", "v", "q", "kiosk")
 
 
 @dataclass(frozen=True)
@@ -20,23 +20,24 @@ class View:
 
     Attributes
     ----------
-    files : catalogue ids in the order of choice, or None for "follow the newest".
+    files : names in the order of choice, or None for "follow the newest": public names, and what a person
+        typed in their place.
     q : 1-based labels of the dynamic map, or None for "the page's choice".
     """
 
-    files: tuple[int, ...] | None = None
+    files: tuple[str, ...] | None = None
     q: tuple[int, ...] | None = None
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> View:
-        """Read ``file=latest|12,13`` and ``q=1,4``; what is malformed is left out."""
-        files = _whole_numbers(query.get("file", ""))[:MAX_FILES]
+        """Read ``file=latest|A001~0f3c2b1a9d,…`` and ``q=1,4``; what is malformed is left out."""
+        files = _names(query.get("file", ""))[:MAX_FILES]
         q = _whole_numbers(query.get("q", ""))
         return cls(files or None, q or None)
 
     def to_query(self) -> dict[str, str]:
         """Write the inverse of `from_query`; ``latest`` is written out, so a link says what it means."""
-        query = {"file": ",".join(map(str, self.files)) if self.files else "latest"}
+        query = {"file": ",".join(self.files) if self.files else "latest"}
         if self.q:
             query["q"] = ",".join(map(str, self.q))
         return query
@@ -52,52 +53,55 @@ class Selection:
 
     Attributes
     ----------
-    file_ids : catalogue ids, the primary file first; empty while there is no file.
+    refs : public names, the primary file first; empty while there is no file.
     keys : one short text per file that changes when the file's content changes.
     q : chosen labels of the dynamic map, or None for "the page's choice".
     follow : True where the newest file is followed.
+    missing : a sentence for each name that was asked for and that no file has.
     """
 
-    file_ids: tuple[int, ...] = ()
+    refs: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     q: tuple[int, ...] | None = None
     follow: bool = True
+    missing: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, data: Mapping[str, Any] | None) -> Selection:
         """Read the content of ``shell-current``; None and malformed entries give an empty selection."""
         data = data or {}
-        files = [f for f in _items(data.get("files")) if isinstance(f, Mapping) and _is_id(f.get("id"))]
+        files = [f for f in _items(data.get("files")) if isinstance(f, Mapping) and f.get("ref")]
         q = tuple(label for label in _items(data.get("q")) if _is_id(label))
         return cls(
-            file_ids=tuple(int(f["id"]) for f in files),
+            refs=tuple(str(f["ref"]) for f in files),
             keys=tuple(str(f.get("key", "")) for f in files),
             q=q or None,
             follow=bool(data.get("follow", True)),
+            missing=tuple(str(said) for said in _items(data.get("missing"))),
         )
 
     @property
-    def primary(self) -> int | None:
-        """Id of the first file, or None while there is none."""
-        return self.file_ids[0] if self.file_ids else None
+    def primary(self) -> str | None:
+        """Name of the first file, or None while there is none."""
+        return self.refs[0] if self.refs else None
 
     @property
     def empty(self) -> bool:
         """True while there is no file to show."""
-        return not self.file_ids
+        return not self.refs
 
 
-def choose(file: int | Iterable[int] | str | None = None, q: Iterable[int] | None = None) -> dict[str, Any]:
+def choose(file: str | Iterable[str] | None = None, q: Iterable[int] | None = None) -> dict[str, Any]:
     """Value for ``Output("shell-select", "data", allow_duplicate=True)``.
 
     Parameters
     ----------
-    file : one id, several ids, or "latest"; None leaves the files as they are.
+    file : one public name, several, or "latest"; None leaves the files as they are.
     q : labels of the dynamic map; empty for "the page's choice"; None leaves them as they are.
     """
     wanted: dict[str, Any] = {}
     if file is not None:
-        wanted["file"] = file if isinstance(file, str) else [file] if isinstance(file, int) else list(file)
+        wanted["file"] = file if file == "latest" else [file] if isinstance(file, str) else list(file)
     if q is not None:
         wanted["q"] = [int(label) for label in q] or None
     return wanted
@@ -114,6 +118,11 @@ def _whole_numbers(text: str) -> tuple[int, ...]:
     parts = (part.strip() for part in text.split(","))
     found = (int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 16)
     return tuple(dict.fromkeys(number for number in found if number > 0))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = dict.fromkeys(part.strip()[:200] for part in text.split(","))
+    return tuple(name for name in names if name and name != "latest")
 
 
 def _items(value: Any) -> Iterable[Any]:

@@ -54,7 +54,7 @@ class Page(Protocol):
         """Controls that the URL keeps."""
 
     @property
-    def prepare(self) -> Callable[[Services, int, Mapping[str, str]], object] | None:
+    def prepare(self) -> Callable[[Services, str, Mapping[str, str]], object] | None:
         """Starter of what its callbacks will ask for."""
 
     @property
@@ -88,6 +88,16 @@ def layout(services: Services, pages: Sequence[Page]) -> Component:
             html.Main(states.loading(), id="shell-page", className="xd-page", tabIndex="-1"),
             _problems(),
             _help(),
+            html.Div(
+                [
+                    html.Span(id="shell-notice-text"),
+                    html.Button("Go on with it", id="shell-notice-accept", className="xd-btn", type="button"),
+                ],
+                id="shell-notice",
+                className="xd-notice",
+                role="status",
+                hidden=True,
+            ),
             html.Div(id="shell-banner", className="xd-banner", role="alert", hidden=True),
             html.Div(id="shell-toasts", className="xd-toasts", **{"aria-live": "polite"}),
         ],

@@ -6,15 +6,16 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from dash import Patch
 from flask import Response, request
 
 from xpcs_dash.components.graphs import blank, graph
 from xpcs_dash.components.selection import Selection, View
+from xpcs_dash.components.states import empty, failed
 from xpcs_dash.components.theme import current_theme
-from xpcs_dash.errors import UsageError, XpcsDashError
+from xpcs_dash.errors import NotFoundError, UsageError, XpcsDashError
 
 if TYPE_CHECKING:
     from xpcs_dash.figures.drawing import Drawing
@@ -36,14 +37,14 @@ class Looked:
     Attributes
     ----------
     selection : what is on the screen.
-    file_id : number of the primary file in the catalogue.
+    ref : public name of the primary file.
     xf : the primary file.
     theme : "dark" or "light".
     prefix : URL prefix with slashes at both ends.
     """
 
     selection: Selection
-    file_id: int
+    ref: str
     xf: XpcsFile
     theme: str
     prefix: str
@@ -52,7 +53,7 @@ class Looked:
         """Address below ``/<kind>/<file>/<token>/`` with the query names that are not None."""
         given = {key: value for key, value in query.items() if value is not None}
         tail = f"?{urlencode(given, safe=',')}" if given else ""
-        return f"{self.prefix}{kind}/{self.file_id}/{self.xf.key.token}/{name}{tail}"
+        return f"{self.prefix}{kind}/{quote(self.ref)}/{self.xf.key.token}/{name}{tail}"
 
     def labels(self, allowed: Sequence[int], fallback: Sequence[int] = ()) -> tuple[int, ...]:
         """Chosen q-bins that the file has, or ``fallback`` where there is none of them."""
@@ -68,25 +69,43 @@ def look(services: Services, current: Any) -> Looked:
     ------
     NoFileError
         While there is no file.
+    NotFoundError
+        Where the address names one that is not here.
     FileError
         Where it cannot be read.
     """
     selection = Selection.parse(current)
     if selection.primary is None:
-        raise NoFileError("No result file yet; the page fills when the first one arrives.")
+        raise nothing_to_show(selection)
     xf = services.kernel.open(selection.primary)
     return Looked(selection, selection.primary, xf, current_theme(), services.settings.url_prefix)
+
+
+def nothing_to_show(selection: Selection) -> UsageError:
+    """The reason why a selection is empty: a name that no file has, or no file at all yet."""
+    if selection.missing:
+        return NotFoundError(selection.missing[0])
+    return NoFileError("No result file yet; the page fills when the first one arrives.")
+
+
+def nothing_here(selection: Selection, hint: str = "The page fills when the first one arrives.") -> Any:
+    """The empty state of a page: what is missing, and what to do."""
+    reason = nothing_to_show(selection)
+    if isinstance(reason, NotFoundError):
+        return failed(reason, "Choose a file in the list, or follow the newest one (l).")
+    return empty("No result file yet.", hint)
 
 
 def first_look(services: Services, query: Mapping[str, str]) -> Looked | None:
     """Open the file that a page is about to show, for its layout; None where the callbacks have to look."""
     view = View.from_query(query)
-    ids = view.files
-    if ids is None:
+    names = view.files
+    if names is None:
         newest = services.catalogue.newest()
-        ids = () if newest is None else (newest.id,)
-    given = {"files": [{"id": number} for number in ids], "q": list(view.q or ()), "follow": not view.files}
+        names = () if newest is None else (newest.ref,)
     try:
+        refs = [services.catalogue.find(name).ref for name in names]
+        given = {"files": [{"ref": ref} for ref in refs], "q": list(view.q or ()), "follow": not view.files}
         return look(services, given)
     except XpcsDashError:
         return None
@@ -157,9 +176,9 @@ def detector_frame(shape: tuple[int, int]) -> tuple[tuple[float, float], tuple[f
     return (-0.5, shape[1] - 0.5), (shape[0] - 0.5, -0.5)
 
 
-def name_of(services: Services, file_id: int) -> str:
+def name_of(services: Services, ref: str) -> str:
     """Short name of a file of the catalogue."""
-    return str(services.catalogue.get(file_id).name)
+    return str(services.catalogue.get(ref).name)
 
 
 def answer(body: bytes, mimetype: str, *, current: bool, compress: bool = False) -> Response:

@@ -19,7 +19,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from xpcs_dash.database.engine import open_engine, set_up, writing
 from xpcs_dash.database.kinds import is_result
-from xpcs_dash.errors import NotFoundError, UsageError
+from xpcs_dash.errors import NotFoundError, UsageError, nearest_names, not_found
+from xpcs_dash.settings import MADE
 
 State = Literal["waiting", "ready", "failed", "gone"]
 STATES: tuple[State, ...] = ("waiting", "ready", "failed", "gone")
@@ -34,6 +35,8 @@ files_table = sa.Table(
     _metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("path", sa.Text, nullable=False, unique=True),
+    sa.Column("ref", sa.String(120), nullable=False, unique=True),
+    sa.Column("version", sa.String(32)),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("inode", sa.BigInteger, nullable=False, default=0),
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
@@ -72,7 +75,7 @@ meta_table = sa.Table(
     sa.Column("value", _JSON),
 )
 #: Raised when the columns above change; an older catalogue is built anew from the files.
-SCHEMA = 1
+SCHEMA = 2
 
 
 class Revision(NamedTuple):
@@ -108,7 +111,8 @@ class FileRow:
 
     Attributes
     ----------
-    id : stays the same while the file is replaced, touched or moved.
+    ref : public name, which follows from where the file lies; see `xpcs_dash.results.identity`.
+    version : fingerprint of its g2, delays and maps; None until it has been read.
     path : absolute path.
     name : file name without suffix and without ``_results``.
     mtime_ns, size : of the version that the row describes.
@@ -121,7 +125,7 @@ class FileRow:
     revision : revision of the catalogue at which this row last changed.
     """
 
-    id: int
+    ref: str
     path: str
     name: str
     mtime_ns: int
@@ -137,6 +141,7 @@ class FileRow:
     n_delay: int | None = None
     n_frames: int | None = None
     temperature_k: float | None = None
+    version: str | None = None
     flags: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     summary: dict[str, Any] | None = None
@@ -145,13 +150,13 @@ class FileRow:
     revision: int = 0
 
 
-_ROW_COLUMNS = [files_table.c[name] for name in FileRow.__dataclass_fields__]
-_FULL_COLUMNS = [*_ROW_COLUMNS, files_table.c.fit]
-
-
 def display_name(path: str | Path) -> str:
     """File name without its suffix and without ``_results``."""
     return Path(path).stem.removesuffix("_results")
+
+
+_ROW_COLUMNS = [files_table.c[name] for name in FileRow.__dataclass_fields__]
+_FULL_COLUMNS = [*_ROW_COLUMNS, files_table.c.fit]
 
 
 def _row(found: sa.RowMapping) -> FileRow:
@@ -171,8 +176,7 @@ class Catalogue:
     Parameters
     ----------
     url : SQLAlchemy URL, such as ``sqlite:////state/catalogue.sqlite`` or ``postgresql+psycopg://host/db``.
-    root : watched directory; paths outside it are refused. Without it the root that ingest reported is used.
-    averages : directory of averaged files, whose paths are taken as well; None takes the watched one's alone.
+    roots : name -> directory of everything that the files lie below; `Settings.roots`.
 
     Raises
     ------
@@ -180,10 +184,9 @@ class Catalogue:
         Where the catalogue cannot be opened or written.
     """
 
-    def __init__(self, url: str, root: Path | None = None, averages: Path | None = None) -> None:
+    def __init__(self, url: str, roots: Mapping[str, Path] | None = None) -> None:
         self.url = url
-        self._averages = averages
-        self._root = root.resolve() if root is not None else None
+        self.roots = dict(roots or {})
         try:
             self.engine = open_engine(url)
             self._create()
@@ -293,84 +296,106 @@ class Catalogue:
 
     @property
     def root(self) -> Path | None:
-        """The watched directory, as given or as ingest reported it."""
-        if self._root is None and (reported := self.status().get("root")):
-            self._root = Path(reported)
-        return self._root
+        """The watched directory; None where there is none."""
+        return next((top for name, top in self.roots.items() if name != MADE), None)
 
-    def get(self, file_id: int) -> FileRow:
-        """Row of one file.
+    def get(self, ref: str) -> FileRow:
+        """Row of one file by its public name.
 
         Raises
         ------
-        UsageError
-            Where there is no such file.
+        NotFoundError
+            Where there is no file of this name; the sentence gives the nearest ones.
         """
-        with self.read() as db:
-            found = (
-                db.execute(sa.select(*_FULL_COLUMNS).where(files_table.c.id == int(file_id)))
-                .mappings()
-                .first()
-            )
+        found = self._first(files_table.c.ref == str(ref), full=True)
         if found is None:
-            raise NotFoundError(
-                f"there is no file number {file_id} in the catalogue; it may have been pruned."
-            )
-        return _row(found)
+            raise self.unknown(ref)
+        return found
 
-    def get_many(self, file_ids: Sequence[int]) -> list[FileRow]:
+    def find(self, text: str) -> FileRow:
+        """Row of the file that somebody typed: its public name, or the stem of its name alone.
+
+        Raises
+        ------
+        NotFoundError
+            Where no file is called so (with the nearest names), or several are (with their public names).
+        """
+        wanted = str(text).strip()
+        found = self._first(files_table.c.ref == wanted, full=True)
+        if found is not None:
+            return found
+        stem = display_name(wanted)
+        called = sa.and_(files_table.c.name.in_([wanted, stem]), files_table.c.state != "gone")
+        query = sa.select(*_FULL_COLUMNS).where(called).order_by(files_table.c.sort_at.desc()).limit(20)
+        with self.read() as db:
+            rows = [_row(row) for row in db.execute(query).mappings()]
+        if len(rows) == 1:
+            return rows[0]
+        if rows:
+            listed = ", ".join(row.ref for row in rows[:5]) + (", …" if len(rows) > 5 else "")
+            raise NotFoundError(f"several files are called {stem}: say which one of {listed}.")
+        raise self.unknown(wanted)
+
+    def unknown(self, text: str) -> NotFoundError:
+        """The error for a name that no file has, with the nearest names."""
+        stem = str(text).partition("~")[0]
+        table = files_table.c
+        query = sa.select(table.ref).where(table.state != "gone").order_by(table.sort_at.desc())
+        alike = query.where(table.name.icontains(stem[:12], autoescape=True)).limit(200)
+        with self.read() as db:
+            known = [ref for part in (alike, query.limit(2000)) for ref in db.execute(part).scalars()]
+        stems = {ref.rpartition("~")[0]: ref for ref in reversed(known)}
+        near = [stems[name] for name in nearest_names(stem, stems)]
+        return not_found("file", str(text), (), "the list of files shows what there is", near)
+
+    def get_many(self, refs: Sequence[str]) -> list[FileRow]:
         """Rows of several files in the order asked for; unknown ones are left out."""
         with self.read() as db:
-            query = sa.select(*_FULL_COLUMNS).where(files_table.c.id.in_([int(i) for i in file_ids]))
-            rows = {row.id: row for row in map(_row, db.execute(query).mappings())}
-        return [rows[i] for i in file_ids if i in rows]
+            query = sa.select(*_FULL_COLUMNS).where(files_table.c.ref.in_([str(ref) for ref in refs]))
+            rows = {row.ref: row for row in map(_row, db.execute(query).mappings())}
+        return [rows[ref] for ref in refs if ref in rows]
 
     def by_path(self, path: str | Path) -> FileRow | None:
         """Row of the file at ``path``, or None."""
+        return self._first(files_table.c.path == str(path))
+
+    def _first(self, where: sa.ColumnElement[bool], *, full: bool = False) -> FileRow | None:
         with self.read() as db:
-            found = (
-                db.execute(sa.select(*_ROW_COLUMNS).where(files_table.c.path == str(path))).mappings().first()
-            )
+            query = sa.select(*(_FULL_COLUMNS if full else _ROW_COLUMNS)).where(where)
+            found = db.execute(query).mappings().first()
         return None if found is None else _row(found)
 
-    def path_of(self, file_id: int) -> Path:
-        """Path of one file, checked to lie inside the watched directory or that of the averages.
+    def path_of(self, ref: str) -> Path:
+        """Path of the file with this name, public or typed: the resolver of `xpcs_dash.results.door`.
 
         Raises
         ------
-        UsageError
-            Unknown file, or a path (through a link, say) outside the watched directory.
+        NotFoundError
+            Where there is no file of this name.
         """
-        path = Path(self.get(file_id).path)
-        root, real = self.root, path.resolve()
-        own = self._averages is not None and real.is_relative_to(self._averages.resolve())
-        if root is not None and not own and not real.is_relative_to(root.resolve()):
-            raise UsageError(
-                f"{path.name} lies outside the watched directory {root}; nothing outside it is read."
-            )
-        return path
+        return Path(self.find(ref).path)
 
     def newest(self) -> FileRow | None:
         """The ready result that arrived last; see `is_result`."""
         return next(iter(self.results(1)), None)
 
-    def results(self, limit: int, before_id: int | None = None) -> list[FileRow]:
+    def results(self, limit: int, before: str | None = None) -> list[FileRow]:
         """Ready results of the acquisition, newest first; see `is_result`.
 
         Parameters
         ----------
         limit : at most so many.
-        before_id : only files older than the file with this id.
+        before : only files older than the file with this public name.
         """
         found: list[FileRow] = []
         step = limit + 4
         while len(found) < limit:
-            rows = self.files(states=("ready",), limit=step, before_id=before_id)
+            rows = self.files(states=("ready",), limit=step, before=before)
             found += [row for row in rows if is_result(row.kinds)]
             if len(rows) < step:
                 break
             # many raw files or averages in a row: fewer, longer looks
-            before_id, step = rows[-1].id, step * 4
+            before, step = rows[-1].ref, step * 4
         return found[:limit]
 
     def files(
@@ -378,16 +403,16 @@ class Catalogue:
         states: Iterable[str] | None = None,
         since_revision: int | None = None,
         limit: int | None = None,
-        before_id: int | None = None,
+        before: str | None = None,
     ) -> list[FileRow]:
-        """Files, newest first: by arrival, then by id.
+        """Files, newest first: by arrival, then by the order in which they were met.
 
         Parameters
         ----------
         states : only these; default: all that are there, and with ``since_revision`` the gone ones as well.
         since_revision : only rows that changed after this revision.
         limit : at most so many.
-        before_id : only files older, in this order, than the file with this id.
+        before : only files older, in this order, than the file with this public name.
         """
         chosen = tuple(states) if states is not None else (PRESENT if since_revision is None else STATES)
         table = files_table.c
@@ -399,10 +424,11 @@ class Catalogue:
             query = query.where(table.state.in_(chosen))
         if since_revision is not None:
             query = query.where(table.revision > since_revision)
-        if before_id is not None:
-            mark = sa.select(table.sort_at).where(table.id == before_id).scalar_subquery()
+        if before is not None:
+            mark = sa.select(table.sort_at).where(table.ref == before).scalar_subquery()
+            place = sa.select(table.id).where(table.ref == before).scalar_subquery()
             query = query.where(
-                sa.or_(table.sort_at < mark, sa.and_(table.sort_at == mark, table.id < before_id))
+                sa.or_(table.sort_at < mark, sa.and_(table.sort_at == mark, table.id < place))
             )
         if limit is not None:
             query = query.limit(limit)
@@ -415,25 +441,23 @@ class Catalogue:
         with self.read() as db:
             return dict.fromkeys(STATES, 0) | {state: int(n) for state, n in db.execute(query)}
 
-    def request_retry(self, file_id: int) -> None:
+    def request_retry(self, ref: str) -> None:
         """Ask ingest to read a file again, whatever it thought of it; picked up within about a second.
 
         Raises
         ------
+        NotFoundError
+            Where there is no such file.
         UsageError
-            Where there is no such file, or the catalogue cannot be written.
+            Where the catalogue cannot be written.
         """
         try:
             with self.write() as db:
-                done = db.execute(
-                    sa.update(files_table).where(files_table.c.id == int(file_id)).values(retry=1)
-                )
+                done = db.execute(sa.update(files_table).where(files_table.c.ref == str(ref)).values(retry=1))
         except DBAPIError as err:
             raise UsageError(f"the catalogue cannot be written now ({err.orig}); try again.") from err
         if not done.rowcount:
-            raise NotFoundError(
-                f"there is no file number {file_id} in the catalogue; it may have been pruned."
-            )
+            raise self.unknown(ref)
 
     def take_retries(self) -> list[str]:
         """Paths of the files for which a retry was asked; clears the requests."""

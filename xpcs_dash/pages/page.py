@@ -27,8 +27,8 @@ class Page:
     register : adds the page's callbacks to an app; called once an app.
     params : query name -> (component id, property) of the controls that the URL keeps.
     in_rail : False for pages that are reached from another page only.
-    prepare : starts what the callbacks of the page are about to ask for, given the number of the file on the
-        screen and the query: called on a thread of its own while the browser receives the layout.
+    prepare : starts what the callbacks of the page are about to ask for, given the public name of the
+        file on the screen and the query: called on a thread of its own while the browser receives the layout.
     routes : builds a Flask blueprint of the page's own data routes, which is served under the URL prefix.
     """
 
@@ -40,4 +40,4 @@ class Page:
     params: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     in_rail: bool = True
     routes: Callable[[Services], Blueprint] | None = None
-    prepare: Callable[[Services, int, Mapping[str, str]], object] | None = None
+    prepare: Callable[[Services, str, Mapping[str, str]], object] | None = None

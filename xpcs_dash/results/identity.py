@@ -12,23 +12,19 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+from xpcs_dash.database.catalogue import display_name
+from xpcs_dash.settings import MADE
 
 __all__ = ["MADE", "FileRef", "display_name", "is_ref", "ref_of"]
 
-#: Name of the root under which averages and correlated results live.
-MADE = "made"
 #: Letters of the hash: with a million files of one stem, two share a name once in a million catalogues.
 _DIGITS = 10
 #: Longest stem in a name; the hash tells longer ones apart.
 _STEM = 80
 _ODD = re.compile(r"[^\w.+-]+")
 _REF = re.compile(rf"^[\w.+-]{{1,{_STEM}}}~[0-9a-f]{{{_DIGITS}}}$")
-
-
-def display_name(path: str | Path) -> str:
-    """File name without its suffix and without ``_results``."""
-    return Path(path).stem.removesuffix("_results")
 
 
 def is_ref(text: object) -> bool:
@@ -66,8 +62,8 @@ class FileRef:
         return f"{stem}~{self.hash}"
 
 
-def ref_of(path: str | Path, roots: Mapping[str, Path]) -> FileRef | None:
-    """Identity of the file at ``path``; None where it lies below none of ``roots``.
+def ref_of(path: str | Path, roots: Mapping[str, Path]) -> FileRef:
+    """Identity of the file at ``path``; one that lies below none of ``roots`` is told by its whole path.
 
     Parameters
     ----------
@@ -78,5 +74,5 @@ def ref_of(path: str | Path, roots: Mapping[str, Path]) -> FileRef | None:
     places = sorted(roots.items(), key=lambda item: len(item[1].parts), reverse=True)
     for name, top in places:
         if Path(path).is_relative_to(top):
-            return FileRef(name, PurePosixPath(Path(path).relative_to(top).as_posix()).as_posix())
-    return None
+            return FileRef(name, Path(path).relative_to(top).as_posix())
+    return FileRef("", Path(path).as_posix())

@@ -3,97 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xpcs_dash.errors import FileError, IncompleteFile, UnreadableFile, UsageError, XpcsDashError
+from xpcs_dash.errors import UsageError
 from xpcs_dash.hdf5 import bigdata
-from xpcs_dash.hdf5.layouts import find_layout
-from xpcs_dash.hdf5.pool import HDF5ConnectionPool, default_pool
-from xpcs_dash.hdf5.records import FileKey, OpenFile, OpenHandle, RawResult, Stored, TwoTime, file_key
+from xpcs_dash.hdf5.pool import HDF5ConnectionPool
+from xpcs_dash.hdf5.records import FileKey, OpenHandle, RawResult, Stored, TwoTime
 from xpcs_dash.hdf5.schemas import frozen_array
 from xpcs_dash.results import counting
 from xpcs_dash.results.cache import DataCache
 from xpcs_dash.results.header import ResultHeader
 
-__all__ = ["XpcsFile", "open_result"]
+__all__ = ["XpcsFile"]
 
 T = TypeVar("T")
 
 #: What a script may hold of big arrays when it brings no cache of its own.
 PRIVATE_CACHE_BYTES = 256 * 2**20
-
-
-def open_result(
-    path: str | Path,
-    pool: HDF5ConnectionPool | None = None,
-    min_coincidences: float = 10.0,
-    cache: DataCache | None = None,
-) -> XpcsFile:
-    """Open a result file of any layout that we read.
-
-    Parameters
-    ----------
-    path : the file.
-    pool : where read handles come from; None takes a pool shared by this process.
-    min_coincidences : points of g2 with fewer expected coincidences are not trusted.
-    cache : where big arrays are kept, bounded in bytes; None gives the file a small one of its own.
-
-    Raises
-    ------
-    XpcsDashError
-        One sentence with the file, the reason and the remedy; ``transient`` says whether waiting may help.
-    """
-    pool = default_pool() if pool is None else pool
-    for _attempt in range(3):
-        key = file_key(path)
-        try:
-            with pool.open(key.path, key) as h5:
-                raw = _read(OpenFile(key.path, key, h5))
-        except FileError as err:
-            if not err.transient or file_key(path) == key:
-                raise
-            continue  # it changed under the read: look again at what it is now
-        if file_key(path) == key:
-            return XpcsFile(key, raw, pool, cache, min_coincidences)
-    raise UnreadableFile(
-        path, "it keeps changing while it is read", "wait until it is finished", transient=True
-    )
-
-
-def _read(source: OpenFile) -> RawResult:
-    try:
-        raw = find_layout(source).read(source)
-        return replace(raw, warnings=(*raw.warnings, *source.h5.refusals()))
-    except FileError as err:
-        refused = source.h5.refusals()
-        if not refused or "and is not read" in err.reason:
-            raise
-        # what is missing may be missing because it must not be read
-        raise type(err)(
-            err.path, f"{err.reason} ({refused[0]})", err.remedy, transient=err.transient
-        ) from None
-    except XpcsDashError:
-        raise
-    except MemoryError:
-        raise IncompleteFile(
-            source.path, "its header asks for more memory than there is", "process it again"
-        ) from None
-    except (
-        Exception
-    ) as err:  # a damaged file can make the library raise anything: it must become one sentence
-        reason = " ".join(str(err).split()) or type(err).__name__
-        raise UnreadableFile(
-            source.path,
-            f"it cannot be read ({reason[:200]})",
-            "it may be damaged: copy it again",
-            transient=True,
-        ) from err
 
 
 class XpcsFile(ResultHeader):

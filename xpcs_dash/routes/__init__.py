@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Flask, Response, request
 
 from xpcs_dash.components.roles import require_write
-from xpcs_dash.components.selection import MAX_FILES
+from xpcs_dash.components.selection import View
 from xpcs_dash.database.catalogue import Revision
 from xpcs_dash.errors import UsageError
 from xpcs_dash.routes import exports, images, live
@@ -33,8 +33,8 @@ def api_blueprint(services: Services, index: FileIndex) -> Blueprint:
 
     @routes.get("/api/revision")
     def revision() -> Response:
-        ids = [int(part) for part in request.args.get("ids", "").split(",") if part.isdecimal()]
-        return send(live.live_state(services, index, ids[:MAX_FILES], _moment("after")))
+        names = View.from_query({"file": request.args.get("refs", "")}).files or ()
+        return send(live.live_state(services, index, names, _moment("after")))
 
     @routes.get("/api/templates")
     def templates() -> Response:
@@ -53,20 +53,21 @@ def api_blueprint(services: Services, index: FileIndex) -> Blueprint:
         said = {"revision": str(revision), "all": not known, "counts": index.counts(), "files": found}
         return send(said)
 
-    @routes.get("/api/files/<int:file_id>")
-    def file(file_id: int) -> Response:
+    @routes.get("/api/files/<ref>")
+    def file(ref: str) -> Response:
         from xpcs_dash.routes.index import describe
 
-        row = services.catalogue.get(file_id)
+        row = services.catalogue.find(ref)
         root = services.catalogue.root
         found = describe(row, str(root) if root else None)
         return send({**found, "summary": row.summary, "first_seen": row.first_seen, "ready_at": row.ready_at})
 
-    @routes.post("/api/files/<int:file_id>/retry")
-    def retry(file_id: int) -> Response:
+    @routes.post("/api/files/<ref>/retry")
+    def retry(ref: str) -> Response:
         require_write()
-        services.catalogue.request_retry(file_id)
-        return send({"asked": file_id}, 202)
+        row = services.catalogue.find(ref)
+        services.catalogue.request_retry(row.ref)
+        return send({"asked": row.ref}, 202)
 
     return routes
 

@@ -13,12 +13,14 @@ from werkzeug.exceptions import HTTPException
 
 from xpcs_dash.components.roles import NotAllowedError
 from xpcs_dash.errors import NotFoundError, UnavailableError, UsageError, XpcsDashError
+from xpcs_dash.hdf5.reach import OutOfReach
 
 log = structlog.get_logger(__name__)
 
 #: Kind of error -> HTTP status, the first that fits; what is left is a file that cannot be used.
 STATUS: tuple[tuple[type[XpcsDashError], int], ...] = (
     (NotAllowedError, 403),
+    (OutOfReach, 403),
     (NotFoundError, 404),
     (UsageError, 400),
     (UnavailableError, 503),

@@ -35,17 +35,17 @@ def download_name(path: Path, view: str, q: str, suffix: str) -> str:
 
 
 def blueprint(services: Services) -> Blueprint:
-    """``/export/<file>/<view>.<format>`` and ``/averages/<name>``."""
+    """``/export/<ref>/<view>.<format>`` and ``/averages/<name>``."""
     routes = Blueprint("xpcs_dash_exports", __name__)
     settings = services.settings
     slots = threading.BoundedSemaphore(AT_ONCE)
 
-    @routes.get("/export/<int:file_id>/<view>.<suffix>")
-    def export(file_id: int, view: str, suffix: str) -> Response:
+    @routes.get("/export/<ref>/<view>.<suffix>")
+    def export(ref: str, view: str, suffix: str) -> Response:
         if view not in VIEWS or suffix not in FORMATS:
             asked = shown(f"{view}.{suffix}", 80)
             raise UsageError(f"{asked}: choose one of {', '.join(VIEWS)} as {', '.join(FORMATS)}.")
-        xf = services.kernel.open(file_id)
+        xf = services.kernel.open(ref)
         order = {
             "settings": settings.model_dump(mode="json"),
             "path": str(xf.path),

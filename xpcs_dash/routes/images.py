@@ -39,40 +39,40 @@ def labels(xf: XpcsFile, which: str, cmap: str) -> bytes:
 
 
 def blueprint(services: Services) -> Blueprint:
-    """Routes ``/img/<file id>/<token>/<name>.png``."""
+    """Routes ``/img/<ref>/<token>/<name>.png``."""
     routes = Blueprint("xpcs_dash_images", __name__)
 
     def answer(
-        file_id: int, token: str, name: str, params: Params, make: Callable[[XpcsFile], bytes]
+        ref: str, token: str, name: str, params: Params, make: Callable[[XpcsFile], bytes]
     ) -> Response:
-        xf = services.kernel.open(file_id)
+        xf = services.kernel.open(ref)
         etag = f"{xf.key.token}-{name}-{zlib.crc32(repr(params).encode()):x}"
         current = token == xf.key.token
         if current and etag in request.if_none_match:
             return Response(status=304, headers={"ETag": f'"{etag}"'})
-        png = services.kernel.derived(file_id, f"img.{name}", params, make)
+        png = services.kernel.derived(ref, f"img.{name}", params, make)
         made = Response(png, mimetype="image/png")
         made.set_etag(etag)
         # another token stands for contents that are gone: show what is there now, remember nothing
         made.headers["Cache-Control"] = "private, max-age=31536000, immutable" if current else "no-store"
         return made
 
-    @routes.get("/img/<int:file_id>/<token>/scattering.png")
-    def scattering_png(file_id: int, token: str) -> Response:
+    @routes.get("/img/<ref>/<token>/scattering.png")
+    def scattering_png(ref: str, token: str) -> Response:
         scale, cmap = _choice("scale", ("log", "linear")), _choice("cmap", COLOURMAPS)
         low, high = _number("lo"), _number("hi")
         return answer(
-            file_id,
+            ref,
             token,
             "scattering",
             (scale, cmap, low, high),
             lambda xf: scattering(xf, scale, cmap, low, high),
         )
 
-    @routes.get("/img/<int:file_id>/<token>/<any(dynamic, static):which>.png")
-    def labels_png(file_id: int, token: str, which: str) -> Response:
+    @routes.get("/img/<ref>/<token>/<any(dynamic, static):which>.png")
+    def labels_png(ref: str, token: str, which: str) -> Response:
         cmap = _choice("cmap", ("viridis", *COLOURMAPS))
-        return answer(file_id, token, which, (cmap,), lambda xf: labels(xf, which, cmap))
+        return answer(ref, token, which, (cmap,), lambda xf: labels(xf, which, cmap))
 
     return routes
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from xpcs_dash.database.catalogue import Catalogue, FileRow, Revision
 from xpcs_dash.database.kinds import is_result
+from xpcs_dash.errors import NotFoundError
 
 
 def key_of(row: FileRow) -> str:
@@ -28,7 +29,8 @@ def describe(row: FileRow, root: str | None = None) -> dict[str, Any]:
     if root and (folder + "/").startswith(root.rstrip("/") + "/"):
         folder = folder[len(root.rstrip("/")) + 1 :]
     known = {
-        "id": row.id,
+        "ref": row.ref,
+        "version": row.version,
         "key": key_of(row),
         "name": row.name,
         "file": row.path.rsplit("/", 1)[-1],
@@ -64,14 +66,16 @@ class FileIndex:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._lock = threading.Lock()
-        self._rows: dict[int, FileRow] = {}
-        self._json: dict[int, dict[str, Any]] = {}
-        self._order: list[tuple[float, int]] = []  # (arrival, id) of ready files, ascending
+        self._rows: dict[str, FileRow] = {}
+        self._json: dict[str, dict[str, Any]] = {}
+        self._order: list[tuple[float, str]] = []  # (arrival, ref) of ready files, ascending
         self._counts: dict[str, int] = {}
         self._revision: Revision | None = None
         self._root: str | None = None
         self._status: dict[str, Any] = {}
         self._status_read = 0.0
+        self._unknown: dict[str, str] = {}
+        self._unknown_at: Revision | None = None
 
     def refresh(self) -> Revision:
         """Take over what changed in the catalogue and return its revision."""
@@ -96,20 +100,20 @@ class FileIndex:
     def _take(self, rows: Iterable[FileRow]) -> None:
         changed = False
         for row in rows:
-            old = self._rows.get(row.id)
+            old = self._rows.get(row.ref)
             if old == row:
                 continue
             changed = True
             if old is not None and old.state == "ready" and is_result(old.kinds):
-                self._order.remove((arrival(old), old.id))
+                self._order.remove((arrival(old), old.ref))
             if row.state == "gone":
-                self._rows.pop(row.id, None)
-                self._json[row.id] = {"id": row.id, "state": "gone", "revision": row.revision}
+                self._rows.pop(row.ref, None)
+                self._json[row.ref] = {"ref": row.ref, "state": "gone", "revision": row.revision}
                 continue
-            self._rows[row.id] = row
-            self._json[row.id] = describe(row, self._root)
+            self._rows[row.ref] = row
+            self._json[row.ref] = describe(row, self._root)
             if row.state == "ready" and is_result(row.kinds):
-                bisect.insort(self._order, (arrival(row), row.id))
+                bisect.insort(self._order, (arrival(row), row.ref))
         if changed:
             self._counts = {"waiting": 0, "ready": 0, "failed": 0}
             for row in self._rows.values():
@@ -128,12 +132,35 @@ class FileIndex:
     def arrived_after(self, moment: float) -> int:
         """Number of ready results that arrived after ``moment`` (s since the epoch)."""
         with self._lock:
-            return len(self._order) - bisect.bisect_right(self._order, (moment, 1 << 62))
+            return len(self._order) - bisect.bisect_right(self._order, (moment, "\U0010ffff"))
 
-    def get(self, file_id: int) -> FileRow | None:
+    def get(self, ref: str) -> FileRow | None:
         """Row of a file that is there, or None."""
         with self._lock:
-            return self._rows.get(file_id)
+            return self._rows.get(ref)
+
+    def pinned(self, name: str) -> dict[str, Any]:
+        """What a browser must know of a file that its address names: the file, or why there is none."""
+        row = self.get(name)
+        if row is None:
+            try:
+                row = self._named(name)
+            except NotFoundError as err:
+                return {"asked": name, "error": str(err)}
+        known = {"ref": row.ref, "key": key_of(row), "version": row.version, "state": row.state}
+        return {"asked": name, "name": row.name, **known}
+
+    def _named(self, name: str) -> FileRow:
+        """Look a name up that is no public name of a file which is there; errors are kept for a revision."""
+        if self._unknown_at != self._revision or len(self._unknown) > 1000:
+            self._unknown, self._unknown_at = {}, self._revision
+        if name in self._unknown:
+            raise NotFoundError(self._unknown[name])
+        try:
+            return self._catalogue.find(name)
+        except NotFoundError as err:
+            self._unknown[name] = str(err)
+            raise
 
     def listing(
         self, since: int | None = None, states: frozenset[str] | None = None, limit: int | None = None
@@ -154,7 +181,7 @@ class FileIndex:
             found = [row for row in found if row["state"] != "gone"]
         if states is not None:
             found = [row for row in found if row["state"] in states]
-        found.sort(key=lambda row: (row.get("t", 0.0), row["id"]), reverse=True)
+        found.sort(key=lambda row: (row.get("t", 0.0), row["ref"]), reverse=True)
         return found[:limit] if limit is not None else found
 
     def status(self, max_age_s: float = 0.5) -> Mapping[str, Any]:

@@ -15,13 +15,13 @@ HEARTBEAT_LIMIT_S = 15.0
 
 
 def live_state(
-    services: Services, index: FileIndex, ids: Sequence[int] = (), after: float | None = None
+    services: Services, index: FileIndex, names: Sequence[str] = (), after: float | None = None
 ) -> dict[str, Any]:
     """Everything the health strip and the selection of one browser need.
 
     Parameters
     ----------
-    ids : the files that this browser has pinned.
+    names : the files that this browser has pinned, as its address names them.
     after : arrival of the newest file at the time of pinning, s since the epoch.
     """
     now = time.time()
@@ -35,7 +35,8 @@ def live_state(
         "newest": None
         if newest is None
         else {
-            "id": newest.id,
+            "ref": newest.ref,
+            "version": newest.version,
             "key": key_of(newest),
             "name": newest.name,
             "t": arrival(newest),
@@ -48,9 +49,8 @@ def live_state(
     problems = find_problems(status, now)
     state["problems"] = problems
     state["state"] = overall(state["counts"], problems, newest)
-    if ids:
-        rows = [index.get(i) for i in ids]
-        state["pinned"] = [{"id": r.id, "key": key_of(r), "state": r.state} for r in rows if r is not None]
+    if names:
+        state["pinned"] = [index.pinned(name) for name in names]
     if after is not None:
         state["n_new"] = index.arrived_after(after)
     return state

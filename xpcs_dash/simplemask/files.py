@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from xpcs_dash.hdf5.partition_file import NoPartition, PartitionRecord, read_par
 from xpcs_dash.hdf5.records import BinTable
 from xpcs_dash.hdf5.schemas import GeometryMetadata, MaskSchema, QMapSchema
 from xpcs_dash.hdf5.writer import write_own
-from xpcs_dash.results.xpcs_file import XpcsFile, open_result
+from xpcs_dash.results.xpcs_file import XpcsFile
 from xpcs_dash.simplemask.partition import Partition
 
 HDF5_SUFFIXES = (".h5", ".hdf", ".hdf5", ".nxs")
@@ -68,12 +69,15 @@ def from_result(xf: XpcsFile) -> DetectorImage:
     )
 
 
-def read_image(path: str | Path, how: str = "mean", count: int | None = None) -> DetectorImage:
+def read_image(
+    path: str | Path, open_file: Callable[[Path], XpcsFile], how: str = "mean", count: int | None = None
+) -> DetectorImage:
     """A detector image from a result file, raw HDF5 frames, TIFF, EDF, CBF or NPY.
 
     Parameters
     ----------
     path : the file.
+    open_file : opens a result file; `Door.open`.
     how, count : "mean" or "max" of the first ``count`` frames; for raw frames.
 
     Raises
@@ -84,7 +88,7 @@ def read_image(path: str | Path, how: str = "mean", count: int | None = None) ->
     path = Path(path)
     if path.suffix.lower() in HDF5_SUFFIXES:
         try:
-            return from_result(open_result(path))
+            return from_result(open_file(path))
         except (UnknownLayout, UsageError):
             image, frames = reduce_frames(path, "max" if how == "max" else "mean", count)
             return DetectorImage(image, path.name, frames if how == "mean" else 0)

@@ -30,7 +30,7 @@ def run(params: Mapping[str, Any], ctx: JobContext) -> dict[str, Any]:
     """
     from xpcs_dash.analysis.averaging import average, to_result
     from xpcs_dash.hdf5.aps_writer import write_aps
-    from xpcs_dash.results.xpcs_file import open_result
+    from xpcs_dash.results.opening import open_result
 
     paths = [Path(path) for path in params["paths"]]
     out = Path(params["out"])

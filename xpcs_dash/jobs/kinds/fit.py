@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xpcs_dash.errors import UsageError
 from xpcs_dash.jobs.context import JobCancelled, JobContext
 from xpcs_dash.jobs.kinds import fit_bins, fit_files
 from xpcs_dash.jobs.kinds.fit_request import FitRequest, clip_bounds, select
@@ -76,12 +75,11 @@ def prepare(params: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     from xpcs_dash.fitting.models import PriorSpec
     from xpcs_dash.fitting.results import FitConfig, Source
     from xpcs_dash.fitting.store import content_hash
-    from xpcs_dash.results.xpcs_file import open_result
+    from xpcs_dash.results.door import open_file
+    from xpcs_dash.results.fingerprint import fingerprint
 
     path = Path(params["path"])
-    if settings.root is not None and not path.resolve().is_relative_to(settings.root):
-        raise UsageError(f"{path.name} lies outside the watched directory.")
-    xf = open_result(path, min_coincidences=settings.min_coincidences)
+    xf = open_file(path, settings)
     request = FitRequest.from_params(params)
     picked = select(xf, request)
     delay = None if request.delay is None else (request.delay[0], min(request.delay[1], 1e300))
@@ -107,6 +105,7 @@ def prepare(params: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
         "origin": Source(str(path), xf.key.token, content_hash(data), xf.map_hash or ""),
         "source": {
             "token": xf.key.token,
+            "version": fingerprint(xf),
             "name": params.get("name", path.stem),
             "sample": xf.sample or "",
             "owner": params.get("owner", ""),
@@ -225,8 +224,8 @@ def finish(params: Mapping[str, Any], answer: Mapping[str, Any], settings: Setti
         number = FitIndex(record).add(
             store_id=store_id,
             kind=answer["kind"],
-            ref=str(params["file_id"]),
-            version=source["token"],
+            ref=str(params["ref"]),
+            version=source["version"],
             name=source["name"],
             sample=source["sample"],
             model=request.model,

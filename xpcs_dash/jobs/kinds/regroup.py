@@ -30,7 +30,7 @@ def run(params: Mapping[str, Any], ctx: JobContext) -> dict[str, Any]:
     from xpcs_dash.analysis.regroup import regroup_result
     from xpcs_dash.hdf5.aps_writer import write_aps
     from xpcs_dash.hdf5.partition_file import read_partition
-    from xpcs_dash.results.xpcs_file import open_result
+    from xpcs_dash.results.opening import open_result
 
     file, out = open_result(Path(params["path"])), Path(params["out"])
 

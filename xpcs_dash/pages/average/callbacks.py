@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import dash_bootstrap_components as dbc
 from dash import Input, Output, State, ctx, html, no_update
@@ -38,28 +39,28 @@ def measure_some(
 ) -> list[Entry]:
     """Measure files in the order of selection until the time is used up; at least one."""
     wanted = (label, window)
-    done = {(e["id"], e["key"]): e for e in known if (e["label"], e["window"]) == wanted}
+    done = {(e["ref"], e["key"]): e for e in known if (e["label"], e["window"]) == wanted}
     stop = time.perf_counter() + BUDGET_S
     entries = []
-    for file_id, key in zip(selection.file_ids, selection.keys, strict=True):
-        entry = done.get((file_id, key))
+    for ref, key in zip(selection.refs, selection.keys, strict=True):
+        entry = done.get((ref, key))
         if entry is None:
-            entry = {"id": file_id, "key": key, "label": label, "window": window}
-            entry |= asdict(levels_of(services, file_id, label, window))
+            entry = {"ref": ref, "key": key, "label": label, "window": window}
+            entry |= asdict(levels_of(services, ref, label, window))
         entries.append(entry)
         if time.perf_counter() > stop:
             break
     return entries
 
 
-def levels_of(services: Services, file_id: int, label: int, window: int) -> Levels:
+def levels_of(services: Services, ref: str, label: int, window: int) -> Levels:
     """What the rule needs of one file; one that cannot be used says why."""
     try:
         return services.kernel.derived(
-            file_id, "average.levels", (label, window), lambda xf: measure(xf, label, window)
+            ref, "average.levels", (label, window), lambda xf: measure(xf, label, window)
         )
     except XpcsDashError as err:
-        return Levels(f"file {file_id}", problem=str(err))
+        return Levels(ref, problem=str(err))
 
 
 def entries_to_rows(
@@ -71,12 +72,12 @@ def entries_to_rows(
         levels = Levels(**{name: entry[name] for name in Levels.__dataclass_fields__})
         reason = refusal(levels, rule)
         taken = not reason if not levels.problem else False
-        said = overruled.get(str(entry["id"]))
+        said = overruled.get(entry["ref"])
         if said is not None and not levels.problem:
             taken = said
         rows.append(
             {
-                "id": entry["id"],
+                "ref": entry["ref"],
                 "taken": taken,
                 "name": levels.name,
                 "baseline": str(uncertain(levels.baseline, levels.baseline_err)),
@@ -134,7 +135,7 @@ def register(app: Dash, services: Services) -> None:
         if not label or not window:
             raise PreventUpdate
         entries = measure_some(services, selection, int(label), int(window), known or [])
-        return entries, len(entries) == len(selection.file_ids)
+        return entries, len(entries) == len(selection.refs)
 
     @app.callback(
         Output("average-overruled", "data"),
@@ -144,7 +145,7 @@ def register(app: Dash, services: Services) -> None:
     )
     def overrule(changes: Any, overruled: dict[str, bool]) -> Any:
         for change in changes or ():
-            overruled[str(change["data"]["id"])] = bool(change["data"]["taken"])
+            overruled[str(change["data"]["ref"])] = bool(change["data"]["taken"])
         return overruled
 
     @app.callback(
@@ -177,7 +178,7 @@ def register(app: Dash, services: Services) -> None:
             (rule.low, rule.high),
             current_theme(),
         )
-        total = len(Selection.parse(current).file_ids)
+        total = len(Selection.parse(current).refs)
         words = f"{sum(taken)} of {total} files taken"
         return (
             patch(figure),
@@ -201,10 +202,10 @@ def _register_job(app: Dash, services: Services) -> None:
         if not clicks:
             raise PreventUpdate
         require_write()
-        chosen = [row["id"] for row in rows or () if row["taken"]]
+        chosen = [row["ref"] for row in rows or () if row["taken"]]
         if len(chosen) < 2:
             raise UsageError("An average needs two files at least: choose more in the file list.")
-        paths = [str(services.catalogue.path_of(file_id)) for file_id in chosen]
+        paths = [str(services.catalogue.path_of(ref)) for ref in chosen]
         out = services.settings.averages_dir / output_name(name, paths[0].rsplit("/", 1)[-1])
         job = services.jobs.submit(
             "average", {"paths": paths, "out": str(out)}, f"Average of {len(paths)} files", owner=user_name()
@@ -223,9 +224,9 @@ def _register_job(app: Dash, services: Services) -> None:
             return None, True
         row = services.jobs.get(job)
         made = services.catalogue.by_path(row.result["path"]) if row.state == "done" else None
-        number = made.id if made is not None and made.state == "ready" else None
+        name = made.ref if made is not None and made.state == "ready" else None
         waits = row.state in ("queued", "running") or (row.state == "done" and made is None)
-        return job_line(row, services.settings.url_prefix, number), not (waits or _settling(made))
+        return job_line(row, services.settings.url_prefix, name), not (waits or _settling(made))
 
     @app.callback(
         Output("average-watch", "disabled", allow_duplicate=True),
@@ -246,8 +247,8 @@ def _settling(row: Any) -> bool:
     return row is not None and row.state == "waiting"
 
 
-def job_line(row: Any, prefix: str, file_id: int | None = None) -> Any:
-    """One line about the job: how far, how to stop it, where its file is (``file_id`` in the catalogue)."""
+def job_line(row: Any, prefix: str, ref: str | None = None) -> Any:
+    """One line about the job: how far, how to stop it, where its file is (its public name)."""
     if row.state in ("queued", "running"):
         return html.Div(
             [
@@ -263,8 +264,8 @@ def job_line(row: Any, prefix: str, file_id: int | None = None) -> Any:
         link = html.A(f"Download {name}", href=f"{prefix}averages/{name}", className="xd-link")
         words = f"{row.result['files']} files averaged, {row.result['sources']} acquisitions behind them."
         seen: Any = html.Span("It is being taken into the list of files.", className="xd-muted")
-        if file_id is not None:
-            seen = html.A("Open it", href=f"{prefix}g2?file={file_id}", className="xd-link")
+        if ref is not None:
+            seen = html.A("Open it", href=f"{prefix}g2?file={quote(ref)}", className="xd-link")
         return html.Div([states.mark("ok", "done"), html.Span(words), seen, link], className="xd-toolbar")
     return html.Div(
         [states.mark("alarm" if row.state == "failed" else "stale", row.state), html.Span(row.message)],

@@ -69,7 +69,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
         id="average-grid",
         columnDefs=COLUMNS,
         rowData=[],
-        getRowId="String(params.data.id)",
+        getRowId="params.data.ref",
         className="xd-grid",
         style={"height": "100%", "width": "100%"},
         defaultColDef={"sortable": True, "resizable": True},

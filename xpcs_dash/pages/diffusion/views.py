@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MOST_FILES = 12
 
 
-def batch(services: Services, file_id: int, model: str) -> Fitted:
+def batch(services: Services, ref: str, model: str) -> Fitted:
     """Fit of all q of one file: the one made at ingest where it is of this model, else made now; remembered.
 
     Raises
@@ -31,7 +31,7 @@ def batch(services: Services, file_id: int, model: str) -> Fitted:
     UsageError
         Where the file holds no multi-tau g2.
     """
-    row, here = services.catalogue.get(file_id), services.kernel.open(file_id)
+    row, here = services.catalogue.get(ref), services.kernel.open(ref)
     kept = (row.summary or {}).get("fit")
     same = (row.mtime_ns, row.size) == (here.key.mtime_ns, here.key.size)
 
@@ -45,7 +45,7 @@ def batch(services: Services, file_id: int, model: str) -> Fitted:
             raise UsageError("This file holds no multi-tau g₂, so there is nothing to fit.")
         return fit_all_q(xf.t_el, xf.g2, xf.g2_sigma, xf.trusted, model=model, backend="numpy")
 
-    return services.kernel.derived(file_id, "fit.batch", (model,), compute)
+    return services.kernel.derived(ref, "fit.batch", (model,), compute)
 
 
 def points(fit: Fitted, q: np.ndarray, parameter: str) -> diffusion.Points:
@@ -67,19 +67,19 @@ def series(
     services: Services, seen: Looked, model: str, parameter: str, q_range: tuple[float, float] | None = None
 ) -> list[Series]:
     """One series per chosen file; the power law for τ where two good points allow it."""
-    ids = seen.selection.file_ids[:MOST_FILES]
+    ids = seen.selection.refs[:MOST_FILES]
     colours = [tokens(seen.theme).accent] if len(ids) == 1 else q_colours(len(ids), seen.theme)
     made = []
-    for file_id, colour in zip(ids, colours, strict=True):
-        fit = batch(services, file_id, model)
-        found = points(fit, services.kernel.open(file_id).q, parameter)
+    for ref, colour in zip(ids, colours, strict=True):
+        fit = batch(services, ref, model)
+        found = points(fit, services.kernel.open(ref).q, parameter)
         law = None
         if parameter == "tau" and found.good.sum() >= 2:
             try:
                 law = diffusion.power_law(found, q_range)
             except UsageError:
                 law = None
-        made.append(Series(name_of(services, file_id), found, law, colour))
+        made.append(Series(name_of(services, ref), found, law, colour))
     return made
 
 
@@ -122,10 +122,10 @@ def radius(law: diffusion.PowerLaw, temperature_k: float | None, viscosity_mpa_s
 
 def temperatures(services: Services, seen: Looked, given: Any) -> list[float | None]:
     """Temperature of each file in K: the one that was typed, else the file's own."""
-    ids = seen.selection.file_ids[:MOST_FILES]
+    ids = seen.selection.refs[:MOST_FILES]
     if given is not None:
         return [float(given)] * len(ids)
-    return [services.kernel.open(file_id).temperature_k for file_id in ids]
+    return [services.kernel.open(ref).temperature_k for ref in ids]
 
 
 def law_table(
@@ -168,7 +168,7 @@ def law_table(
 
 def value_table(services: Services, seen: Looked, model: str) -> Any:
     """All parameters of the primary file, one row per bin."""
-    fit = batch(services, seen.file_id, model)
+    fit = batch(services, seen.ref, model)
     units = {"tau": "s"}
     rows, classes = [], []
     for k in range(fit.n_q):

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 from dash import ALL, Input, Output, State, ctx, no_update
 from dash.exceptions import PreventUpdate
 
-from xpcs_dash.components import states
 from xpcs_dash.components.errors import guarded
 from xpcs_dash.components.graphs import message, patch
 from xpcs_dash.components.selection import Selection, choose
 from xpcs_dash.components.states import warning_line
-from xpcs_dash.components.views import look
+from xpcs_dash.components.views import look, nothing_here, nothing_to_show
 from xpcs_dash.errors import UsageError, XpcsDashError
 from xpcs_dash.figures.bins import figure_bins
 from xpcs_dash.figures.fit import columns_for, figure_fit, height_for
@@ -62,9 +61,10 @@ def _register_fit(app: Dash, services: Services) -> None:
     )
     @guarded(outputs=6)
     def show_fit(current: Any, shown: Any, drag: str, given: Mapping[str, Any], before: Any) -> Any:
-        if Selection.parse(current).empty:
-            waits = states.empty("No result file yet.", "The page fills when the first one arrives.")
-            return waits, message("No result file yet."), no_update, "", [], ""
+        selection = Selection.parse(current)
+        if selection.empty:
+            said = nothing_to_show(selection)
+            return nothing_here(selection), message(str(said)), no_update, "", [], ""
         looked = look(services, current)
         view = view_on_screen(services, looked, shown, given)
         drawing = figure_fit(
@@ -97,7 +97,7 @@ def _register_bins(app: Dash, services: Services) -> None:
         looked = look(services, current)
         labels = chosen(looked.xf, looked.selection.q)
         count = f"{len(labels)} of {looked.xf.g2.shape[1] if looked.xf.g2 is not None else 0}"
-        small, stride = services.kernel.derived(looked.file_id, "fit.map", (MAP_CELLS,), _small_map)
+        small, stride = services.kernel.derived(looked.ref, "fit.map", (MAP_CELLS,), _small_map)
         figure = no_update if small is None else patch(figure_bins(small, labels, stride, looked.theme))
         return write_bins(labels), count, figure
 

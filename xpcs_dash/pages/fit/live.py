@@ -24,7 +24,7 @@ def live_fit(services: Services, looked: Looked, request: FitRequest) -> Any:
         data = select(xf, request)
         return data, fit_selected(data, request)
 
-    return services.kernel.derived(looked.file_id, "fit.preview", (key,), compute)
+    return services.kernel.derived(looked.ref, "fit.preview", (key,), compute)
 
 
 def view_on_screen(services: Services, looked: Looked, shown: Any, given: Mapping[str, Any]) -> preview.View:

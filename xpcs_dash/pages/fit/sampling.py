@@ -30,20 +30,20 @@ SAMPLER = {
 }
 
 
-def submit(services: Services, file_id: int, kind: str, request: FitRequest, owner: str) -> int:
+def submit(services: Services, ref: str, kind: str, request: FitRequest, owner: str) -> int:
     """Queue the fit of one file and return the job's id."""
-    row = services.catalogue.get(file_id)
+    row = services.catalogue.get(ref)
     many = f"{len(request.labels)} q" if len(request.labels) != 1 else f"q-bin {request.labels[0]}"
     word = "Sample" if kind == "nuts" else "Fit"
     params = {
         **request.to_params(),
-        "file_id": file_id,
-        "path": str(services.catalogue.path_of(file_id)),
+        "ref": ref,
+        "path": str(services.catalogue.path_of(ref)),
         "name": row.name,
         "owner": owner,
     }
     title = f"{word} {request.model}, {many} of {row.name}"
-    return services.jobs.submit(kind, params, title, owner=owner, ref=str(file_id))
+    return services.jobs.submit(kind, params, title, owner=owner, ref=ref)
 
 
 def submit_all(
@@ -60,10 +60,10 @@ def submit_all(
     if selection.empty:
         raise UsageError("There is no file to fit yet.")
     made = []
-    for file_id in selection.file_ids:
-        labels = chosen(services.kernel.open(file_id), selection.q)
+    for ref in selection.refs:
+        labels = chosen(services.kernel.open(ref), selection.q)
         request = request_from(given, labels, **sampler)
-        made.append(submit(services, file_id, kind, request, user_name()))
+        made.append(submit(services, ref, kind, request, user_name()))
     return made
 
 

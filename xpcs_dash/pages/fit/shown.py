@@ -17,6 +17,7 @@ from xpcs_dash.pages.fit import tables
 from xpcs_dash.pages.fit.draws import Bands, load_bands
 from xpcs_dash.pages.fit.preview import View, bin_names, curve_delays, notes_of
 from xpcs_dash.pages.fit.tables import Line
+from xpcs_dash.results.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from xpcs_dash.components.views import Looked
@@ -32,7 +33,7 @@ def stored(services: Services, shown: Any) -> FitRow | None:
 def shown_fit(services: Services, looked: Looked, shown: Any) -> View | None:
     """A stored fit as the page shows it; None where none was asked for, or it belongs to another file."""
     row = stored(services, shown)
-    if row is None or row.ref != str(looked.file_id):
+    if row is None or row.ref != looked.ref:
         return None
     bands = load_bands(services.settings, row) if row.kind == "nuts" else None
     return view_of_row(row, looked.xf, looked.theme, bands)
@@ -45,7 +46,7 @@ def view_of_row(row: FitRow, xf: XpcsFile, theme: str, bands: Bands | None = Non
     names = bin_names(data, xf.q_unit)
     lines = [line_of(b, names[k], request) for k, b in enumerate(row.bins)]
     warnings = notes_of(data, [line.chi2 for line in lines], request, xf)
-    if row.version != xf.key.token:
+    if row.version and row.version != fingerprint(xf):
         warnings.insert(
             0, "The file has changed since this fit: the points are new, the lines and numbers are not."
         )

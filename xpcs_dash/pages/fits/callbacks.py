@@ -150,10 +150,10 @@ def _register_detail(app: Dash, services: Services, index: FitIndex) -> None:
 def panels_of(services: Services, rows: list[FitRow]) -> list[FitPanel]:
     """Panels of the first fit, with the second one's line dashed where it has the same bin."""
     theme = current_theme()
-    first = view_of_row(rows[0], services.kernel.open(int(rows[0].ref)), theme).panels
+    first = view_of_row(rows[0], services.kernel.open(rows[0].ref), theme).panels
     if len(rows) == 1:
         return first
-    second = view_of_row(rows[1], services.kernel.open(int(rows[1].ref)), theme).panels
+    second = view_of_row(rows[1], services.kernel.open(rows[1].ref), theme).panels
     others = {entry["label"]: panel.curve for entry, panel in zip(rows[1].bins, second, strict=True)}
     made = []
     for entry, panel in zip(rows[0].bins, first, strict=True):
@@ -193,7 +193,7 @@ def _register_actions(app: Dash, services: Services, index: FitIndex) -> None:
             raise PreventUpdate
         require_write()
         row = index.get(ids[0])
-        job = submit(services, int(row.ref), row.kind, FitRequest.from_params(row.request), user_name())
+        job = submit(services, row.ref, row.kind, FitRequest.from_params(row.request), user_name())
         notify(f"Job {job} makes fit {row.id} again with seed {row.request.get('seed', 0)}.", "info")
 
     @app.callback(

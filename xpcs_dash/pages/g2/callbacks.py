@@ -70,7 +70,7 @@ def what_is_shown(
     services: Services, selection: Selection, current: Any, given: Any, theme: Any
 ) -> list[Any]:
     """All that decides the picture; the fits are among it, because they arrive after their file."""
-    rows = services.catalogue.get_many(selection.file_ids) if selection.file_ids else []
+    rows = services.catalogue.get_many(selection.refs) if selection.refs else []
     fitted = [bool((row.summary or {}).get("fit")) for row in rows]
     return [(current or {}).get("files"), list(selection.q or ()), given, theme, fitted]
 

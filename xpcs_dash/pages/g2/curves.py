@@ -84,7 +84,7 @@ class Source:
 
 def source_of(
     services: Services,
-    file_id: int,
+    ref: str,
     *,
     combine: bool = False,
     minimum: float | None = None,
@@ -95,13 +95,13 @@ def source_of(
     Parameters
     ----------
     services : for the kernel.
-    file_id : number of the file.
+    ref : public name of the file.
     combine : neighbouring delays combined until each point holds enough coincidences.
     minimum : how many are enough; by default what the settings say.
     fit : see `Source`.
     """
-    xf = services.kernel.open(file_id)
-    return Source(xf, services.kernel.combined(file_id, minimum) if combine else None, fit)
+    xf = services.kernel.open(ref)
+    return Source(xf, services.kernel.combined(ref, minimum) if combine else None, fit)
 
 
 def curve_of(

@@ -114,10 +114,10 @@ def _draw(panels: Sequence[Panel], seen: Looked, options: Options, legend: bool)
     )
 
 
-def _fits(services: Services, ids: Sequence[int], options: Options) -> dict[int, Any]:
+def _fits(services: Services, ids: Sequence[str], options: Options) -> dict[str, Any]:
     if not options.fit:
         return {}
-    return {row.id: (row.summary or {}).get("fit") for row in services.catalogue.get_many(ids)}
+    return {row.ref: (row.summary or {}).get("fit") for row in services.catalogue.get_many(ids)}
 
 
 def _words(xf: XpcsFile, curves: Sequence[Curve], options: Options, first: str) -> str:
@@ -134,28 +134,28 @@ def _words(xf: XpcsFile, curves: Sequence[Curve], options: Options, first: str) 
 
 def panels_view(services: Services, seen: Looked, options: Options) -> View:
     """One panel for each q-bin, one curve for each file."""
-    xf, ids = seen.xf, seen.selection.file_ids[:MOST_FILES]
+    xf, ids = seen.xf, seen.selection.refs[:MOST_FILES]
     labels = choose_q(xf, seen.selection.q, n=MOST_PANELS)[:MOST_PANELS]
     if seen.selection.q is None:
         labels = tuple(range(1, min(xf.n_q, MOST_PANELS) + 1))
     several = len(ids) > 1
     by_q = dict(zip(labels, q_colours(len(labels), seen.theme), strict=True))
     by_file = dict(zip(ids, q_colours(len(ids), seen.theme), strict=True))
-    names = {row.id: row.name for row in services.catalogue.get_many(ids)} if several else {}
+    names = {row.ref: row.name for row in services.catalogue.get_many(ids)} if several else {}
     fits = _fits(services, ids, options)
     sources = {i: source_of(services, i, combine=options.combine, fit=fits.get(i)) for i in ids}
     panels, every = [], []
     for label in labels:
         curves = []
-        for m, file_id in enumerate(ids):
-            match = label if file_id == seen.file_id else same_bin(xf, label, sources[file_id].xf)
+        for m, ref in enumerate(ids):
+            match = label if ref == seen.ref else same_bin(xf, label, sources[ref].xf)
             if match is None:
                 continue
             curve = curve_of(
-                sources[file_id],
+                sources[ref],
                 match,
-                name=names.get(file_id) if several else None,
-                colour=by_file[file_id] if several else by_q[label],
+                name=names.get(ref) if several else None,
+                colour=by_file[ref] if several else by_q[label],
             )
             curves.append(curve.shifted(m * options.offset))
         every += curves
@@ -168,23 +168,23 @@ def panels_view(services: Services, seen: Looked, options: Options) -> View:
 
 def overlay_view(services: Services, seen: Looked, options: Options) -> View:
     """One panel for each file, one curve for each q-bin."""
-    xf, ids = seen.xf, seen.selection.file_ids[:MOST_FILES]
+    xf, ids = seen.xf, seen.selection.refs[:MOST_FILES]
     labels = choose_q(xf, seen.selection.q, n=MOST_OVERLAID)
     colours = dict(zip(labels, q_colours(len(labels), seen.theme), strict=True))
-    rows = {row.id: row for row in services.catalogue.get_many(ids)}
+    rows = {row.ref: row for row in services.catalogue.get_many(ids)}
     panels, every = [], []
-    for file_id in ids:
-        fit = (rows[file_id].summary or {}).get("fit") if options.fit and file_id in rows else None
-        source = source_of(services, file_id, combine=options.combine, fit=fit)
+    for ref in ids:
+        fit = (rows[ref].summary or {}).get("fit") if options.fit and ref in rows else None
+        source = source_of(services, ref, combine=options.combine, fit=fit)
         curves = []
         for m, label in enumerate(labels):
-            match = label if file_id == seen.file_id else same_bin(xf, label, source.xf)
+            match = label if ref == seen.ref else same_bin(xf, label, source.xf)
             if match is None:
                 continue
             curve = curve_of(source, match, name=name_of_bin(xf, label), colour=colours[label])
             curves.append(curve.shifted(m * options.offset))
         every += curves
-        title = rows[file_id].name if file_id in rows else source.xf.path.stem
+        title = rows[ref].name if ref in rows else source.xf.path.stem
         panels.append(Panel(title if len(ids) > 1 else "", tuple(curves)))
     words = _words(xf, every, options, f"{len(labels)} of {xf.n_q} q")
     if options.offset:

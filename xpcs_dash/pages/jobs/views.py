@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard
+from urllib.parse import quote
 
 from dash import html
 
@@ -187,8 +188,9 @@ def table(rows: Sequence[JobRow], prefix: str, *, may_write: bool) -> Component:
 
 def _title(row: JobRow, prefix: str) -> Any:
     base = prefix.rstrip("/")
-    file_id = row.params.get("file_id")
-    target = f"{base}/fit?file={file_id}&job={row.id}" if row.kind in ("nlsq", "nuts") and file_id else ""
+    ref = row.params.get("ref")
+    fits = row.kind in ("nlsq", "nuts") and ref
+    target = f"{base}/fit?file={quote(str(ref))}&job={row.id}" if fits else ""
     return html.A(row.title, href=target) if target else row.title
 
 

@@ -15,7 +15,7 @@ from xpcs_dash.components.errors import guarded
 from xpcs_dash.components.graphs import message, patch
 from xpcs_dash.components.panel import facts
 from xpcs_dash.components.selection import Selection, View, href
-from xpcs_dash.components.views import look
+from xpcs_dash.components.views import look, nothing_here
 from xpcs_dash.figures.format import engineering, format_q
 from xpcs_dash.figures.theme import css_gradient
 from xpcs_dash.figures.trends import figure_trends
@@ -46,7 +46,10 @@ def register(app: Dash, services: Services) -> None:
         Output("live-empty", "children"), Output("live-grid", "hidden"), CURRENT, Input("live-tick", "data")
     )
     def show_or_wait(current: Any, _tick: Any) -> Any:
-        return (waiting(services), True) if Selection.parse(current).empty else (None, False)
+        selection = Selection.parse(current)
+        if selection.missing and selection.empty:
+            return nothing_here(selection), True
+        return (waiting(services), True) if selection.empty else (None, False)
 
     @app.callback(Output("live-head", "children"), CURRENT)
     @guarded
@@ -96,7 +99,7 @@ def register(app: Dash, services: Services) -> None:
         need(current)
         seen = look(services, current)
         drawing, limits = view.detector_view(services, seen, scale or 1.0)
-        source = {"id": seen.file_id, "token": seen.xf.key.token}
+        source = {"ref": seen.ref, "token": seen.xf.key.token}
         if drawing is None:
             return message("This file holds no detector image."), "", source
         return patch(drawing), colour_scale(limits, view.short_unit(seen.xf.intensity_unit)), source
@@ -115,7 +118,7 @@ def register(app: Dash, services: Services) -> None:
         drawing, words = view.intensity_view(services, seen, scale or 1.0)
         if drawing is None:
             return message("This file holds no I(t)."), ""
-        verdict = stability_report(services.kernel, seen.file_id).verdict
+        verdict = stability_report(services.kernel, seen.ref).verdict
         return patch(drawing), [verdict_mark(verdict), f" · {words}"]
 
     @app.callback(
@@ -130,7 +133,7 @@ def register(app: Dash, services: Services) -> None:
     )
     @guarded(outputs=4, figure=True)
     def show_trends(current: Any, _tick: Any, theme: Any, scale: Any) -> Any:
-        rows = view.rows_until(services, int(need(current).primary or 0), numbers.N_FILES)
+        rows = view.rows_until(services, str(need(current).primary), numbers.N_FILES)
         return trends(rows, str(theme or "dark"), float(scale or 1.0))
 
 
@@ -179,13 +182,13 @@ def waiting(services: Services) -> Any:
 
 def head(services: Services, selection: Selection) -> Any:
     """Name of the file, what is known of it, and its warnings, which lead to the details."""
-    file_id = int(selection.primary or 0)
-    xf = services.kernel.open(file_id)
-    row = services.catalogue.get(file_id)
+    ref = str(selection.primary)
+    xf = services.kernel.open(ref)
+    row = services.catalogue.get(ref)
     parts: list[Any] = [html.H1(breakable(row.name), title=row.path), facts(view.facts_of(xf))]
     warnings = list(dict.fromkeys([*row.warnings, *xf.warnings]))
     if warnings:
-        link = href(services.settings.url_prefix, "/metadata", View(selection.file_ids))
+        link = href(services.settings.url_prefix, "/metadata", View(selection.refs))
         more = f" (+{len(warnings) - 1})" if len(warnings) > 1 else ""
         line = states.warning_line(warnings[0] + more, link)
         parts.append(html.Div(line, className="xd-live-warnings", title="\n".join(warnings)))

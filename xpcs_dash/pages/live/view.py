@@ -63,7 +63,7 @@ def g2_view(
     if not labels:
         return None, {}, ""
     colours = dict(zip(labels, q_colours(len(labels), seen.theme), strict=True))
-    source = source_of(services, seen.file_id, combine=combine, fit=fit)
+    source = source_of(services, seen.ref, combine=combine, fit=fit)
     curves = [curve_of(source, label, colour=colours[label]) for label in labels]
     title = ""
     if xf.dynamic is not None and xf.dynamic.names[0] == "q":
@@ -95,13 +95,13 @@ def earlier_curves(
     services: Services, seen: Looked, labels: Sequence[int], colours: dict[int, str]
 ) -> list[Curve]:
     """Curves of the files before this one at the same q, the oldest first; other maps are left out."""
-    rows = services.catalogue.results(len(FADING), before_id=seen.file_id)
+    rows = services.catalogue.results(len(FADING), before=seen.ref)
     found: list[Curve] = []
     for row, opacity in reversed(list(zip(rows, FADING, strict=False))):
         if not row.n_q or not row.n_delay:
             continue
         try:
-            source = source_of(services, row.id, combine=True, minimum=LINE_COINCIDENCES)
+            source = source_of(services, row.ref, combine=True, minimum=LINE_COINCIDENCES)
         except Exception:  # noqa: S112 - an earlier file that is gone is simply not behind
             continue
         for label in labels:
@@ -123,7 +123,7 @@ def detector_view(
     if xf.saxs_2d is None or shape is None:
         return None, (0.0, 0.0)
     limits = services.kernel.derived(
-        seen.file_id, "limits", ("log", 1.0, 99.7), lambda f: percentile_limits(f.saxs_2d, f.mask)
+        seen.ref, "limits", ("log", 1.0, 99.7), lambda f: percentile_limits(f.saxs_2d, f.mask)
     )
     source = seen.url("img", "scattering.png", scale="log", cmap="inferno", lo=limits[0], hi=limits[1])
     overlay = None
@@ -143,7 +143,7 @@ def short_unit(unit: str) -> str:
 
 def intensity_view(services: Services, seen: Looked, scale: float = 1.0) -> tuple[Drawing | None, str]:
     """Figure of I(t) and its conditions; no figure where the file has none."""
-    series = services.kernel.derived(seen.file_id, "int_t.decimated", (BLOCKS,), _decimated)
+    series = services.kernel.derived(seen.ref, "int_t.decimated", (BLOCKS,), _decimated)
     if series is None:
         return None, ""
     drawing = figure_intensity(series, seen.theme, short_unit(seen.xf.intensity_unit))
@@ -161,7 +161,7 @@ def _decimated(xf: XpcsFile) -> Decimated | None:
     return None if series is None or series.shape[1] == 0 else decimate(series[0], series[1], BLOCKS)
 
 
-def rows_until(services: Services, file_id: int, n: int) -> list[FileRow]:
+def rows_until(services: Services, ref: str, n: int) -> list[FileRow]:
     """The last ``n`` results up to and with this file, oldest first."""
-    older = services.catalogue.results(n - 1, before_id=file_id)
-    return [*reversed(older), services.catalogue.get(file_id)]
+    older = services.catalogue.results(n - 1, before=ref)
+    return [*reversed(older), services.catalogue.get(ref)]

@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 from xpcs_dash.components.controls import button, number, segmented, text, together, toolbar
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
+from xpcs_dash.components.selection import View
 from xpcs_dash.components.states import empty, failed
 from xpcs_dash.components.theme import current_theme
 from xpcs_dash.errors import XpcsDashError
@@ -88,15 +89,15 @@ def notices(draft: Draft, prefix: str) -> list[Component]:
 
 def first_picture(bench: Workbench, session: str, draft: Draft, query: Mapping[str, str]) -> Draft:
     """The file that the address names, or the newest one, as the first picture."""
-    wanted = query.get("file", "").split(",")[0]
+    wanted = View.from_query(query).files
     catalogue = bench.services.catalogue
-    newest = catalogue.newest()
-    file_id = int(wanted) if wanted.isdecimal() else newest.id if newest is not None else None
-    if file_id is None or bench.services.settings.read_only:
+    found = catalogue.find(wanted[0]) if wanted else catalogue.newest()
+    ref = None if found is None else found.ref
+    if ref is None or bench.services.settings.read_only:
         return draft
     with bench.store.editing(session) as held:
         if not held[0].source:
-            held[0] = start(bench, session, held[0], {"kind": "result", "file": file_id})
+            held[0] = start(bench, session, held[0], {"kind": "result", "file": ref})
         return held[0]
 
 

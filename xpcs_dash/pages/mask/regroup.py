@@ -20,7 +20,7 @@ from xpcs_dash.figures.g2 import Panel, figure_panels
 from xpcs_dash.figures.theme import q_colours
 from xpcs_dash.pages.g2.curves import Source, choose_q, curve_of
 from xpcs_dash.pages.mask.session import Workbench, result_of
-from xpcs_dash.results.xpcs_file import open_result
+from xpcs_dash.results.xpcs_file import XpcsFile
 from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.files import save_partition
 
@@ -54,7 +54,7 @@ def section() -> list[Any]:
 
 def folder(bench: Workbench) -> Path:
     """Where recomputed results are kept."""
-    return bench.store.directory.parent / "regrouped"
+    return bench.services.settings.made_dir / "regrouped"
 
 
 def availability(bench: Workbench, draft: Draft) -> tuple[bool, str]:
@@ -120,9 +120,8 @@ def job_line(row: Any, prefix: str) -> Any:
     return html.Div([states.mark(state, row.state), html.Span(row.message)], className="xd-mask-fields")
 
 
-def panels_of(path: Path, theme: str) -> Any:
+def panels_of(file: XpcsFile, theme: str) -> Any:
     """Small panels of g2 of the file that the job wrote; of many bins, a few along q."""
-    file = open_result(path)
     labels = choose_q(file, None, PANELS)
     colours = q_colours(file.n_q, theme)
     source = Source(file)
@@ -169,7 +168,9 @@ def register_regroup(app: Dash, bench: Workbench, session_of: Any) -> None:
         waiting = row.state in ("queued", "running")
         figure: Any = no_update
         if row.state == "done":
-            figure = patch(panels_of(Path(str(row.result["path"])), current_theme()))
+            figure = patch(
+                panels_of(bench.services.door.open(Path(str(row.result["path"]))), current_theme())
+            )
         line = job_line(row, bench.services.settings.url_prefix)
         return line, not waiting, not waiting, figure, row.state != "done"
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -19,7 +20,8 @@ from xpcs_dash.components.scope import COOKIE, browser_scope
 from xpcs_dash.errors import FileError, NotFoundError, SchemaError, UsageError
 from xpcs_dash.hdf5.records import file_key
 from xpcs_dash.hdf5.schemas import GeometryMetadata
-from xpcs_dash.results.xpcs_file import XpcsFile, open_result
+from xpcs_dash.results.door import Door
+from xpcs_dash.results.xpcs_file import XpcsFile
 from xpcs_dash.services import Services
 from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.files import DetectorImage, from_result, read_image
@@ -79,7 +81,7 @@ class Workbench:
         source = draft.source
         kind = source.get("kind")
         if kind == "result":
-            mark = self.services.kernel.open(int(source["file"])).key.token
+            mark = self.services.door.open(str(source["file"])).key.token
         elif kind == "file":
             key = file_key(self.inside(str(source["path"])))
             mark = f"{key.token}{source.get('how')}{source.get('count')}"
@@ -97,11 +99,12 @@ class Workbench:
 
     def _open(self, session: str, source: Mapping[str, Any]) -> DetectorImage:
         if source["kind"] == "result":
-            return from_result(self.services.kernel.open(int(source["file"])))
+            return from_result(self.services.door.open(str(source["file"])))
         if source["kind"] == "file":
             count = source.get("count")
             path = self.inside(str(source["path"]))
-            return read_image(path, str(source.get("how") or "mean"), int(count) if count else None)
+            how = str(source.get("how") or "mean")
+            return read_image(path, self.services.door.open, how, int(count) if count else None)
         arrays = self.store.load_arrays(session)
         name = str(source.get("array"))
         if name not in arrays:
@@ -119,10 +122,15 @@ class Workbench:
         root = self.services.settings.root
         if root is None:
             raise UsageError("no directory is watched, so files cannot be opened by name.")
-        path = (root / name).resolve()
-        if not path.is_relative_to(root.resolve()) or not path.is_file():
-            raise NotFoundError(f"{name}: there is no such file in the watched directory.")
-        return path
+        path = root / name
+        with suppress(FileError):
+            if self.services.door.path(path).is_file():
+                return path
+        raise NotFoundError(f"{name}: there is no such file in the watched directory.")
+
+    def door_for(self, path: Path) -> Door:
+        """A door to a file that a browser sent: it leads to that file and to nothing else."""
+        return Door(self.services.settings, roots={"upload": path.parent})
 
     # -- what is made of it ----------------------------------------------------------------------------------
     def kernel(self, session: str, draft: Draft) -> SimpleMaskKernel:
@@ -191,10 +199,10 @@ def result_of(bench: Workbench, draft: Draft) -> XpcsFile | None:
     """The result file that a draft's picture comes from; None where it comes from something else."""
     source = draft.source
     if source.get("kind") == "result":
-        return bench.services.kernel.open(int(source["file"]))
+        return bench.services.door.open(str(source["file"]))
     if source.get("kind") == "file":
         try:
-            return open_result(bench.inside(str(source["path"])))
+            return bench.services.door.open(bench.inside(str(source["path"])))
         except FileError:
             return None
     return None

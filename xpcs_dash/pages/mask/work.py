@@ -174,7 +174,7 @@ def chosen(
         }
     if trigger == "mask-upload":
         require_write()
-        image = uploaded(content, str(name), read_image)
+        image = uploaded(content, str(name), lambda path: read_image(path, bench.door_for(path).open))
         array = bench.store.put_array(session, named("image", name, content), image.image)
         return {"kind": "upload", "array": array, "name": str(name)}
     primary = Selection.parse(current).primary

@@ -10,6 +10,7 @@ from dash.exceptions import PreventUpdate
 
 from xpcs_dash.components import states
 from xpcs_dash.components.selection import Selection
+from xpcs_dash.components.views import nothing_here
 from xpcs_dash.errors import UsageError, XpcsDashError
 from xpcs_dash.hdf5 import tree
 from xpcs_dash.hdf5.tree import Node
@@ -40,7 +41,7 @@ def node_row(found: Node, opened: frozenset[str], *, full_path: bool = False) ->
     }
 
 
-def tree_rows(services: Services, file_id: int, opened: frozenset[str]) -> list[Row]:
+def tree_rows(services: Services, ref: str, opened: frozenset[str]) -> list[Row]:
     """Rows of every open group; a group is read only when it is opened, and once a file version."""
 
     def members(path: str) -> list[Node]:
@@ -48,7 +49,7 @@ def tree_rows(services: Services, file_id: int, opened: frozenset[str]) -> list[
             with services.kernel.pool.open(xf.path) as h5:
                 return tree.children(h5, path)
 
-        return services.kernel.derived(file_id, "tree", (path,), load)
+        return services.kernel.derived(ref, "tree", (path,), load)
 
     rows: list[Row] = []
 
@@ -62,13 +63,13 @@ def tree_rows(services: Services, file_id: int, opened: frozenset[str]) -> list[
     return rows
 
 
-def search_rows(services: Services, file_id: int, text: str) -> list[Row]:
+def search_rows(services: Services, ref: str, text: str) -> list[Row]:
     """Rows of everything that holds the text."""
-    with services.kernel.pool.open(services.kernel.open(file_id).path) as h5:
+    with services.kernel.pool.open(services.kernel.open(ref).path) as h5:
         return [node_row(found, frozenset(), full_path=True) for found in tree.find(h5, text)]
 
 
-def difference_rows(services: Services, file_ids: Sequence[int]) -> list[Row]:
+def difference_rows(services: Services, refs: Sequence[str]) -> list[Row]:
     """Rows of what differs between the first two files of the selection.
 
     Raises
@@ -76,9 +77,9 @@ def difference_rows(services: Services, file_ids: Sequence[int]) -> list[Row]:
     UsageError
         Where fewer than two are selected.
     """
-    if len(file_ids) < 2:
+    if len(refs) < 2:
         raise UsageError("Select two files in the list on the left to see how they differ.")
-    first, second = (services.kernel.open(file_id).path for file_id in file_ids[:2])
+    first, second = (services.kernel.open(ref).path for ref in refs[:2])
     with services.kernel.pool.open(first) as a, services.kernel.pool.open(second) as b:
         return [vars(found) for found in tree.difference(a, b)]
 
@@ -106,10 +107,10 @@ def register(app: Dash, services: Services) -> None:
         selection = Selection.parse(current)
         columns = DIFFERENCE_COLUMNS if view == "difference" else TREE_COLUMNS
         if selection.primary is None:
-            return [], columns, "", states.empty("No file yet.", "The tree appears with the first file.")
+            return [], columns, "", nothing_here(selection, "The tree appears with the first file.")
         try:
             if view == "difference":
-                rows = difference_rows(services, selection.file_ids)
+                rows = difference_rows(services, selection.refs)
                 return rows, columns, f"{len(rows)} differences", None
             if search:
                 rows = search_rows(services, selection.primary, search)

@@ -38,7 +38,7 @@ def register(app: Dash, services: Services) -> None:
         seen = look(services, current)
         fig, words = draw(services, seen, kind, cmap)
         change, frame = framed(patch(fig), *detector_frame(shape_of(seen.xf)), frame)
-        return change, words, {"id": seen.file_id, "token": seen.xf.key.token}, frame
+        return change, words, {"ref": seen.ref, "token": seen.xf.key.token}, frame
 
     @app.callback(
         Output("qmap-bins-graph", "figure"),
@@ -77,7 +77,7 @@ def show_bins(services: Services, seen: Looked, which: str) -> Any:
     """Bar plot of the pixels per bin and its conditions."""
     table = seen.xf.dynamic if which == "dynamic" else seen.xf.static
     counted = views.dynamic_pixels if which == "dynamic" else views.static_pixels
-    pixels = counted(services.kernel, seen.file_id)
+    pixels = counted(services.kernel, seen.ref)
     if table is None or pixels is None:
         return message("This file holds no {which} partition."), ""
     small, limit = views.small_bins(pixels)
@@ -91,7 +91,7 @@ def show_bins(services: Services, seen: Looked, which: str) -> Any:
 
 def map_facts(services: Services, seen: Looked) -> Any:
     """Hash, source and geometry, with what disagrees; two columns for two files."""
-    ids = seen.selection.file_ids[:2]
+    ids = seen.selection.refs[:2]
     files = [services.kernel.open(i) for i in ids]
     columns = [_facts_of(xf) for xf in files]
     rows = []
@@ -119,12 +119,12 @@ def map_facts(services: Services, seen: Looked) -> Any:
     ]
 
 
-def disagreements(services: Services, file_id: int, xf: Any) -> list[str]:
+def disagreements(services: Services, ref: str, xf: Any) -> list[str]:
     """What the q-map and ``/entry`` say differently, in one sentence per file."""
     texts = [text.removesuffix("; the q-map's is used.") for text in xf.warnings if "/entry" in text]
     if not texts:
         return []
-    head = f"{name_of(services, file_id)}: " if len(texts) > 1 else ""
+    head = f"{name_of(services, ref)}: " if len(texts) > 1 else ""
     return [f"{head}{'; '.join(texts)}. The q-map's geometry is used."]
 
 

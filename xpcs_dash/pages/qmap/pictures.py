@@ -46,7 +46,7 @@ def draw(services: Services, seen: Looked, kind: str, cmap: str) -> tuple[Any, s
             raise UsageError("This file holds no scattering image.")
         colours = "inferno"
         limits = services.kernel.derived(
-            seen.file_id, "limits", ("log", 1.0, 99.7), lambda f: percentile_limits(f.saxs_2d, f.mask)
+            seen.ref, "limits", ("log", 1.0, 99.7), lambda f: percentile_limits(f.saxs_2d, f.mask)
         )
         source = seen.url("img", "scattering.png", scale="log", cmap=colours, lo=limits[0], hi=limits[1])
         words = f"log · 1 to 99.7 % · {words}"
@@ -55,7 +55,7 @@ def draw(services: Services, seen: Looked, kind: str, cmap: str) -> tuple[Any, s
     else:
         source = seen.url("map", f"{kind}.png", cmap=cmap)
         if kind in ("q", "phi"):
-            limits = _field_limits(services, seen.file_id, kind)
+            limits = _field_limits(services, seen.ref, kind)
         elif kind != "mask":
             labels_of(xf, kind)
             table = xf.dynamic if kind == "dynamic" else xf.static
@@ -67,12 +67,12 @@ def draw(services: Services, seen: Looked, kind: str, cmap: str) -> tuple[Any, s
     return fig, words
 
 
-def _field_limits(services: Services, file_id: int, kind: str) -> tuple[float, float]:
-    return services.kernel.derived(file_id, "field.limits", (kind,), lambda xf: field_of(xf, kind)[1])
+def _field_limits(services: Services, ref: str, kind: str) -> tuple[float, float]:
+    return services.kernel.derived(ref, "field.limits", (kind,), lambda xf: field_of(xf, kind)[1])
 
 
 def _difference(services: Services, seen: Looked) -> tuple[str, str]:
-    ids = seen.selection.file_ids
+    ids = seen.selection.refs
     if len(ids) < 2:
         raise UsageError("Choose two files in the file panel to see where their dynamic maps differ.")
     other = services.kernel.open(ids[1])

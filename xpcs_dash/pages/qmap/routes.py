@@ -35,11 +35,11 @@ def map_png(xf: XpcsFile, kind: str, cmap: str) -> bytes:
     return figures.field_png(values, xf.mask, limits, cmap)
 
 
-def prepare(services: Services, file_id: int, query: Mapping[str, str]) -> None:
+def prepare(services: Services, ref: str, query: Mapping[str, str]) -> None:
     """Leave the label map's picture that the page will ask for in the kernel's cache."""
     kind, cmap = query.get("map", "dynamic"), query.get("cmap", "viridis")
     if kind in ("dynamic", "static", "q", "phi", "mask") and cmap in COLOURS:
-        services.kernel.derived(file_id, f"map.{kind}", (cmap,), lambda xf: map_png(xf, kind, cmap))
+        services.kernel.derived(ref, f"map.{kind}", (cmap,), lambda xf: map_png(xf, kind, cmap))
 
 
 def encode_intensity(image: Any, frames: int | None) -> tuple[dict[str, Any], bytes]:
@@ -99,53 +99,53 @@ def blueprint(services: Services) -> Blueprint:
     routes = Blueprint("xpcs_dash_qmap", __name__)
 
     def kept(
-        file_id: int, token: str, name: str, params: tuple[Any, ...], make: Callable[[XpcsFile], bytes]
+        ref: str, token: str, name: str, params: tuple[Any, ...], make: Callable[[XpcsFile], bytes]
     ) -> Any:
-        body = services.kernel.derived(file_id, f"map.{name}", params, make)
-        return body, services.kernel.open(file_id).key.token == token
+        body = services.kernel.derived(ref, f"map.{name}", params, make)
+        return body, services.kernel.open(ref).key.token == token
 
-    def picture(file_id: int, token: str, name: str, params: tuple[Any, ...], make: Any) -> Response:
-        body, current = kept(file_id, token, name, params, make)
+    def picture(ref: str, token: str, name: str, params: tuple[Any, ...], make: Any) -> Response:
+        body, current = kept(ref, token, name, params, make)
         return answer(body, "image/png", current=current)
 
-    @routes.get("/map/<int:file_id>/<token>/<any(dynamic, static, q, phi, mask):kind>.png")
-    def map_picture(file_id: int, token: str, kind: str) -> Response:
+    @routes.get("/map/<ref>/<token>/<any(dynamic, static, q, phi, mask):kind>.png")
+    def map_picture(ref: str, token: str, kind: str) -> Response:
         cmap = request.args.get("cmap", "viridis")
         cmap = cmap if cmap in COLOURS else "viridis"
-        return picture(file_id, token, kind, (cmap,), lambda xf: map_png(xf, kind, cmap))
+        return picture(ref, token, kind, (cmap,), lambda xf: map_png(xf, kind, cmap))
 
-    @routes.get("/map/<int:file_id>/<token>/borders.png")
-    def borders(file_id: int, token: str) -> Response:
+    @routes.get("/map/<ref>/<token>/borders.png")
+    def borders(ref: str, token: str) -> Response:
         chosen = tuple(int(part) for part in request.args.get("q", "").split(",") if part.isdecimal())[:64]
         theme = "light" if request.args.get("theme") == "light" else "dark"
         colour = tokens(theme).accent if theme == "light" else "#ffffff"
         return picture(
-            file_id,
+            ref,
             token,
             "borders",
             (chosen, colour),
             lambda xf: outline_png(labels_of(xf, "dynamic"), colour, chosen),
         )
 
-    @routes.get("/map/<int:file_id>/<token>/difference.png")
-    def difference(file_id: int, token: str) -> Response:
+    @routes.get("/map/<ref>/<token>/difference.png")
+    def difference(ref: str, token: str) -> Response:
         other = request.args.get("other", "")
         which = "static" if request.args.get("which") == "static" else "dynamic"
-        if not other.isdecimal():
-            raise UsageError("A difference needs the number of the other file.")
-        against = services.kernel.open(int(other))
+        if not other:
+            raise UsageError("A difference needs the name of the other file.")
+        against = services.kernel.open(other)
         return picture(
-            file_id,
+            ref,
             token,
             "difference",
             (against.key.token, which),
             lambda xf: difference_picture(xf, against, which),
         )
 
-    @routes.get("/map/<int:file_id>/<token>/meta.json")
-    def meta(file_id: int, token: str) -> Response:
+    @routes.get("/map/<ref>/<token>/meta.json")
+    def meta(ref: str, token: str) -> Response:
         body, current = kept(
-            file_id,
+            ref,
             token,
             "meta",
             (),
@@ -153,8 +153,8 @@ def blueprint(services: Services) -> Blueprint:
         )
         return answer(body, "application/json", current=current, compress=True)
 
-    @routes.get("/map/<int:file_id>/<token>/<any(static, dynamic, intensity):name>.bin")
-    def array(file_id: int, token: str, name: str) -> Response:
+    @routes.get("/map/<ref>/<token>/<any(static, dynamic, intensity):name>.bin")
+    def array(ref: str, token: str, name: str) -> Response:
         def make(xf: XpcsFile) -> bytes:
             if name == "intensity":
                 if xf.saxs_2d is None:
@@ -162,7 +162,7 @@ def blueprint(services: Services) -> Blueprint:
                 return gzip(encode_intensity(xf.saxs_2d, xf.n_frames)[1], level=1)
             return gzip(np.asarray(labels_of(xf, name), dtype="<u2").tobytes())
 
-        body, current = kept(file_id, token, f"{name}.bin", (), make)
+        body, current = kept(ref, token, f"{name}.bin", (), make)
         made = answer(body, "application/octet-stream", current=current)
         made.headers["Content-Encoding"] = "gzip"
         return made

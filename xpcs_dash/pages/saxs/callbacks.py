@@ -88,7 +88,7 @@ def register(app: Dash, services: Services) -> None:
     @guarded
     def source(data: Any, draw: str) -> Any:
         seen = look(services, data)
-        return {"id": seen.file_id, "token": seen.xf.key.token, "draw": draw}
+        return {"ref": seen.ref, "token": seen.xf.key.token, "draw": draw}
 
     @app.callback(
         Output("saxs-graph", "figure", allow_duplicate=True),

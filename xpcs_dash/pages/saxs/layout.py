@@ -155,4 +155,4 @@ def profile_controls(services: Services, query: Mapping[str, str]) -> list[Compo
 def backgrounds(services: Services, limit: int = 200) -> dict[str, str]:
     """Files that may serve as background: the newest ready ones that hold an image."""
     rows = services.catalogue.files(states=("ready",), limit=limit)
-    return {"none": "none", **{str(row.id): row.name for row in rows if holds_result(row.kinds)}}
+    return {"none": "none", **{row.ref: row.name for row in rows if holds_result(row.kinds)}}

@@ -63,7 +63,7 @@ def image(
     xf = seen.xf
     if xf.saxs_2d is None or xf.detector_shape is None:
         raise UsageError("This file holds no scattering image.")
-    limits = colour_limits(services, seen.file_id, scale, percentiles)
+    limits = colour_limits(services, seen.ref, scale, percentiles)
     source = seen.url("img", "scattering.png", scale=scale, cmap=cmap, lo=limits[0], hi=limits[1])
     centre = (xf.geometry.bcx, xf.geometry.bcy) if xf.geometry is not None else None
     fig = figure_detector(
@@ -87,7 +87,7 @@ def image(
 
 
 def colour_limits(
-    services: Services, file_id: int, scale: Any, percentiles: tuple[Any, Any]
+    services: Services, ref: str, scale: Any, percentiles: tuple[Any, Any]
 ) -> tuple[float, float]:
     """Values of the lowest and the highest colour.
 
@@ -103,7 +103,7 @@ def colour_limits(
             raise UsageError("This file holds no scattering image.")
         return percentile_limits(xf.saxs_2d, xf.mask, scale, low, high)
 
-    return services.kernel.derived(file_id, "limits", (scale, low, high), compute)
+    return services.kernel.derived(ref, "limits", (scale, low, high), compute)
 
 
 def _percentiles(given: tuple[Any, Any]) -> tuple[float, float]:
@@ -121,12 +121,12 @@ def profile_curves(services: Services, seen: Looked, wanted: Wanted) -> tuple[li
     UsageError
         For a background on another q grid, a bad weight or step, a region without pixels.
     """
-    ids = seen.selection.file_ids[:MOST_FILES]
+    ids = seen.selection.refs[:MOST_FILES]
     weighted = wanted.lines != "plain"
     background = _background(services, wanted, weighted)
     errors = None
     if background is not None:
-        errors = derived.profile_errors(services.kernel.open(int(wanted.background)), background)
+        errors = derived.profile_errors(services.kernel.open(wanted.background), background)
     spread = None if errors is None else errors[0]
     words = ["weighted with pixels" if weighted else "sectors weigh the same"]
     curves: list[Curve] = []
@@ -135,14 +135,14 @@ def profile_curves(services: Services, seen: Looked, wanted: Wanted) -> tuple[li
         words = ["one line per sector"]
     else:
         colours = [tokens(seen.theme).accent] if len(ids) == 1 else q_colours(len(ids), seen.theme)
-        for file_id, colour in zip(ids, colours, strict=True):
-            found = derived.profile(services.kernel, file_id, weighted)
+        for ref, colour in zip(ids, colours, strict=True):
+            found = derived.profile(services.kernel, ref, weighted)
             q, y = _treated(found.q, found.average, wanted, background, sectors=False)
-            errors = derived.profile_errors(services.kernel.open(file_id), found)
+            errors = derived.profile_errors(services.kernel.open(ref), found)
             sigma = None
             if errors is not None:
                 sigma = _treated_sigma(found.q, _less(found, wanted, background), errors[0], wanted, spread)
-            curves.append(Curve(name_of(services, file_id), q, y, colour, sigma))
+            curves.append(Curve(name_of(services, ref), q, y, colour, sigma))
         if any(curve.sigma is not None for curve in curves):
             words.append("± photon counting")
     region = parse_region(wanted.region)
@@ -152,7 +152,7 @@ def profile_curves(services: Services, seen: Looked, wanted: Wanted) -> tuple[li
     if own is not None:
         curves.append(own)
     if background is not None:
-        words.append(f"− {wanted.weight:g} × {name_of(services, int(wanted.background))}")
+        words.append(f"− {wanted.weight:g} × {name_of(services, wanted.background)}")
     if seen.xf.averaged_from:
         words.append(f"average of {len(seen.xf.averaged_from)} files")
     return curves, " · ".join(words)
@@ -164,7 +164,7 @@ def _applied_curve(services: Services, seen: Looked, wanted: Wanted, words: list
     if applied is None:
         return None
     try:
-        q, y, kind = services.kernel.intensity_with(seen.file_id, applied)
+        q, y, kind = services.kernel.intensity_with(seen.ref, applied)
     except UsageError as err:
         words.append(f"your mask is not shown: {err}")
         return None
@@ -179,7 +179,7 @@ def _background(services: Services, wanted: Wanted, weighted: bool) -> saxs.Prof
         raise UsageError("The background must be a file of the list.")
     if wanted.weight is None or wanted.weight < 0:
         raise UsageError("The weight of the background must be zero or more.")
-    return derived.profile(services.kernel, int(wanted.background), weighted)
+    return derived.profile(services.kernel, wanted.background, weighted)
 
 
 def _treated(
@@ -216,7 +216,7 @@ def _treated_sigma(
 def _sector_lines(
     services: Services, seen: Looked, wanted: Wanted, background: saxs.Profile | None
 ) -> list[Curve]:
-    found = derived.profile(services.kernel, seen.file_id)
+    found = derived.profile(services.kernel, seen.ref)
     q, lines = _treated(found.q, found.sectors, wanted, background, sectors=True)
     colours = q_colours(len(lines), seen.theme)
     names = [f"φ = {phi:.1f}°" for phi in found.phi] if len(lines) > 1 else ["all φ"]
@@ -246,7 +246,7 @@ def _line(services: Services, seen: Looked, region: saxs.Region, kind: str) -> s
         table = f.static if f.static is not None else f.dynamic
         return saxs.sector(f.saxs_2d, f.mask, f.geometry, region, table.axis0)
 
-    return services.kernel.derived(seen.file_id, "saxs.region", key, compute)
+    return services.kernel.derived(seen.ref, "saxs.region", key, compute)
 
 
 def ring_figure(services: Services, seen: Looked, text: str) -> tuple[Any, str]:

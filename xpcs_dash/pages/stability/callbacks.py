@@ -61,6 +61,6 @@ def register(app: Dash, services: Services) -> None:
     @guarded(outputs=2)
     def table(data: Any) -> Any:
         seen = look(services, data)
-        report = stability_report(services.kernel, seen.file_id)
+        report = stability_report(services.kernel, seen.ref)
         label = seen.labels(range(1, seen.xf.n_q + 1), (1,))[0]
         return views.verdict_panel(report), views.numbers_panel(report, label)

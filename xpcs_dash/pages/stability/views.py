@@ -29,10 +29,10 @@ def verdict_mark(verdict: Verdict) -> Any:
 def segments(services: Services, seen: Looked, relative: bool, axes: str) -> tuple[Any, str]:
     """Figure of the time segments and its conditions."""
     xf = seen.xf
-    report = derived.stability_report(services.kernel, seen.file_id)
+    report = derived.stability_report(services.kernel, seen.ref)
     if report.shapes is None or xf.static is None:
         raise UsageError("This file holds no time segments of I(q).")
-    pixels = derived.static_pixels(services.kernel, seen.file_id)
+    pixels = derived.static_pixels(services.kernel, seen.ref)
     lines = saxs.segment_lines(report.shapes.curves, xf.static, pixels)
     x, y = axes.split("-")
     fig = figures.figure_segments(
@@ -55,7 +55,7 @@ def intensity_figure(services: Services, seen: Looked, window: Any) -> tuple[Any
         smooth = intensity.decimate(t, intensity.moving_average(y, frames)) if frames > 1 else None
         return plain, smooth
 
-    plain, smooth = services.kernel.derived(seen.file_id, "stability.int_t", (frames,), compute)
+    plain, smooth = services.kernel.derived(seen.ref, "stability.int_t", (frames,), compute)
     fig = figures.figure_smoothed(plain, smooth, seen.theme, window=frames)
     step = seen.xf.processed_frame_time_s
     words = f"mean and range of {count(plain.width)} frames" if plain.width > 1 else "every frame"
@@ -75,7 +75,7 @@ def spectrum_figure(services: Services, seen: Looked) -> tuple[Any, str]:
         found = intensity.spectrum(xf.int_t[1], step)
         return intensity.decimate_spectrum(found), intensity.lines(found), float(found.frequency[-1])
 
-    shown, peaks, top = services.kernel.derived(seen.file_id, "stability.spectrum", (), compute)
+    shown, peaks, top = services.kernel.derived(seen.ref, "stability.spectrum", (), compute)
     named = ", ".join(f"{engineering(f, 'Hz')} ({a:.2%})" for f, a in peaks) or "no line above noise"
     return figures.figure_spectrum(shown, peaks, seen.theme), f"to {engineering(top, 'Hz')} · {named}"
 

@@ -156,7 +156,7 @@ def register_ages(app: Dash, services: Services) -> None:
             fig.layout[name]["visible"] = False
         fig.layout["margin"] = {"l": 8, "r": 8, "t": 8, "b": 8}
         change, frame = framed(patch(fig), *detector_frame(seen.xf.detector_shape), frame)
-        return change, {"id": seen.file_id, "token": seen.xf.key.token}, frame
+        return change, {"ref": seen.ref, "token": seen.xf.key.token}, frame
 
 
 def missing(seen: Looked) -> Any:

@@ -20,8 +20,8 @@ def blueprint(services: Services) -> Blueprint:
     """Route ``/twotime-img/<file>/<token>/<label>.png``."""
     routes = Blueprint("xpcs_dash_twotime", __name__)
 
-    @routes.get("/twotime-img/<int:file_id>/<token>/<int:label>.png")
-    def part(file_id: int, token: str, label: int) -> Response:
+    @routes.get("/twotime-img/<ref>/<token>/<int:label>.png")
+    def part(ref: str, token: str, label: int) -> Response:
         rows, columns = (_frames("r0"), _frames("r1")), (_frames("c0"), _frames("c1"))
         limits = (_float("lo"), _float("hi"))
         cmap = request.args.get("cmap", "viridis")
@@ -30,12 +30,12 @@ def blueprint(services: Services) -> Blueprint:
             raise UsageError("A picture of C2 needs rising frame ranges.")
 
         def make(xf: Any) -> bytes:
-            data = triangle(services.kernel, file_id, label)
+            data = triangle(services.kernel, ref, label)
             shown = twotime.picture(data, rows, columns, read=reader(xf, label))
             return picture_png(shown.values, limits, cmap)
 
-        body = services.kernel.derived(file_id, "twotime.png", (label, rows, columns, limits, cmap), make)
-        return answer(body, "image/png", current=services.kernel.open(file_id).key.token == token)
+        body = services.kernel.derived(ref, "twotime.png", (label, rows, columns, limits, cmap), make)
+        return answer(body, "image/png", current=services.kernel.open(ref).key.token == token)
 
     return routes
 

@@ -88,7 +88,7 @@ def c2_figure(
 ) -> tuple[Any, str]:
     """C2 with the overview below and the part that is looked at above it in full resolution."""
     xf, label, t = seen.xf, bin_of(seen), clock(seen.xf)
-    data = derived.triangle(services.kernel, seen.file_id, label)
+    data = derived.triangle(services.kernel, seen.ref, label)
     limits = twotime.colour_limits(data, *wanted.percentiles())
     query = {"lo": f"{limits[0]:.6g}", "hi": f"{limits[1]:.6g}", "cmap": wanted.cmap}
     whole = twotime.plan(data)
@@ -144,9 +144,9 @@ def aged(services: Services, seen: Looked, n: Any, baseline: Any) -> Aged:
     label, t = bin_of(seen), clock(seen.xf)
     number = int(n or 8)
     base = 1.0 if baseline is None else float(baseline)
-    parts = derived.slices(services.kernel, seen.file_id, label, number)
+    parts = derived.slices(services.kernel, seen.ref, label, number)
     fits = services.kernel.derived(
-        seen.file_id, "twotime.fits", (label, number, base), lambda _: aging.fit_slices(parts, t.dt, base)
+        seen.ref, "twotime.fits", (label, number, base), lambda _: aging.fit_slices(parts, t.dt, base)
     )
     return Aged(parts, fits, aging.stationarity(parts, base, fits))
 
@@ -159,7 +159,7 @@ def slices_figure(
     found = aged(services, seen, n, baseline)
     cut = None
     if age is not None:
-        data = derived.triangle(services.kernel, seen.file_id, bin_of(seen))
+        data = derived.triangle(services.kernel, seen.ref, bin_of(seen))
         wide = max(1, data.n // 100)
         cut = aging.age_cut(data, float(age) / t.dt, wide)
     base = 1.0 if baseline is None else float(baseline)
@@ -185,7 +185,7 @@ def tau_figure(services: Services, seen: Looked, n: Any, baseline: Any) -> tuple
 def diagonals_figure(services: Services, seen: Looked) -> tuple[Any, str]:
     """g2 as means of the diagonals beside the stored one."""
     label, t = bin_of(seen), clock(seen.xf)
-    data = derived.triangle(services.kernel, seen.file_id, label)
+    data = derived.triangle(services.kernel, seen.ref, label)
     stored = stored_g2(seen.xf, label)
     lag = np.arange(data.n) * t.dt
     fig = figures.figure_diagonals(lag, data.diagonals, stored, seen.theme, unit=t.unit)
