@@ -24,7 +24,7 @@ class StubReader:
     def __init__(self) -> None:
         self.opened: list[str] = []
 
-    def __call__(self, path: str) -> Reading:
+    def __call__(self, path: str, fit: bool = False) -> Reading:
         self.opened.append(path)
         text = Path(path).read_text()
         if not text.endswith("end"):

@@ -324,15 +324,17 @@ def test_a_catalogue_that_cannot_be_written_for_a_while_loses_nothing(beamline, 
     broken.close()
 
 
-def test_a_file_that_may_not_be_read_is_read_when_it_may(beamline, monkeypatch):
+@pytest.mark.parametrize("noticed", [True, False])
+def test_a_file_that_may_not_be_read_is_read_when_it_may(beamline, monkeypatch, noticed):
     real = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: "closed" not in str(path) and real(path, mode))
+    monkeypatch.setattr(os, "access", lambda path, *a, **k: "closed" not in str(path) and real(path, *a, **k))
     beamline.start(retry_limit_s=0.3)
     path = beamline.write("closed.hdf")
     beamline.until(lambda: beamline.states() == {"closed.hdf": "failed"})
     assert "may not be read by this user" in beamline.row("closed.hdf").reason
     monkeypatch.setattr(os, "access", real)
-    path.chmod(0o644)
+    if noticed:
+        path.chmod(0o644)
     beamline.until(lambda: beamline.states() == {"closed.hdf": "ready"})
 
 
@@ -352,8 +354,8 @@ def test_a_row_that_the_database_refuses_stops_no_other(beamline, monkeypatch):
     beamline.write("good.hdf", "good end")
     beamline.start()
     beamline.until(lambda: beamline.states().get("good.hdf") == "ready")
-    beamline.until(lambda: "refused" in beamline.ingest._problems)
-    assert "odd.hdf cannot be stored" in beamline.ingest._problems["refused"]
+    beamline.until(lambda: beamline.states().get("odd.hdf") == "failed")
+    assert "odd.hdf cannot be stored" in beamline.row("odd.hdf").reason
 
 
 def test_the_heartbeat_says_how_the_directory_is_watched(beamline):

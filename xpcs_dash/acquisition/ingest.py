@@ -10,7 +10,8 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from typing import Any
 from xpcs_dash.acquisition import rows
 from xpcs_dash.acquisition.fits import FitQueue
 from xpcs_dash.acquisition.journal import Journal
+from xpcs_dash.acquisition.mounts import Ground
+from xpcs_dash.acquisition.presence import Presence
 from xpcs_dash.acquisition.readers import Failure, Outcome, Pool
 from xpcs_dash.acquisition.readiness import Pending, next_look, pause, quarantined, verdict
 from xpcs_dash.acquisition.reading import Reading
-from xpcs_dash.acquisition.rows import Change, Known, Relate
-from xpcs_dash.acquisition.scan import Scan, Stat, stat_of
+from xpcs_dash.acquisition.rows import Change, Relate
+from xpcs_dash.acquisition.scan import clean, may_read, stat_of
 from xpcs_dash.acquisition.schedule import Schedule
 from xpcs_dash.acquisition.watcher import Watcher
 from xpcs_dash.database.catalogue import Catalogue
@@ -35,14 +38,16 @@ log = logging.getLogger(__name__)
 
 #: Pending files from which on fits wait.
 BACKLOG = 20
-#: Stands for a file that the catalogue names and nobody has read: equal to none on disk.
-UNREAD = Stat(-1, -1, -1)
 #: Seconds between two heartbeats and two looks for retry requests.
 HEARTBEAT_S, RETRIES_S = 2.0, 1.0
+#: Pause after a pass of the loop that failed as a whole, s.
+FAILED_PASS_S = 0.5
 
 
 class Ingest:
     """Follows one directory until it is told to stop.
+
+    Whatever goes wrong with one path sets that path aside, with a sentence, and nothing else.
 
     Parameters
     ----------
@@ -74,27 +79,30 @@ class Ingest:
             self.root, settings.file_suffixes, settings.watch_mode, settings.rescan_s, self.averages
         )
         self.schedule = Schedule()
-        self.known: dict[str, Known] = {}
-        self._by_stat: dict[Stat, str] = {}
+        self.presence = Presence(
+            self.root,
+            self.journal,
+            self.schedule,
+            self._problems,
+            settings.settle_s,
+            lambda: self.watcher.mode == "inotify",
+        )
         self._in_hand: dict[str, Pending] = {}
         self._rates: deque[float] = deque(maxlen=10_000)
         self._next_beat = self._next_retries = 0.0
+        self._stumbled = False
         self.scans = self.reads = 0
 
     # The loop.
 
     def start(self) -> None:
         """Load what the catalogue knows and begin to watch."""
-        for path, known in rows.load(self.journal.catalogue).items():
-            if known.state == "waiting":
-                # seen in an earlier run, not read: like no file on disk, so the first walk takes it up again
-                self.known[path] = known._replace(stat=UNREAD)
-                continue
-            self.known[path] = known
-            self._by_stat[known.stat] = path
+        status = self.journal.catalogue.status()
+        ground = Ground.from_dict(status.get("ground")) if status.get("root") == str(self.root) else None
+        self.presence.load(rows.load(self.journal.catalogue), ground)
         self.watcher.start()
         if self._fits is not None:
-            self._fits.add_missing(self.known)
+            self._fits.add_missing(self.presence.known)
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Work until ``stopped()``."""
@@ -117,7 +125,7 @@ class Ingest:
     @property
     def idle(self) -> bool:
         """Whether everything that was found has been dealt with."""
-        return self.scans > 0 and not len(self.schedule) and (self._fits is None or not len(self._fits))
+        return self.scans > 0 and not len(self.schedule) and (self._fits is None or not self._fits.busy)
 
     @property
     def fitted(self) -> int:
@@ -126,25 +134,59 @@ class Ingest:
 
     def step(self, longest: float = 1.0) -> None:
         """One pass: sleep until something happens or is due, then deal with all of it."""
-        self._sleep(longest)
-        paths, scan = self.watcher.hints.take()
-        for path in paths:
-            self._look(path, backlog=False, hinted=True)
-        if scan is not None:
-            self._reconcile(scan)
-        for outcome in self._pool.collect():
-            self._finish(outcome)
+        self._stumbled = False
+        with self._stage("wait for news"):
+            self._sleep(longest)
+        with self._stage("take up what was noticed"):
+            self._take_hints()
+        with self._stage("take up what was read"):
+            for outcome in self._pool.collect():
+                with self._each(outcome.path):
+                    self._finish(outcome)
         now = time.monotonic()
         if now >= self._next_retries:
             self._next_retries = now + RETRIES_S
-            self._take_retries()
-        self._dispatch()
+            with self._stage("take up retries"):
+                self._take_retries()
+        with self._stage("hand out files"):
+            self._dispatch()
         if self._fits is not None:
-            self.journal.add(*self._fits.step(busy=len(self.schedule) > BACKLOG))
-        self.journal.flush()
+            with self._stage("fit"):
+                self._take_fits(self._fits.step(busy=len(self.schedule) > BACKLOG))
+        with self._stage("store what it found"):
+            self.journal.flush()
+        if not self._stumbled:
+            self._problems.pop("loop", None)
         if now >= self._next_beat:
             self._next_beat = now + HEARTBEAT_S
-            self._beat()
+            with self._stage("report"):
+                self._beat()
+        if self._stumbled:
+            time.sleep(FAILED_PASS_S)
+
+    @contextmanager
+    def _stage(self, what: str) -> Iterator[None]:
+        """An error that belongs to no path is told, and the next pass tries again."""
+        try:
+            yield
+        except Exception as err:
+            log.exception("could not %s", what)
+            self._stumbled = True
+            self._problems["loop"] = f"The watcher could not {what} ({_named(err)}); it tries again."
+
+    @contextmanager
+    def _each(self, path: str) -> Iterator[None]:
+        """An error with one path sets that path aside."""
+        try:
+            yield
+        except Exception as err:
+            log.exception("%r is set aside", path)
+            self._in_hand.pop(path, None)
+            reason = (
+                f"{Path(path).name} is set aside: the dashboard failed on it ({_named(err)}); retry it, "
+                "and report this if it fails again."
+            )
+            self.presence.set_aside(path, clean(reason))
 
     def _sleep(self, longest: float) -> None:
         now = time.monotonic()
@@ -160,123 +202,44 @@ class Ingest:
 
     # What is there.
 
-    def _same(self, a: Stat, b: Stat) -> bool:
-        # some network file systems hand out new inode numbers with every mount
-        alike = (a.mtime_ns, a.size) == (b.mtime_ns, b.size)
-        return alike and (a.inode == b.inode or self.watcher.mode != "inotify")
-
-    def _look(self, path: str, *, backlog: bool, found: Stat | None = None, hinted: bool = False) -> None:
-        """Compare one path with what is known of it; ``hinted``: an event says that something happened."""
-        now = time.monotonic()
-        try:
-            found = found or stat_of(path)
-        except OSError as err:
-            # known to be there, but not to be looked at: an I/O error or a stale mount is not "gone"
-            log.warning("%s cannot be looked at: %s", path, err)
+    def _take_hints(self) -> None:
+        paths, scan = self.watcher.hints.take()
+        for path in paths:
+            with self._each(path):
+                self.presence.look(path, hinted=True)
+        if scan is None:
             return
-        item, known = self.schedule.items.get(path), self.known.get(path)
-        if found is None:
-            self._vanished(path)
-        elif item is not None:
-            self._hint(item, found, now)
-        elif known is not None and known.state != "gone" and self._same(known.stat, found):
-            # other rights, say: the content is the same, but it may be readable now
-            if hinted and known.state == "failed":
-                self._begin(path, found, now, backlog=False, new=False)
-        elif not self._recognised(path, found, known):
-            self._begin(path, found, now, backlog=backlog, new=known is None)
+        away = self.presence.is_away
+        for path, backlog, found in self.presence.reconcile(scan):
+            with self._each(path):
+                self.presence.look(path, backlog=backlog, found=found)
+        self.scans += 1
+        if self._fits is not None:
+            if away and not self.presence.is_away:
+                self._fits.hurry()
+            self._fits.add_missing(self.presence.take_unfitted())
 
-    def _hint(self, item: Pending, found: Stat, now: float) -> None:
-        if found != item.stat:
-            item.changed(found, now, self.settings.settle_s)
-            item.sort_at = time.time()
-        else:
-            item.due = min(item.due, max(now, item.since + self.settings.settle_s))
+    def _take_retries(self) -> None:
+        for path in self.journal.take_retries():
+            with self._each(path):
+                self._read_again(path, time.monotonic())
+
+    def _read_again(self, path: str, now: float) -> None:
+        try:
+            found = stat_of(path)
+        except OSError as err:
+            self.presence.out_of_reach(path, err)
+            return
+        if found is None:
+            self.presence.vanished(path)
+            return
+        item = self.schedule.items.get(path)
+        if item is None:
+            item = Pending(path, found, since=now - self.settings.settle_s, due=now, sort_at=time.time())
+            self.journal.add(Change("waiting", path, found, values={"reason": "It is being read again."}))
+        item.forced, item.due = True, now
         if not item.reading:
             self.schedule.put(item)
-
-    def _begin(self, path: str, found: Stat, now: float, *, backlog: bool, new: bool) -> None:
-        wall = time.time()
-        age = max(0.0, wall - found.mtime_ns / 1e9)
-        settle = self.settings.settle_s
-        still = now - age if backlog else now
-        sort_at = min(found.mtime_ns / 1e9, wall) if backlog else wall
-        item = Pending(
-            path, found, since=still, due=max(now, still + settle), sort_at=sort_at, backlog=backlog
-        )
-        self.schedule.put(item)
-        if new:
-            name = Path(path).name
-            values = {"new": True, "reason": f"{name} has been seen and will be read when it stands still."}
-            self.journal.add(Change("waiting", path, found, sort_at, values))
-        # a row that was ready stays so until its replacement has been read: the screen does not jump back
-
-    def _recognised(self, path: str, found: Stat, known: Known | None) -> bool:
-        """Deal with a file that only came back or was moved: it need not be read again."""
-        if known is not None and known.state == "gone" and known.has_data and self._same(known.stat, found):
-            self.known[path] = known._replace(stat=found, state="ready")
-            self.journal.add(Change("back", path))
-            return True
-        if known is not None:
-            return False
-        old = self._by_stat.get(found)
-        before = self.known.get(old) if old is not None else None
-        if (
-            old is None
-            or before is None
-            or not before.has_data
-            or before.stat != found
-            or os.path.lexists(old)
-        ):
-            return False
-        self.known[path] = before._replace(state="ready")
-        del self.known[old]
-        self._by_stat[found] = path
-        self.journal.add(Change("moved", old, new_path=path, values={"state": "ready", "reason": None}))
-        return True
-
-    def _vanished(self, path: str) -> None:
-        item = self.schedule.drop(path)
-        known = self.known.get(path)
-        if known is not None and known.state != "gone":
-            self.known[path] = known._replace(state="gone")
-            self.journal.add(Change("gone", path))
-        elif item is not None:
-            self.journal.add(Change("gone", path))
-            self.known[path] = Known(item.stat, "gone", False, False, item.sort_at)
-
-    def _reconcile(self, scan: Scan) -> None:
-        """Take a walk as a list of hints: what differs is looked at again, now."""
-        first, self.scans = self.scans == 0, self.scans + 1
-        self._problems.pop("root", None)
-        if scan.root_error is not None:
-            # an unmounted disk is not ten thousand deleted files
-            self._problems["root"] = f"{self.root} cannot be read: {scan.root_error}."
-            return
-        self._problems.pop("folders", None)
-        if scan.unreadable:
-            folder, reason = next(iter(scan.unreadable.items()))
-            self._problems["folders"] = (
-                f"{len(scan.unreadable)} folder(s) cannot be read, such as {folder}: {reason}."
-            )
-        fresh = []
-        for path, found in scan.files.items():
-            known = self.known.get(path)
-            if path not in self.schedule.items and (
-                known is None or known.state == "gone" or not self._same(known.stat, found)
-            ):
-                fresh.append((found.mtime_ns, path, found))
-            elif path in self.schedule.items and self.schedule.items[path].stat != found:
-                self._look(path, backlog=False)
-        # files that arrive together are ordered by their own time
-        for _, path, found in sorted(fresh):
-            self._look(path, backlog=first, found=found if first else None)
-        hidden = tuple(f"{folder}{os.sep}" for folder in scan.unreadable)
-        gone = [p for p, k in self.known.items() if k.state != "gone" and p not in scan.files]
-        gone += [p for p in self.schedule.items if p not in scan.files and p not in self.known]
-        for path in gone:
-            if not path.startswith(hidden):
-                self._look(path, backlog=False)
 
     # Reading.
 
@@ -288,32 +251,50 @@ class Ingest:
             item = self.schedule.take(now, retries=again < max(1, self._pool.n - 1))
             if item is None:
                 return
-            self._offer(item, now)
+            with self._each(item.path):
+                self._offer(item, now)
 
     def _offer(self, item: Pending, now: float) -> None:
         name, before = Path(item.path).name, item.reason
         try:
             found = stat_of(item.path)
+            step = next_look(item, found, now, self.settings.settle_s, self.watcher.hints.is_open)
+            inside = step != "read" or self._inside(item.path)
         except OSError as err:
-            item.due, item.attempts = now + pause(item.attempts + 1), item.attempts + 1
-            self._wait(item, f"{name} cannot be looked at: {err.strerror}.")
+            item.attempts += 1
+            item.due = now + pause(item.attempts)
+            self._wait(item, f"{name} cannot be looked at: {err.strerror or err}.")
             return
-        step = next_look(item, found, now, self.settings.settle_s, self.watcher.hints.is_open)
         if step == "gone":
-            self._vanished(item.path)
+            self.presence.vanished(item.path)
         elif step == "wait":
             reason, item.reason = item.reason, before
             self._wait(item, reason)
-        elif not any(Path(item.path).resolve().is_relative_to(top) for top in (self.root, self.averages)):
+        elif not inside:
             self._fail(item, f"{name} is a link to a file outside the watched directory, which is not read.")
-        elif not os.access(item.path, os.R_OK):
+        elif not may_read(item.path):
             self._failed(item, Failure(f"{name} may not be read by this user.", True, "Permission"), now)
         else:
-            item.reading = True
-            self._in_hand[item.path] = item
-            # a file that failed before may fail because of its fit: show its curves, the fit can follow
-            with_fit = self._fits is not None and item.attempts == 0
+            self._submit(item, now)
+
+    def _inside(self, path: str) -> bool:
+        real = Path(path).resolve()
+        return any(real.is_relative_to(top) for top in (self.root, self.averages))
+
+    def _submit(self, item: Pending, now: float) -> None:
+        # a file that failed before may fail because of its fit: show its curves, the fit can follow
+        with_fit = self._fits is not None and item.attempts == 0
+        try:
             self._pool.submit(item.path, *((True,) if with_fit else ()))
+        except OSError as err:
+            # too many processes, no memory: that says nothing about the file
+            self._problems["readers"] = f"No process can be started to read files: {err.strerror or err}."
+            item.due = now + pause(5)
+            self.schedule.put(item)
+            return
+        self._problems.pop("readers", None)
+        item.reading = True
+        self._in_hand[item.path] = item
 
     def _wait(self, item: Pending, reason: str | None) -> None:
         """Put a file back, and tell why where the reason is a new one."""
@@ -323,7 +304,10 @@ class Ingest:
         self.schedule.put(item)
 
     def _finish(self, outcome: Outcome) -> None:
-        item = self._in_hand.pop(outcome.path)
+        item = self._in_hand.pop(outcome.path, None)
+        if item is None:
+            # set aside while it was read
+            return
         item.reading = False
         if self.schedule.items.get(item.path) is not item:
             # it vanished, and perhaps came back, while it was read
@@ -335,7 +319,7 @@ class Ingest:
         except OSError:
             found = item.stat
         if found is None:
-            self._vanished(item.path)
+            self.presence.vanished(item.path)
         elif found != item.stat or (outcome.value is not None and outcome.value.stat != found):
             # changed while it was read: what was read may be half of each
             item.changed(found, now, self.settings.settle_s)
@@ -351,60 +335,47 @@ class Ingest:
         asked, item.forced = item.forced, False
         if asked or verdict(failure.transient, still, self.settings.retry_limit_s) == "failed":
             reason = quarantined(failure.reason, still) if failure.transient else failure.reason
-            self._fail(item, reason, ("not-a-result",) if failure.kind == "UnknownLayout" else ())
+            flags = ("not-a-result",) if failure.kind == "UnknownLayout" else ()
+            self._fail(item, reason, flags, denied=failure.kind == "Permission")
             return
         item.due = now + pause(item.attempts)
         self._wait(item, failure.reason)
 
-    def _fail(self, item: Pending, reason: str, flags: tuple[str, ...] = ()) -> None:
+    def _fail(self, item: Pending, reason: str, flags: tuple[str, ...] = (), *, denied: bool = False) -> None:
         self.schedule.drop(item.path)
-        self._remember(item, "failed")
+        self.presence.remember(item, denied=denied)
         values = {"reason": reason, "flags": flags}
         self.journal.add(Change("failed", item.path, item.stat, item.sort_at, values))
         log.info("%s", reason)
 
     def _ready(self, item: Pending, reading: Reading) -> None:
+        columns = dict(reading.columns)
         self.schedule.drop(item.path)
         if not item.backlog:
             # a file that was written in place for minutes arrives when its last byte does
             item.sort_at = min(time.time(), max(item.sort_at, item.stat.mtime_ns / 1e9))
-        self._remember(item, "ready")
         self._rates.append(time.monotonic())
-        columns = reading.columns
         if Path(item.path).is_relative_to(self.averages):
-            columns = {**columns, "kinds": [*columns.get("kinds", ()), AVERAGE]}
+            columns["kinds"] = [*columns.get("kinds", ()), AVERAGE]
+        self.presence.remember(item, columns)
+        to_fit = self._fits is not None and "multitau" in columns.get("kinds", ()) and "fit" not in columns
+        if to_fit:
+            columns["summary"] = {**columns["summary"], "fit_pending": "its curves have not been fitted yet"}
         self.journal.add(Change("ready", item.path, item.stat, item.sort_at, columns))
-        if self._fits is not None and "multitau" in columns.get("kinds", ()) and "fit" not in columns:
+        if to_fit and self._fits is not None:
             self._fits.add(item.path, item.stat, item.sort_at)
 
-    def _remember(self, item: Pending, state: str) -> None:
-        before = self.known.get(item.path)
-        if before is not None and self._by_stat.get(before.stat) == item.path:
-            del self._by_stat[before.stat]
-        self.known[item.path] = Known(item.stat, state, state == "ready", False, item.sort_at)
-        self._by_stat[item.stat] = item.path
+    def _take_fits(self, changes: list[Change]) -> None:
+        self.journal.add(*changes)
+        for change in changes:
+            if change.kind == "fit":
+                self.presence.fitted(change.path)
 
     # The catalogue.
-
-    def _take_retries(self) -> None:
-        now = time.monotonic()
-        for path in self.journal.take_retries():
-            found = stat_of(path)
-            if found is None:
-                self._vanished(path)
-                continue
-            item = self.schedule.items.get(path)
-            if item is None:
-                item = Pending(path, found, since=now - self.settings.settle_s, due=now, sort_at=time.time())
-                self.journal.add(Change("waiting", path, found, values={"reason": "It is being read again."}))
-            item.forced, item.due = True, now
-            if not item.reading:
-                self.schedule.put(item)
 
     def _beat(self) -> None:
         now = time.monotonic()
         recent = sum(1 for at in self._rates if now - at < 60.0)
-        states = [k.state for k in self.known.values()]
         status = {
             "heartbeat": time.time(),
             "pid": os.getpid(),
@@ -413,11 +384,16 @@ class Ingest:
             "mode_reason": self.watcher.mode_reason,
             "last_scan": self.watcher.last_scan,
             "scan_s": round(self.watcher.scan_s, 4),
-            "n_files": len(states) - states.count("gone") + len(self.schedule),
+            "n_files": self.presence.count(),
             "queue": len(self.schedule),
             "fits_queue": 0 if self._fits is None else len(self._fits),
             "rate": round(recent / 60.0, 3),
             "reads": self.reads,
             "problems": list(self._problems.values()),
+            "ground": None if self.presence.ground is None else self.presence.ground.to_dict(),
         }
         self.journal.report(status)
+
+
+def _named(err: Exception) -> str:
+    return clean(f"{type(err).__name__}: {' '.join(str(err).split())}"[:300])

@@ -93,11 +93,14 @@ def call(function: Callable[..., Any], path: str, *arguments: Any) -> Outcome:
             path, failure=Failure(f"{Path(path).name}: there is no such file.", True, "UnreadableFile")
         )
     except Exception as err:
-        log.exception("unexpected error while reading %s", path)
+        # no memory, too many open files, a disk that is away: that says nothing about the file
+        passing = isinstance(err, OSError | MemoryError)
+        if not passing:
+            log.exception("unexpected error while reading %s", path)
         reason = (
             f"{Path(path).name}: it could not be read ({type(err).__name__}: {' '.join(str(err).split())})."
         )
-        return Outcome(path, failure=Failure(clean(reason), False, type(err).__name__))
+        return Outcome(path, failure=Failure(clean(reason), passing, type(err).__name__))
 
 
 def _serve(connection: Connection, target: str, options: dict[str, Any], parent: int, niceness: int) -> None:
@@ -170,7 +173,7 @@ class ReaderPool:
             except OSError:
                 # it died while it was idle
                 self._discard(reader)
-                reader = self._readers[index] = self._new()
+                self._readers[index] = reader = self._new()
                 reader.connection.send((path, *arguments))
             reader.path, reader.deadline = path, time.monotonic() + self.limit_s
             return
@@ -185,9 +188,9 @@ class ReaderPool:
         return min((reader.deadline for reader in self._readers if reader.path is not None), default=None)
 
     def collect(self) -> list[Outcome]:
-        """Results that are there; readers that died or take too long are replaced."""
+        """Results that are there; readers that died or take too long make room for new ones."""
         found: list[Outcome] = []
-        for index, reader in enumerate(self._readers):
+        for reader in list(self._readers):
             if reader.path is None:
                 continue
             path = reader.path
@@ -202,17 +205,19 @@ class ReaderPool:
                     f"{Path(path).name}: reading it took longer than {self.limit_s:.0f} s and was given up."
                 )
                 failure = Failure(reason, True, "Timeout")
-            except (EOFError, OSError):
+            except Exception as err:
+                # a connection that ended, or an answer that is none
                 reader.process.join(timeout=1)
                 code = reader.process.exitcode
                 how = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+                how = how if code is not None else type(err).__name__
                 reason = (
                     f"{Path(path).name}: the process that read it ended ({how}); the file may be damaged."
                 )
                 failure = Failure(reason, True, "Crash")
             found.append(Outcome(path, failure=failure))
             self._discard(reader)
-            self._readers[index] = self._new()
+            self._readers.remove(reader)
         return found
 
     def _discard(self, reader: _Reader) -> None:

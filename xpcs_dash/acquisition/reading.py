@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 #: Flags that compare a file with the one before it; all others are a file's own.
 RELATIVE_FLAGS = frozenset({"map-changed", "intensity-jump"})
+#: Entries of a summary that say why there is no fit: not yet, or not at all.
+FIT_NOTES = frozenset({"fit_pending", "fit_error"})
 #: With more bins than this, fits take so long that curves must not wait for them: they follow in the queue.
 FITTED_AT_ONCE = 200
 
@@ -108,6 +110,9 @@ def _fitted(xf: XpcsFile, columns: Mapping[str, Any]) -> dict[str, Any]:
             log.warning("no fit yet: %s", err)
             return {}
         found = failed_fit(str(err))
+    except (OSError, MemoryError) as err:
+        log.warning("no fit yet: %s", err)
+        return {}
     except Exception as err:
         log.exception("unexpected error while fitting %s", xf.path)
         found = failed_fit(f"{xf.path.name}: it could not be fitted ({type(err).__name__}: {err}).")
@@ -125,7 +130,8 @@ def with_fit(summary: Mapping[str, Any], flags: Iterable[str], found: Mapping[st
     kept = [flag for flag in flags if flag != "no-decay"]
     all_flags = list(dict.fromkeys([*kept, *found.get("flags", ())]))
     own = [flag for flag in all_flags if flag not in RELATIVE_FLAGS]
-    merged = {**summary, **found.get("summary", {}), "flags": own}
+    earlier = {name: value for name, value in summary.items() if name not in FIT_NOTES}
+    merged = {**earlier, **found.get("summary", {}), "flags": own}
     return {"fit": found["fit"], "summary": merged, "flags": all_flags}
 
 

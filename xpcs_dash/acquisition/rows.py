@@ -16,7 +16,7 @@ from xpcs_dash.database.catalogue import Catalogue, bump_in, files_table
 from xpcs_dash.database.kinds import is_result
 from xpcs_dash.results.identity import display_name, ref_of
 
-Kind = Literal["waiting", "ready", "failed", "gone", "back", "moved", "fit"]
+Kind = Literal["waiting", "ready", "failed", "gone", "back", "moved", "fit", "unfitted"]
 #: Compares a file's summary with that of the file before it: flags that only a sequence shows.
 Relate = Callable[[Mapping[str, Any], Mapping[str, Any] | None], list[str]]
 
@@ -28,7 +28,8 @@ class Change:
     Attributes
     ----------
     kind : "waiting" (seen, not read), "ready" (read), "failed" (given up), "gone", "back" (a gone file that
-        came back unchanged), "moved" (another path), "fit" (the fit of all q is done).
+        came back unchanged), "moved" (another path), "fit" (the fit of all q is done), "unfitted" (why it is
+        not done yet).
     stat : version of the file, where it matters.
     sort_at : arrival, s since the epoch.
     values : columns to store with it.
@@ -50,13 +51,22 @@ class Known(NamedTuple):
     has_data: bool
     has_fit: bool
     sort_at: float
+    has_curves: bool = True
 
 
 def load(catalogue: Catalogue) -> dict[str, Known]:
     """All rows by path, for the start of ingest."""
     t = files_table.c
     query = sa.select(
-        t.path, t.inode, t.mtime_ns, t.size, t.state, t.layout, t.fit.isnot(None).label("has_fit"), t.sort_at
+        t.path,
+        t.inode,
+        t.mtime_ns,
+        t.size,
+        t.state,
+        t.layout,
+        t.kinds,
+        t.fit.isnot(None).label("has_fit"),
+        t.sort_at,
     )
     with catalogue.read() as db:
         return {
@@ -66,6 +76,7 @@ def load(catalogue: Catalogue) -> dict[str, Known]:
                 row.layout is not None,
                 bool(row.has_fit),
                 row.sort_at,
+                "multitau" in (row.kinds or ()),
             )
             for row in db.execute(query)
         }
@@ -176,14 +187,23 @@ def _write_moved(at: _Pass, change: Change) -> None:
 
 
 def _write_fit(at: _Pass, change: Change) -> None:
-    where = sa.and_(
-        files_table.c.path == change.path,
-        files_table.c.mtime_ns == (change.stat.mtime_ns if change.stat else -1),
-    )
-    found = at.db.execute(sa.select(files_table.c.summary, files_table.c.flags).where(where)).first()
+    query = sa.select(files_table.c.summary, files_table.c.flags).where(_version(change))
+    found = at.db.execute(query).first()
     if found is None or found.summary is None:
         return
     at.update(change.path, **with_fit(found.summary, found.flags or (), change.values))
+
+
+def _write_unfitted(at: _Pass, change: Change) -> None:
+    found = at.db.execute(sa.select(files_table.c.summary).where(_version(change))).first()
+    if found is not None and found.summary is not None:
+        at.update(change.path, summary={**found.summary, "fit_pending": change.values["reason"]})
+
+
+def _version(change: Change) -> sa.ColumnElement[bool]:
+    """The row of a path while it describes the version that the change is about."""
+    modified = change.stat.mtime_ns if change.stat else -1
+    return sa.and_(files_table.c.path == change.path, files_table.c.mtime_ns == modified)
 
 
 def _write_ready(at: _Pass, change: Change) -> None:
@@ -244,4 +264,5 @@ _WRITERS: dict[Kind, Callable[[_Pass, Change], None]] = {
     "back": _write_back,
     "moved": _write_moved,
     "fit": _write_fit,
+    "unfitted": _write_unfitted,
 }

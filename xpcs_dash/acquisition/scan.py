@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from xpcs_dash.acquisition.mounts import Ground, ground_of, mount_points, within
 
 #: File systems on which inotify does not see what other hosts write.
 NETWORK_TYPES = frozenset(
@@ -18,6 +21,10 @@ NETWORK_TYPES = frozenset(
         "virtiofs", "wekafs",
     }
 )  # fmt: skip
+
+
+#: Errors of links in a circle and of names that are too long to exist: there is no such file.
+NOWHERE = frozenset({errno.ELOOP, errno.ENAMETOOLONG})
 
 
 class Stat(NamedTuple):
@@ -36,16 +43,16 @@ class Scan:
     ----------
     files : path -> what was found.
     directories : number of directories visited.
-    unreadable : directory -> reason; what lies below them is unknown, not gone.
+    unreadable : directory or file -> reason; they, and what lies below them, are unknown, not gone.
     root_error : why the root itself could not be read, or None.
-    device : device number of the root.
+    ground : what the root stood on at the end of the walk.
     """
 
     files: dict[str, Stat] = field(default_factory=dict)
     directories: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
     root_error: str | None = None
-    root_key: tuple[int, int] | None = None
+    ground: Ground = field(default_factory=Ground)
 
 
 def is_candidate(name: str, suffixes: Sequence[str]) -> bool:
@@ -77,12 +84,33 @@ def _clean_text(text: str) -> str:
 
 
 def stat_of(path: str | Path) -> Stat | None:
-    """Identity of a regular file, or None where there is none."""
+    """Identity of a regular file, or None where there is none.
+
+    Raises
+    ------
+    OSError
+        Where it cannot be told: rights, a stale mount, an I/O error.
+    """
     try:
         found = os.stat(path)  # noqa: PTH116 - this runs for every event
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as err:
+        if err.errno in NOWHERE:
+            return None
+        raise
     return as_stat(found) if stat.S_ISREG(found.st_mode) else None
+
+
+def is_gone(path: str | Path) -> bool:
+    """Whether nothing at all, not even a link, is at ``path``; what cannot be looked at is not gone."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def as_stat(found: os.stat_result) -> Stat:
@@ -90,16 +118,18 @@ def as_stat(found: os.stat_result) -> Stat:
     return Stat(found.st_ino & 0x7FFF_FFFF_FFFF_FFFF, found.st_mtime_ns, found.st_size)
 
 
+def may_read(path: str | Path) -> bool:
+    """Whether this process, with the rights that it has now, may read a file."""
+    return os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
 def walk(root: str | Path, suffixes: Sequence[str]) -> Scan:
-    """Find all candidate files below ``root``. Dot directories and links to directories are not entered."""
+    """Find all candidate files below ``root``. Dot directories and links to directories are not entered.
+
+    Never raises: what cannot be looked at is named in ``unreadable``, so that nobody takes it for gone.
+    """
     result = Scan()
     endings = tuple(s.lower() for s in suffixes)
-    try:
-        found = os.stat(root)  # noqa: PTH116
-        result.root_key = (found.st_dev, found.st_ino)
-    except OSError as err:
-        result.root_error = err.strerror or str(err)
-        return result
     todo = [os.fspath(root)]
     while todo:
         folder = todo.pop()
@@ -110,55 +140,53 @@ def walk(root: str | Path, suffixes: Sequence[str]) -> Scan:
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    name = entry.name
-                    if name.startswith("."):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        todo.append(entry.path)
-                    elif name.lower().endswith(endings) and is_candidate(name, suffixes):
-                        _add(result, entry)
-        except FileNotFoundError as err:
-            if folder == os.fspath(root):
-                result.root_error = err.strerror or str(err)
+                    if not entry.name.startswith("."):
+                        _take(result, todo, entry, endings, suffixes)
         except OSError as err:
             reason = err.strerror or str(err)
             if folder == os.fspath(root):
                 result.root_error = reason
-            else:
+            elif not isinstance(err, FileNotFoundError):
                 result.unreadable[folder] = reason
+    # after the walk: a disk that went away in the middle of it is noticed
+    result.ground = ground_of(root)
+    if result.ground.key is None and result.root_error is None:
+        result.root_error = "it cannot be looked at any more"
     return result
+
+
+def _take(
+    result: Scan, todo: list[str], entry: os.DirEntry[str], endings: tuple[str, ...], suffixes: Sequence[str]
+) -> None:
+    try:
+        # some file systems do not say what an entry is, and asking may fail
+        if entry.is_dir(follow_symlinks=False):
+            todo.append(entry.path)
+        elif entry.name.lower().endswith(endings) and is_candidate(entry.name, suffixes):
+            _add(result, entry)
+    except OSError as err:
+        # gone between the listing and the look, or a link that leads nowhere or in a circle
+        if not isinstance(err, FileNotFoundError) and err.errno not in NOWHERE:
+            result.unreadable[clean(entry.path)] = err.strerror or str(err)
 
 
 def _add(result: Scan, entry: os.DirEntry[str]) -> None:
     if not is_text(entry.name):
         result.unreadable[clean(entry.path)] = "its name is not valid UTF-8"
         return
-    try:
-        found = entry.stat()
-    except OSError:
-        # gone between the listing and the look, or a dangling link
-        return
+    found = entry.stat()
     if stat.S_ISREG(found.st_mode):
         result.files[entry.path] = as_stat(found)
 
 
-def file_system(path: str | Path, mounts: str | Path = "/proc/mounts") -> str | None:
+def file_system(path: str | Path, mounts: str | Path = "/proc/self/mounts") -> str | None:
     """Type of the file system that holds ``path``, such as ``nfs4``; None where it cannot be told."""
-    try:
-        lines = Path(mounts).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return None
-    target = Path(path).resolve()
+    target = os.path.realpath(path)
     best, kind = -1, None
-    for line in lines:
-        fields = line.split()
-        if len(fields) < 3:
-            continue
-        # blanks and backslashes in mount points are written as octal escapes
-        point = fields[1].encode().decode("unicode_escape").encode("latin-1").decode("utf-8", "replace")
+    for point, found in mount_points(mounts):
         # the last mount on the same point hides the earlier ones
-        if len(point) >= best and target.is_relative_to(point):
-            best, kind = len(point), fields[2]
+        if len(point) >= best and within(target, point):
+            best, kind = len(point), found
     return kind
 
 

@@ -80,7 +80,8 @@ class Hints:
         with self._lock:
             self._scan = scan
             # a lost "closed" must not stay for ever, nor the set grow without bound
-            self._open &= scan.files.keys()
+            if scan.root_error is None:
+                self._open &= scan.files.keys()
         self.wake()
 
     def take(self) -> tuple[set[str], Scan | None]:
@@ -104,6 +105,14 @@ class _Handler(FileSystemEventHandler):
         self._suffixes = tuple(suffixes)
 
     def on_any_event(self, event: FileSystemEvent) -> None:
+        try:
+            self._take(event)
+        except Exception:
+            # the thread goes on, and a walk finds what this event stood for
+            log.exception("an event could not be taken")
+            self._hints.rescan_wanted.set()
+
+    def _take(self, event: FileSystemEvent) -> None:
         kind = event.event_type
         if kind in _OURS:
             return
@@ -190,7 +199,10 @@ class Watcher:
         logging.getLogger("watchdog").removeHandler(self._overflow)
 
     def _observe(self) -> None:
-        kind = file_system(self.root)
+        try:
+            kind = file_system(self.root)
+        except (OSError, ValueError, RuntimeError):
+            kind = None
         if self._wanted == "polling":
             self.mode, self.mode_reason = "polling", "forced"
             return
@@ -227,22 +239,42 @@ class Watcher:
         while not self._stop.is_set():
             self.hints.rescan_wanted.clear()
             started = time.monotonic()
-            scan = walk(self.root, self.suffixes)
-            if self.averages is not None:
-                scan.files.update(walk(self.averages, self.suffixes).files)
+            try:
+                scan = self._walk()
+                self._follow(scan.ground.key)
+            except Exception as err:
+                # without this thread nobody would notice what the kernel does not tell
+                log.exception("the directory could not be walked")
+                scan = Scan(root_error=f"{type(err).__name__}: {err}")
             self.scan_s = time.monotonic() - started
             self.last_scan = time.time()
             self.hints.put_scan(scan)
-            if self._observer is not None and scan.root_key not in (None, self._root_key):
-                # another directory or mount stands at this path now: the kernel still watches the old one
-                self._drop_observer()
-                self._observe()
-            elif self._observer is None and self.mode_reason.startswith("inotify refused"):
-                self._observe()
             # polling has only the walk to notice with, so it walks more often while that is cheap
             period = min(self.rescan_s, 1.0) if self.mode == "polling" else self.rescan_s
             share = WALK_SHARE if self._observer is None else WALK_SHARE_WATCHED
             self._pause(max(period, self.scan_s / share))
+
+    def _walk(self) -> Scan:
+        scan = walk(self.root, self.suffixes)
+        if self.averages is not None:
+            found = walk(self.averages, self.suffixes)
+            scan.files.update(found.files)
+            scan.unreadable.update(found.unreadable)
+        return scan
+
+    def _follow(self, root_key: tuple[int, int] | None) -> None:
+        """Watch what is at the root now, and begin again where watching came to an end."""
+        if self._observer is None:
+            if self.mode_reason.startswith("inotify refused"):
+                self._observe()
+            return
+        alive = self._observer.is_alive() and all(e.is_alive() for e in self._observer.emitters)
+        if not alive:
+            log.warning("inotify stopped watching %s; it is started again", self.root)
+        # another directory or mount may stand at this path: the kernel still watches the old one
+        if not alive or root_key not in (None, self._root_key):
+            self._drop_observer()
+            self._observe()
 
     def _pause(self, seconds: float) -> None:
         self.hints.rescan_wanted.wait(seconds)
