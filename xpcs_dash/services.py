@@ -49,7 +49,7 @@ def build_services(settings: Settings) -> Services:
 
     use_backend(settings.backend)
     record = open_record(settings)
-    catalogue = Catalogue(settings.catalogue, settings.roots)
+    catalogue = Catalogue(settings.catalogue, settings.roots, record.alias)
     door = Door(settings, catalogue.path_of)
     return Services(
         settings=settings,

@@ -12,14 +12,13 @@ from xpcs_dash.acquisition.readers import InlinePool
 from xpcs_dash.acquisition.scan import stat_of
 from xpcs_dash.analysis import quality
 from xpcs_dash.errors import UnreadableFile
-from xpcs_dash.hdf5.pool import HDF5ConnectionPool
 
 
 @pytest.mark.parametrize("name", [A001, A002, A003])
 def test_the_fit_comes_with_the_first_read_and_the_file_is_opened_once(sample, name):
-    pool = HDF5ConnectionPool(idle_s=0.0)
-    columns = reading.read(str(sample(name)), pool, fit=True).columns
-    assert pool.stats().opened == 1
+    door = reading.ingest_door()
+    columns = reading.read(str(sample(name)), door, fit=True).columns
+    assert door.pool.stats().opened == 1
     xf = open_result(sample(name))
     own, found = quality.summarise(xf).to_dict(), quality.fit_summary(xf)
     assert columns["fit"] == found["fit"]

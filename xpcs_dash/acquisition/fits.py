@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from xpcs_dash.acquisition.readers import Failure, Outcome, Pool
-from xpcs_dash.acquisition.reading import failed_fit
+from xpcs_dash.acquisition.reading import failed_fit, ingest_door
 from xpcs_dash.acquisition.rows import Change, Known
 from xpcs_dash.acquisition.scan import Stat, clean
 
@@ -25,21 +25,18 @@ log = logging.getLogger(__name__)
 PAUSES_S = (5.0, 30.0, 120.0, 600.0)
 
 
-def make_fitter(min_coincidences: float = 10.0) -> Callable[[str], dict[str, Any]]:
+def make_fitter(settings: Mapping[str, Any] | None = None) -> Callable[[str], dict[str, Any]]:
     """A function that fits all q of a file as `quality.fit_summary` says; runs in a process of its own.
 
     The NumPy engine is used: a file takes some ten milliseconds, and ingest stays small without JAX.
     """
     from xpcs_dash.analysis.quality import fit_summary
-    from xpcs_dash.hdf5.pool import HDF5ConnectionPool
-    from xpcs_dash.results.cache import DataCache
-    from xpcs_dash.results.opening import open_result
 
-    pool, cache = HDF5ConnectionPool(idle_s=0.0), DataCache(64 * 2**20)
+    door = ingest_door(settings)
 
     def fit(path: str) -> dict[str, Any]:
-        with pool.open(path):
-            return fit_summary(open_result(path, pool, min_coincidences, cache))
+        with door.pool.open(path):
+            return fit_summary(door.read(Path(path)))
 
     return fit
 

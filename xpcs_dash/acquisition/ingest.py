@@ -31,6 +31,7 @@ from xpcs_dash.acquisition.watcher import Watcher
 from xpcs_dash.database.catalogue import Catalogue
 from xpcs_dash.database.kinds import AVERAGE
 from xpcs_dash.errors import UsageError
+from xpcs_dash.hdf5.reach import Reach
 from xpcs_dash.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class Ingest:
         self._problems: dict[str, str] = {}
         self.journal = Journal(catalogue, self._problems, relate)
         self.averages = settings.averages_dir.resolve()
+        self.reach = Reach.of(settings.roots.values())
         self.watcher = Watcher(
             self.root, settings.file_suffixes, settings.watch_mode, settings.rescan_s, self.averages
         )
@@ -259,7 +261,7 @@ class Ingest:
         try:
             found = stat_of(item.path)
             step = next_look(item, found, now, self.settings.settle_s, self.watcher.hints.is_open)
-            inside = step != "read" or self._inside(item.path)
+            inside = step != "read" or self.reach.holds(Path(item.path).resolve())
         except OSError as err:
             item.attempts += 1
             item.due = now + pause(item.attempts)
@@ -276,10 +278,6 @@ class Ingest:
             self._failed(item, Failure(f"{name} may not be read by this user.", True, "Permission"), now)
         else:
             self._submit(item, now)
-
-    def _inside(self, path: str) -> bool:
-        real = Path(path).resolve()
-        return any(real.is_relative_to(top) for top in (self.root, self.averages))
 
     def _submit(self, item: Pending, now: float) -> None:
         # a file that failed before may fail because of its fit: show its curves, the fit can follow

@@ -16,8 +16,7 @@ from xpcs_dash.database.kinds import MASK, PARTITION, SAXS
 from xpcs_dash.errors import FileError, UnreadableFile
 
 if TYPE_CHECKING:
-    from xpcs_dash.hdf5.pool import HDF5ConnectionPool
-    from xpcs_dash.results.cache import DataCache
+    from xpcs_dash.results.door import Door
     from xpcs_dash.results.xpcs_file import XpcsFile
 
 log = logging.getLogger(__name__)
@@ -44,32 +43,36 @@ class Reading:
     columns: Mapping[str, Any]
 
 
-def make_reader(min_coincidences: float = 10.0) -> Callable[..., Reading]:
+def ingest_door(settings: Mapping[str, Any] | None = None) -> Door:
+    """The door of a process that reads files as they arrive.
+
+    Parameters
+    ----------
+    settings : JSON-able form of the settings, as it travels to a process; None for the defaults.
+    """
+    from xpcs_dash.results.cache import DataCache
+    from xpcs_dash.results.door import Door
+    from xpcs_dash.settings import Settings
+
+    # idle handles are closed at once: a watched file is never kept open
+    return Door(Settings(**(settings or {})), idle_s=0.0, cache=DataCache(64 * 2**20))
+
+
+def make_reader(settings: Mapping[str, Any] | None = None) -> Callable[..., Reading]:
     """A function that reads files one after the other, sharing what their maps have in common.
 
     It is called with the path and with whether to fit as well; see `read`.
     """
-    from xpcs_dash.hdf5.pool import HDF5ConnectionPool
-    from xpcs_dash.results.cache import DataCache
-
-    # idle handles are closed at once: a watched file is never kept open
-    pool, cache = HDF5ConnectionPool(idle_s=0.0), DataCache(64 * 2**20)
-    return lambda path, fit=False: read(path, pool, cache, min_coincidences, fit=fit)
+    door = ingest_door(settings)
+    return lambda path, fit=False: read(path, door, fit=fit)
 
 
-def read(
-    path: str,
-    pool: HDF5ConnectionPool,
-    cache: DataCache | None = None,
-    min_coincidences: float = 10.0,
-    *,
-    fit: bool = False,
-) -> Reading:
+def read(path: str, door: Door, *, fit: bool = False) -> Reading:
     """Open a result file once, summarise it and fit its curves.
 
     Parameters
     ----------
-    path, pool, cache, min_coincidences : as for `open_result`.
+    path, door : the file, and what opens it.
     fit : whether to fit every q, where there are not too many. A fit that fails for a reason that may pass is
         left out, so that it is tried again; one that fails for good is stored as empty with its reason.
 
@@ -79,7 +82,6 @@ def read(
         Where it is not a finished result file; ``transient`` tells whether waiting may help.
     """
     from xpcs_dash.analysis.quality import summarise
-    from xpcs_dash.results.opening import open_result
 
     before = stat_of(path)
     if before is None:
@@ -89,8 +91,8 @@ def read(
             path, "it is empty", "it is read when something has been written to it", transient=True
         )
     # one handle for all that is read of this file
-    with pool.open(path):
-        xf = open_result(path, pool, min_coincidences, cache)
+    with door.pool.open(path):
+        xf = door.read(Path(path))
         columns = columns_of(xf, summarise(xf).to_dict(), content_hash(xf))
         if fit and xf.g2.size and xf.n_q <= FITTED_AT_ONCE:
             columns.update(_fitted(xf, columns))

@@ -61,11 +61,10 @@ def plan(source: Path, suffixes: Sequence[str]) -> list[Item]:
 
 
 def _start_of(path: Path, otherwise: float) -> float:
-    from xpcs_dash.hdf5.pool import HDF5ConnectionPool
-    from xpcs_dash.results.opening import open_result
+    from xpcs_dash.acquisition.reading import ingest_door
 
     try:
-        start = open_result(path, HDF5ConnectionPool(idle_s=0.0)).start_time
+        start = ingest_door().read(path).start_time
     except XpcsDashError:
         # damaged files are replayed as well: they were part of that shift
         return otherwise

@@ -31,7 +31,7 @@ def build_ingest(settings: Settings, catalogue: Catalogue, *, fits: bool = True)
     from xpcs_dash.analysis.quality import relative_flags
 
     os.environ.update(ONE_THREAD)
-    options = {"min_coincidences": settings.min_coincidences}
+    options = {"settings": settings.model_dump(mode="json")}
     pool = ReaderPool(READ, options, READERS, READ_LIMIT_S)
     pool.start()
     queue = FitQueue(ReaderPool(FIT, options, 1, FIT_LIMIT_S, niceness=10)) if fits else None

@@ -7,7 +7,7 @@ in WAL mode, so readers never hold up the writer; any other SQLAlchemy URL (Post
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -177,6 +177,7 @@ class Catalogue:
     ----------
     url : SQLAlchemy URL, such as ``sqlite:////state/catalogue.sqlite`` or ``postgresql+psycopg://host/db``.
     roots : name -> directory of everything that the files lie below; `Settings.roots`.
+    alias : public name of the file that had this number in a catalogue of version 0.1.0, or None.
 
     Raises
     ------
@@ -184,8 +185,14 @@ class Catalogue:
         Where the catalogue cannot be opened or written.
     """
 
-    def __init__(self, url: str, roots: Mapping[str, Path] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        roots: Mapping[str, Path] | None = None,
+        alias: Callable[[int], str | None] | None = None,
+    ) -> None:
         self.url = url
+        self._alias = alias
         self.roots = dict(roots or {})
         try:
             self.engine = open_engine(url)
@@ -313,7 +320,7 @@ class Catalogue:
         return found
 
     def find(self, text: str) -> FileRow:
-        """Row of the file that somebody typed: its public name, or the stem of its name alone.
+        """Row of the file that somebody typed: its public name, the stem of its name, or its old number.
 
         Raises
         ------
@@ -324,6 +331,10 @@ class Catalogue:
         found = self._first(files_table.c.ref == wanted, full=True)
         if found is not None:
             return found
+        if self._alias is not None and wanted.isdecimal() and len(wanted) < 16:
+            ref = self._alias(int(wanted))
+            if ref is not None:
+                return self.get(ref)
         stem = display_name(wanted)
         called = sa.and_(files_table.c.name.in_([wanted, stem]), files_table.c.state != "gone")
         query = sa.select(*_FULL_COLUMNS).where(called).order_by(files_table.c.sort_at.desc()).limit(20)

@@ -37,7 +37,8 @@ class Door:
     settings : the roots, the bound of the cache and the smallest number of coincidences come from here.
     resolve : public name -> path; None where files are only asked for by path.
     roots : what may be read, by name; by default what the settings say.
-    pool, cache : where read handles come from and opened files stay; None makes them.
+    idle_s : seconds that a file which nobody reads stays open; 0 for files that others are still writing.
+    cache : where opened files stay; None makes one as large as the settings say.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Door:
         settings: Settings,
         resolve: Resolver | None = None,
         roots: Mapping[str, Path] | None = None,
-        pool: HDF5ConnectionPool | None = None,
+        idle_s: float = 3.0,
         cache: DataCache | None = None,
     ) -> None:
         self.settings = settings
@@ -53,7 +54,7 @@ class Door:
             roots = settings.roots
         #: What may be read; None: everything, for a command on a file, which has its user's rights.
         self.reach = None if roots is None else Reach.of(roots.values())
-        self.pool = HDF5ConnectionPool(roots=roots and roots.values()) if pool is None else pool
+        self.pool = HDF5ConnectionPool(idle_s, roots=None if roots is None else roots.values())
         self.cache = DataCache(settings.data_cache_mb * 1_000_000) if cache is None else cache
         self._resolve = resolve
 
@@ -109,11 +110,11 @@ class Door:
             Where it lies outside the roots, is gone, or cannot be read.
         """
         path = self.path(target)
-        key = file_key(path)
-        return self.cache.get(
-            ("file", key.token),
-            lambda: open_result(path, self.pool, self.settings.min_coincidences, self.cache),
-        )
+        return self.cache.get(("file", file_key(path).token), lambda: self.read(path))
+
+    def read(self, target: FileRef | str | Path) -> XpcsFile:
+        """Like `open`, but anew and not remembered: for ingest and averages, which need each file once."""
+        return open_result(self.path(target), self.pool, self.settings.min_coincidences, self.cache)
 
 
 def open_file(target: FileRef | str | Path, settings: Settings, resolve: Resolver | None = None) -> XpcsFile:

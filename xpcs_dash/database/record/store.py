@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from xpcs_dash.database.acts import Act, Journal, new_act
 from xpcs_dash.database.engine import create_tables, open_engine, writing
 from xpcs_dash.database.record.apply import apply
-from xpcs_dash.database.record.tables import ACTS, METADATA
+from xpcs_dash.database.record.tables import ACTS, ALIASES, METADATA
 from xpcs_dash.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,6 +85,11 @@ class Record:
             apply(db, act)
         db.execute(ACTS.insert().values(id=act.id, at=act.at, kind=act.kind))
         return act
+
+    def alias(self, number: int) -> str | None:
+        """Public name of the file that had this number in a catalogue of version 0.1.0, or None."""
+        with self.read() as db:
+            return db.execute(sa.select(ALIASES.c.ref).where(ALIASES.c.number == number)).scalar()
 
     def close(self) -> None:
         """Close all connections."""
