@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from xpcs_dash.errors import UsageError
 from xpcs_dash.hdf5.access import decode, parse_time
-from xpcs_dash.hdf5.heap import strings_are_sound
+from xpcs_dash.hdf5.heap import DamagedText, StoredTexts, strings_are_sound
 from xpcs_dash.hdf5.layouts.aps_entry import name_parts
 from xpcs_dash.hdf5.layouts.tables import table_from_cells, table_from_labels
 from xpcs_dash.hdf5.units import to_inverse_angstrom, to_kelvin, to_kev, to_metres, to_seconds
@@ -98,6 +98,35 @@ def test_sound_text_passes_and_damaged_text_does_not(tmp_path):
     with h5py.File(path, "r", locking=False) as h5:
         assert not strings_are_sound(h5, h5["text"].id)
         assert strings_are_sound(h5, h5["number"].id)
+
+
+@pytest.mark.parametrize("before", [0, 512])
+def test_texts_are_those_that_the_library_reads(tmp_path, before):
+    path = tmp_path / "a.h5"
+    texts = ["one", "two" * 50, "", "Å⁻¹", "other"]
+    with h5py.File(path, "w", userblock_size=before) as h5:
+        h5.create_dataset("text", data=texts, dtype=h5py.string_dtype())
+        h5.create_dataset("table", data=np.array(texts[:4], object).reshape(2, 2), dtype=h5py.string_dtype())
+        h5["one"], h5["fixed"], h5["number"] = "only", np.array([b"abc"]), 1
+        h5.create_dataset("never", (3,), h5py.string_dtype())
+        h5.create_dataset("chunked", data=texts, dtype=h5py.string_dtype(), chunks=(2,))
+    with h5py.File(path, "r", locking=False) as h5:
+        stored = StoredTexts(h5)
+        for name in ("text", "table", "one"):
+            assert stored.read(h5[name].id) == list(np.ravel(h5[name][()]))
+        assert all(stored.read(h5[name].id) is None for name in ("fixed", "number", "never", "chunked"))
+
+
+def test_a_text_that_its_heap_does_not_hold_is_damaged(tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as h5:
+        h5.create_dataset("text", data=["one", "two"], dtype=h5py.string_dtype())
+        place = h5["text"].id.get_offset()
+    data = bytearray(path.read_bytes())
+    data[place + 12] = 77  # the number of the first string in the heap
+    path.write_bytes(bytes(data))
+    with h5py.File(path, "r", locking=False) as h5, pytest.raises(DamagedText):
+        StoredTexts(h5).read(h5["text"].id)
 
 
 def test_text_in_memory_passes():

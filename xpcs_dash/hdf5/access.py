@@ -11,18 +11,23 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import h5py
 import numpy as np
-from h5py import h5a, h5d, h5s
+from h5py import h5a, h5d, h5s, h5t
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import IncompleteFile, UnreadableFile, UsageError
-from xpcs_dash.hdf5.heap import strings_are_sound
+from xpcs_dash.hdf5.handle import Handle
+from xpcs_dash.hdf5.heap import DamagedText, StoredTexts
 from xpcs_dash.hdf5.records import OpenFile, Stored
 
 __all__ = ["Reader", "decode", "parse_time"]
 
 #: More elements than any eagerly read array has; a damaged header can claim anything.
 EAGER_LIMIT = 20_000_000
+_NUMBERS = (h5t.INTEGER, h5t.FLOAT)
+#: Texts of variable length in memory.
+_TEXT = h5t.py_create(h5py.string_dtype())
 _OPEN_ERRORS = (KeyError, ValueError, TypeError, OSError, RuntimeError, AttributeError)
 
 
@@ -51,20 +56,52 @@ def parse_time(text: str | None) -> datetime | None:
     return None
 
 
+def _shortest(value: float) -> float:
+    """A float32 of 2e-05 means 2e-05, not 1.99999995e-05: its shortest decimal form."""
+    return float(str(np.float32(value)))
+
+
+def _small(dataset: h5d.DatasetID) -> float | None:
+    """One number stored in one piece of at most eight bytes; None where it is something else.
+
+    Most of what a file holds is such numbers, and to ask for shape and type takes longer than to read.
+    """
+    size = dataset.get_storage_size()
+    if size > 8 or dataset.get_offset() is None:
+        return None
+    # eight bytes are at most eight numbers
+    found = np.full(8, np.nan)
+    try:
+        dataset.read(h5s.ALL, h5s.ALL, found, h5t.NATIVE_DOUBLE)
+    except (OSError, RuntimeError, TypeError, ValueError):
+        return None
+    value = float(found[0])
+    if not math.isnan(found[1]) or math.isnan(value) or (size == 4 and abs(value) >= 2**24):
+        return None
+    return _shortest(value) if size == 4 and value != int(value) else value
+
+
 class Reader:
-    """Typed access to one open file."""
+    """Typed access to one open file. What it has found once it does not look for again."""
 
     def __init__(self, source: OpenFile) -> None:
         self.path = source.path
         self.h5 = source.h5
-        self._texts: dict[str, NDArray[Any] | None] = {}
+        self._found: dict[str, tuple[Handle, Any] | None] = {}
+        self._texts: dict[str, tuple[str, ...] | None] = {}
+        self._heaps: dict[Handle, StoredTexts] = {}
+
+    def _locate(self, name: str) -> tuple[Handle, Any] | None:
+        if name not in self._found:
+            self._found[name] = self.h5.locate(name)
+        return self._found[name]
 
     # -- existence
 
     def has(self, name: str) -> bool:
         """True where ``name`` leads to an object."""
         try:
-            return self.h5.locate(name) is not None
+            return self._locate(name) is not None
         except _OPEN_ERRORS:
             return False
 
@@ -74,7 +111,7 @@ class Reader:
 
     def _open(self, name: str) -> h5d.DatasetID | None:
         try:
-            found = self.h5.locate(name)
+            found = self._locate(name)
         except _OPEN_ERRORS:
             found = None
         if found is not None and isinstance(found[1], h5d.DatasetID):
@@ -104,15 +141,18 @@ class Reader:
 
     # -- reading
 
-    def _load(self, name: str, dataset: h5d.DatasetID) -> NDArray[Any]:
+    def _load(self, name: str, dataset: h5d.DatasetID, *, double: bool = False) -> NDArray[Any]:
+        """The whole dataset; ``double``: as float64, converted while it is read."""
         shape = dataset.shape
         if shape is None:
             raise self.wrong(name, "values", "an empty dataset")
         if math.prod(shape) > EAGER_LIMIT:
             raise self.wrong(name, f"at most {EAGER_LIMIT} values", f"shape {shape}")
         try:
-            out: NDArray[Any] = np.empty(shape, dataset.dtype)
-            if out.size:
+            out: NDArray[Any] = np.empty(shape, np.float64 if double else dataset.dtype)
+            if out.size and double:
+                dataset.read(h5s.ALL, h5s.ALL, out, h5t.NATIVE_DOUBLE)
+            elif out.size:
                 dataset.read(h5s.ALL, h5s.ALL, out)
         except (OSError, RuntimeError, TypeError, ValueError) as err:
             raise UnreadableFile(
@@ -133,11 +173,19 @@ class Reader:
         dataset = self._open(name)
         if dataset is None:
             return None
-        kind = dataset.dtype.kind
-        if kind not in "biuf":
-            raise self.wrong(name, "numbers", "text" if kind in "OSU" else f"type {dataset.dtype}")
+        if self._numeric(name, dataset):
+            return self._load(name, dataset, double=True)
         with np.errstate(invalid="ignore", over="ignore"):
             return np.asarray(self._load(name, dataset), dtype=np.float64)
+
+    def _numeric(self, name: str, dataset: h5d.DatasetID) -> bool:
+        """Check that a dataset holds numbers or truth values; True where HDF5 converts them to float64."""
+        if dataset.get_type().get_class() in _NUMBERS:
+            return True
+        kind = dataset.dtype
+        if kind.kind not in "biuf":
+            raise self.wrong(name, "numbers", "text" if kind.kind in "OSU" else f"type {kind}")
+        return False
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """Numbers as float64; an error where the dataset is missing."""
@@ -163,11 +211,8 @@ class Reader:
     def integers(self, name: str, size: int | None = None) -> NDArray[np.int64]:
         """1-D whole numbers."""
         values = self.vector(name, size)
-        if (
-            not np.all(np.isfinite(values))
-            or np.any(values != np.rint(values))
-            or np.any(np.abs(values) > 2**53)
-        ):
+        # written so that a value that is no number fails both
+        if not ((np.abs(values) <= 2**53) & (values == np.rint(values))).all():
             raise self.wrong(name, "whole numbers", "fractions or values that are not finite")
         return values.astype(np.int64)
 
@@ -188,17 +233,16 @@ class Reader:
         """One number, unwrapped from (1, 1); None where missing, not a number, or not finite."""
         try:
             dataset = self._open(name)
-            if dataset is None or dataset.dtype.kind not in "biuf":
+            if dataset is None:
                 return None
-            values = self._load(name, dataset)
+            value = _small(dataset)
+            if value is None and dataset.dtype.kind in "biuf":
+                values = self._load(name, dataset)
+                value = values.item() if values.size == 1 else None
+                value = _shortest(value) if value is not None and values.dtype == np.float32 else value
         except (IncompleteFile, UnreadableFile):
             return None
-        if values.size != 1:
-            return None
-        value = values.reshape(-1)[0]
-        # a float32 of 2e-05 means 2e-05, not 1.99999995e-05: take its shortest decimal form
-        value = float(str(value)) if values.dtype == np.float32 else float(value)
-        return value if math.isfinite(value) else None
+        return float(value) if value is not None and math.isfinite(value) else None
 
     def positive(self, name: str) -> float | None:
         """One number above 0, or None."""
@@ -227,41 +271,52 @@ class Reader:
 
     def text(self, name: str) -> str | None:
         """One string, or None where missing or empty."""
-        value = self._strings(name)
-        return None if value is None else decode(value) or None
+        found = self._strings(name)
+        return (found[0] if found else "") or None
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Every string of a 1-D dataset; empty where missing."""
-        values = self._strings(name)
-        return () if values is None else tuple(decode(value) for value in np.asarray(values).reshape(-1))
+        return self._strings(name) or ()
 
-    def _strings(self, name: str) -> NDArray[Any] | None:
-        if name in self._texts:
-            return self._texts[name]
+    def _strings(self, name: str) -> tuple[str, ...] | None:
+        if name not in self._texts:
+            try:
+                found = self._locate(name)
+            except _OPEN_ERRORS:
+                return None
+            if found is None or not isinstance(found[1], h5d.DatasetID):
+                return None
+            self._texts[name] = self._decoded(name, *found)
+        return self._texts[name]
+
+    def _decoded(self, name: str, handle: Handle, dataset: h5d.DatasetID) -> tuple[str, ...] | None:
+        if handle not in self._heaps:
+            self._heaps[handle] = StoredTexts(handle.file)
         try:
-            found = self.h5.locate(name)
-        except _OPEN_ERRORS:
-            return None
-        if found is None or not isinstance(found[1], h5d.DatasetID):
-            return None
-        handle, dataset = found
-        if not strings_are_sound(handle.file, dataset):
+            values: Any = self._heaps[handle].read(dataset)
+        except DamagedText:
             raise UnreadableFile(
                 self.path, f"the text in {name} is damaged", "copy the file again", transient=True
-            )
-        self._texts[name] = self._load(name, dataset) if dataset.shape is not None else None
-        return self._texts[name]
+            ) from None
+        if values is None:
+            if dataset.shape is None:
+                return None
+            values = self._load(name, dataset).reshape(-1)
+        return tuple(decode(value) for value in values)
 
     def attribute(self, name: str, attribute: str) -> str | None:
         """An attribute as text, or None."""
         try:
-            located = self.h5.locate(name)
+            located = self._locate(name)
             if located is None or not h5a.exists(located[1], attribute.encode()):
                 return None
-            owner = located[1]
-            found = h5a.open(owner, attribute.encode())
-            value: NDArray[Any] = np.empty(found.shape, found.dtype)
-            found.read(value)
+            found = h5a.open(located[1], attribute.encode())
+            value: NDArray[Any] = np.empty((), object)
+            try:
+                found.read(value, _TEXT)
+            except (OSError, TypeError):  # not the usual form, one text of variable length
+                value = np.empty(found.shape, found.dtype)
+                found.read(value)
         except _OPEN_ERRORS:
             return None
         return decode(value) or None
@@ -286,10 +341,7 @@ class Reader:
         dataset = self._open(name)
         if dataset is None:
             return None
-        if dataset.dtype.kind not in "biuf":
-            raise self.wrong(
-                name, "numbers", "text" if dataset.dtype.kind in "OSU" else f"type {dataset.dtype}"
-            )
+        self._numeric(name, dataset)
         found = tuple(dataset.shape or ())
         while len(found) > 2 and found[0] == 1:
             found = found[1:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -59,7 +60,7 @@ def file_key(path: str | Path) -> FileKey:
     """
     path = Path(path)
     try:
-        stat = path.stat()
+        found = path.stat()
     except FileNotFoundError:
         raise UnreadableFile(path, MISSING, "check the path") from None
     except (OSError, ValueError) as err:
@@ -67,10 +68,10 @@ def file_key(path: str | Path) -> FileKey:
         raise UnreadableFile(
             path, f"it cannot be looked at ({reason})", "check the path and your rights"
         ) from None
-    if not path.is_file():
-        kind = "a directory" if path.is_dir() else "not a regular file"
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a directory" if stat.S_ISDIR(found.st_mode) else "not a regular file"
         raise UnreadableFile(path, f"this is {kind}", "give the path of an HDF5 result file")
-    return key_of(path, stat)
+    return key_of(path, found)
 
 
 def key_of(path: Path, status: os.stat_result) -> FileKey:
@@ -333,7 +334,6 @@ class RawResult:
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
-            value = getattr(self, name)
+        for name, value in list(vars(self).items()):
             if isinstance(value, np.ndarray):
                 object.__setattr__(self, name, frozen_array(value, value.dtype))

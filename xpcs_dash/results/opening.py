@@ -55,7 +55,8 @@ def open_result(
 def _read(source: OpenFile) -> RawResult:
     try:
         raw = find_layout(source).read(source)
-        return replace(raw, warnings=(*raw.warnings, *source.h5.refusals()))
+        refused = source.h5.refusals()
+        return replace(raw, warnings=(*raw.warnings, *refused)) if refused else raw
     except FileError as err:
         refused = source.h5.refusals()
         if not refused or "and is not read" in err.reason:
