@@ -23,6 +23,7 @@ class StubReader:
 
     def __init__(self) -> None:
         self.opened: list[str] = []
+        self.min_coincidences = 10.0
 
     def __call__(self, path: str, fit: bool = False) -> Reading:
         self.opened.append(path)
@@ -32,8 +33,11 @@ class StubReader:
         if text.startswith("raw"):
             raise UnknownLayout(path, "not a result file")
         kinds = ["partition"] if text.startswith("partition") else ["multitau"]
-        columns = {"layout": "stub", "kinds": kinds, "content": text, "summary": {"flags": []}}
+        columns = {"layout": "stub", "kinds": kinds, "content": text, "summary": self.summary()}
         return Reading(stat_of(path), columns)
+
+    def summary(self):
+        return {"flags": [], "min_coincidences": self.min_coincidences}
 
 
 class Beamline:

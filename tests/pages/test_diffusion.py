@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from dash import html
 
-from xpcs_dash.analysis.diffusion import hydrodynamic_radius
+from xpcs_dash.analysis.diffusion import hydrodynamic_radius, points_of
 from xpcs_dash.analysis.quality import fit_summary
 from xpcs_dash.analysis.stored_fit import StoredFit
 from xpcs_dash.errors import UsageError
@@ -103,7 +103,7 @@ def test_the_fit_of_ingest_is_shown_where_it_is_of_this_model_and_file(viewed, m
     for k in range(now.n_q):
         assert stored.reasons(k) == now.reasons(k)
     for parameter in now.names:
-        assert views.points(stored, xf.q, parameter).status == views.points(now, xf.q, parameter).status
+        assert points_of(stored, xf.q, parameter).status == points_of(now, xf.q, parameter).status
     assert not isinstance(views.batch(viewed, number, "stretched"), StoredFit)
     row.size += 1  # the catalogue speaks of other contents
     viewed.kernel.cache.clear()
@@ -135,7 +135,7 @@ def test_a_bin_that_the_model_does_not_describe_is_no_good_point(viewed):
     poor[2] = True
     judged = replace(fit, poor_fit=poor)
     q = np.linspace(1e-3, 1e-2, fit.n_q)
-    before, after = (views.points(f, q, "tau") for f in (fit, judged))
+    before, after = (points_of(f, q, "tau") for f in (fit, judged))
     assert before.status[2] == "ok"
     assert after.status[2] == "bound"
     assert not after.good[2]

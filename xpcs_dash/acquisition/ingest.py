@@ -101,7 +101,8 @@ class Ingest:
         """Load what the catalogue knows and begin to watch."""
         status = self.journal.catalogue.status()
         ground = Ground.from_dict(status.get("ground")) if status.get("root") == str(self.root) else None
-        self.presence.load(rows.load(self.journal.catalogue), ground)
+        found = rows.load(self.journal.catalogue, self.settings.min_coincidences)
+        self.presence.load(found, ground)
         self.watcher.start()
         if self._fits is not None:
             self._fits.add_missing(self.presence.known)

@@ -78,6 +78,10 @@ class Presence:
                 # seen in an earlier run, not read: like no file on disk, so the first walk takes it up again
                 self.known[path] = known._replace(stat=UNREAD)
                 continue
+            if known.outdated:
+                # its numbers belong to other settings: it stays on the screen until it has been read again
+                self.known[path] = known._replace(stat=UNREAD, has_fit=True)
+                continue
             self.known[path] = known
             self._by_stat[known.stat] = path
 

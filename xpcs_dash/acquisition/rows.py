@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -52,10 +53,11 @@ class Known(NamedTuple):
     has_fit: bool
     sort_at: float
     has_curves: bool = True
+    outdated: bool = False
 
 
-def load(catalogue: Catalogue) -> dict[str, Known]:
-    """All rows by path, for the start of ingest."""
+def load(catalogue: Catalogue, min_coincidences: float) -> dict[str, Known]:
+    """All rows by path, for the start of ingest; ``outdated`` where their numbers rest on another setting."""
     t = files_table.c
     query = sa.select(
         t.path,
@@ -67,6 +69,7 @@ def load(catalogue: Catalogue) -> dict[str, Known]:
         t.kinds,
         t.fit.isnot(None).label("has_fit"),
         t.sort_at,
+        t.summary["min_coincidences"].as_float().label("min_coincidences"),
     )
     with catalogue.read() as db:
         return {
@@ -77,9 +80,15 @@ def load(catalogue: Catalogue) -> dict[str, Known]:
                 bool(row.has_fit),
                 row.sort_at,
                 "multitau" in (row.kinds or ()),
+                row.state == "ready" and not _same(row.min_coincidences, min_coincidences),
             )
             for row in db.execute(query)
         }
+
+
+def _same(found: float | None, wanted: float) -> bool:
+    # summaries keep seven digits
+    return found is not None and math.isclose(found, wanted, rel_tol=1e-6)
 
 
 def apply(catalogue: Catalogue, changes: Iterable[Change], relate: Relate | None = None) -> int:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import UsageError
+
+if TYPE_CHECKING:
+    from xpcs_dash.analysis.stored_fit import Fitted
+    from xpcs_dash.fitting.batch_result import BatchFit
+    from xpcs_dash.results.xpcs_file import XpcsFile
 
 Floats = NDArray[np.float64]
 Status = Literal["ok", "bound", "failed"]
@@ -87,6 +92,47 @@ class PowerLaw:
         spread = np.sqrt(np.maximum(aa + 2 * ab * x + bb * x * x, 0.0))
         middle = self.log_a + self.b * x
         return np.asarray(np.exp(middle - spread)), np.asarray(np.exp(middle + spread))
+
+
+def fit_every_bin(xf: XpcsFile, model: str = "single", backend: str = "numpy") -> BatchFit:
+    """Fit of all q-bins of a file with the model's own bounds: ingest, pages and exports take this one.
+
+    Raises
+    ------
+    UsageError
+        Where the file holds no multi-tau g2.
+    """
+    from xpcs_dash.fitting.batch import fit_all_q
+
+    if xf.n_delay == 0 or xf.g2.size == 0:
+        raise UsageError(f"{xf.path.name} holds no multi-tau g₂, so there is nothing to fit.")
+    # without any error of g2 the scale of the noise is taken from the scatter
+    sigma = xf.g2_sigma if np.isfinite(xf.g2_sigma).any() else None
+    return fit_all_q(xf.t_el, xf.g2, sigma, xf.trusted, model=model, backend=backend)
+
+
+def points_of(fit: Fitted, q: Floats, parameter: str, label: NDArray[np.integer] | None = None) -> Points:
+    """One parameter of a fit against q, with a status for each bin.
+
+    A bin has failed where there were too few points or the fit did not converge; it is at a bound where this
+    parameter stands at one, or where the window holds no decay or only a part of it, so that τ is a guess. A
+    bin that the model does not describe does not count either.
+
+    Parameters
+    ----------
+    fit : of n bins.
+    q : (n,) Å⁻¹.
+    parameter : one of the fit's names.
+    label : (n,) labels of the bins; by default 1 to n.
+    """
+    k = list(fit.names).index(parameter)
+    failed = fit.too_few_points | fit.not_converged
+    bound = fit.at_bound[:, k] | fit.no_decay | fit.incomplete_decay | fit.poor_fit
+    if parameter.startswith("tau"):
+        bound |= ~fit.good
+    status = tuple("failed" if f else "bound" if b else "ok" for f, b in zip(failed, bound, strict=True))
+    labels = np.arange(1, fit.n_q + 1) if label is None else np.asarray(label)
+    return Points(labels, np.asarray(q), fit.values[:, k], fit.errors[:, k], status)
 
 
 def power_law(points: Points, q_range: tuple[float, float] | None = None, slack: float = 0.2) -> PowerLaw:

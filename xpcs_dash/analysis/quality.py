@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.analysis import stability
+from xpcs_dash.analysis.diffusion import fit_every_bin
 from xpcs_dash.results.xpcs_file import XpcsFile
 
 __all__ = [
@@ -87,6 +88,7 @@ class FileSummary:
     contrast, contrast_err, baseline, baseline_err : heights of g2 at that q, weighted by coincidences.
     decays : share of the bins whose short end stands above the long end by more than three errors.
     points, trusted_points, zero_points, starved_points, starved_fraction : of g2.
+    min_coincidences : the setting by which points are starved.
     n_q, n_delay, n_twotime : bins, delays, two-time matrices.
     drift, drift_err : relative change of I(t) over the run, from a straight line.
     drift_per_s : the same per second.
@@ -116,6 +118,7 @@ class FileSummary:
     zero_points: int = 0
     starved_points: int | None = None
     starved_fraction: float | None = None
+    min_coincidences: float | None = None
     n_q: int = 0
     n_delay: int = 0
     n_twotime: int = 0
@@ -274,6 +277,7 @@ def summarise(xf: XpcsFile) -> FileSummary:
         zero_points=xf.zero_points,
         starved_points=starved,
         starved_fraction=fraction,
+        min_coincidences=xf.min_coincidences,
         n_q=xf.n_q,
         n_delay=xf.n_delay,
         n_twotime=len(xf.twotime_bins),
@@ -361,11 +365,9 @@ def fit_summary(xf: XpcsFile, backend: str = "numpy") -> dict[str, Any]:
         over the good bins) with diffusion_err, chi2_red (median), n_good. ``flags``: "scatter-high" where the
         counts are high and even the flexible model is far off at every q.
     """
-    from xpcs_dash.fitting.batch import fit_all_q
-
-    sigma = xf.g2_sigma if np.isfinite(xf.g2_sigma).any() else None
-    single = fit_all_q(xf.t_el, xf.g2, sigma, xf.trusted, model="single", backend=backend)
+    single = fit_every_bin(xf, "single", backend)
     columns: dict[str, Any] = {"model": "single", "engine": single.engine, "sigma_known": single.sigma_known}
+    columns["min_coincidences"] = xf.min_coincidences
     columns["label"] = list(range(1, xf.n_q + 1))
     columns["q"], columns["phi"] = _numbers(xf.q), _numbers(xf.phi)
     for name in ("tau", "contrast", "baseline"):
@@ -387,7 +389,7 @@ def fit_summary(xf: XpcsFile, backend: str = "numpy") -> dict[str, Any]:
     suspect = chi2.size > 0 and float(np.median(chi2)) > HIGH_CHI2
     # a beam that comes and goes bends every curve; that is known by its own flag
     suspect = suspect and stability.verdict(xf).state != "beam lost"
-    if suspect and sigma is not None and xf.photons and _scatter_is_high(xf, backend):
+    if suspect and single.sigma_known and xf.photons and _scatter_is_high(xf, backend):
         flags.append("scatter-high")
     numbers = {
         "tau": float(tau),

@@ -73,7 +73,9 @@ class StoredFit:
         return tuple(flag_sentence(flag) for flag in self.flags[k])
 
 
-def stored_fit(columns: Mapping[str, Any] | None, model: str, n_q: int) -> StoredFit | None:
+def stored_fit(
+    columns: Mapping[str, Any] | None, model: str, n_q: int, min_coincidences: float
+) -> StoredFit | None:
     """Read what `quality.fit_summary` wrote under ``fit``.
 
     Parameters
@@ -81,13 +83,16 @@ def stored_fit(columns: Mapping[str, Any] | None, model: str, n_q: int) -> Store
     columns : the mapping, or None.
     model : the model that is wanted; ingest keeps the single exponential, with counting σ.
     n_q : bins of the file.
+    min_coincidences : in force now; a fit that was made with another is none.
 
     Returns
     -------
-    None where the catalogue holds no such fit of all these bins.
+    None where the catalogue holds no such fit of all these bins with this setting.
     """
     names = ("contrast", "baseline", "tau")
     if not columns or columns.get("model") != model or len(columns.get("label") or ()) != n_q:
+        return None
+    if columns.get("min_coincidences") != min_coincidences:
         return None
     if not all(f"{name}{tail}" in columns for name in names for tail in ("", "_err")):
         return None

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from xpcs_dash.cli.in_force import Config, Given
+
 
 class Target(StrEnum):
     """Layouts that we write."""
@@ -28,9 +30,14 @@ def convert(
     to: Annotated[Target, typer.Option(help="layout to write")],
     out: Annotated[Path, typer.Option(help="file to make")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file if it exists")] = False,
+    config: Config = None,
+    given: Given = None,
 ) -> None:
     """Convert one file."""
     from xpcs_dash import open_result
+    from xpcs_dash.cli.in_force import settings_in_force
     from xpcs_dash.results.convert import convert as write
 
-    print(write(open_result(file), to.value, out, overwrite=overwrite))
+    settings = settings_in_force(config, given)
+    xf = open_result(file, min_coincidences=settings.min_coincidences)
+    print(write(xf, to.value, out, overwrite=overwrite))

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xpcs_dash.cli.in_force import Given
+
 if TYPE_CHECKING:
     from xpcs_dash.fitting.results import FitResult
+    from xpcs_dash.settings import Settings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,14 +50,20 @@ def fit(
     save: Annotated[Path | None, typer.Option(help="keep the fit in this directory")] = None,
     state_dir: Annotated[Path | None, typer.Option(help="where compiled programs are kept")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    settings_file: Annotated[
+        Path | None, typer.Option("--config", help="TOML file with settings, as for serve")
+    ] = None,
+    given: Given = None,
 ) -> None:
     """Fit g2 of FILE: least squares of every bin, and NUTS with --bayes.
 
     Parameters: contrast, baseline, tau (s), gamma; tau1, gamma1, tau2, gamma2 and f of the double model.
     """
+    from xpcs_dash.cli.in_force import settings_in_force
     from xpcs_dash.cli.values import delays, labels, number_pairs, numbers
     from xpcs_dash.fitting.results import FitConfig
 
+    settings = settings_in_force(settings_file, given, state_dir=state_dir)
     config = FitConfig(
         model=model,
         sigma=sigma,
@@ -68,7 +77,7 @@ def fit(
         warmup=warmup,
         seed=seed,
     )
-    result, warnings = run(file, config, bayes, state_dir)
+    result, warnings = run(file, config, bayes, settings)
     if save is not None:
         from xpcs_dash.fitting.store import save_fit
 
@@ -77,12 +86,13 @@ def fit(
     else:
         saved = None
     if as_json:
-        print(json.dumps(document(result, warnings, saved), ensure_ascii=False, allow_nan=False))
+        said = document(result, warnings, settings, saved)
+        print(json.dumps(said, ensure_ascii=False, allow_nan=False))
     else:
         print_table(result, warnings, saved)
 
 
-def run(file: Path, config: Any, bayes: bool, state_dir: Path | None) -> tuple[FitResult, tuple[str, ...]]:
+def run(file: Path, config: Any, bayes: bool, settings: Settings) -> tuple[FitResult, tuple[str, ...]]:
     """Read the file and fit it; the warnings are those of the file and of its errors."""
     from xpcs_dash.fitting.data import fit_data
     from xpcs_dash.fitting.results import Source
@@ -90,7 +100,7 @@ def run(file: Path, config: Any, bayes: bool, state_dir: Path | None) -> tuple[F
     from xpcs_dash.fitting.store import content_hash
     from xpcs_dash.results.opening import open_result
 
-    xf = open_result(file)
+    xf = open_result(file, min_coincidences=settings.min_coincidences)
     data = fit_data(xf, config.sigma, config.labels, config.delay_range)
     source = Source(str(xf.path), xf.key.token, content_hash(data), xf.map_hash or "")
     warnings = (*xf.warnings, *data.warnings)
@@ -98,13 +108,14 @@ def run(file: Path, config: Any, bayes: bool, state_dir: Path | None) -> tuple[F
         # one file of a few dozen curves is fitted sooner than JAX is imported
         return fit_g2(data, config, source, backend="numpy"), warnings
     from xpcs_dash.fitting.runtime import configure_jax
-    from xpcs_dash.settings import load_settings
 
-    configure_jax(load_settings(state_dir=state_dir).state_dir)
+    configure_jax(settings.state_dir)
     return sample_g2(data, config, source=source), warnings
 
 
-def document(result: FitResult, warnings: tuple[str, ...], saved: str | None) -> dict[str, Any]:
+def document(
+    result: FitResult, warnings: tuple[str, ...], settings: Settings, saved: str | None
+) -> dict[str, Any]:
     """What ``--json`` prints."""
     from xpcs_dash.fitting.results import HDI_PROB
 
@@ -114,6 +125,7 @@ def document(result: FitResult, warnings: tuple[str, ...], saved: str | None) ->
         "formula": result.spec.formula,
         "units": dict(zip(result.spec.names, result.spec.units, strict=True)),
         "sigma": result.config.sigma,
+        "settings": settings.numbers,
         "bins": result.rows(),
         "warnings": list(warnings),
         "seconds": result.seconds,

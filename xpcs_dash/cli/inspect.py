@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xpcs_dash.cli.in_force import Config, Given
+
 if TYPE_CHECKING:
     from xpcs_dash.results.xpcs_file import XpcsFile
 
@@ -21,11 +23,15 @@ def add_to(app: typer.Typer) -> None:
 def inspect(
     file: Annotated[Path, typer.Argument(help="result file of any layout that we read")],
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object, for scripts")] = False,
+    config: Config = None,
+    given: Given = None,
 ) -> None:
     """Print a description of one file."""
     from xpcs_dash import open_result
+    from xpcs_dash.cli.in_force import settings_in_force
 
-    result = open_result(file)
+    settings = settings_in_force(config, given)
+    result = open_result(file, min_coincidences=settings.min_coincidences)
     facts = describe(result)
     print(
         json.dumps(facts, ensure_ascii=False, allow_nan=False, indent=2)

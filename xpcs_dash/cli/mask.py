@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xpcs_dash.cli.in_force import Config, Given
 from xpcs_dash.errors import FileError, SchemaError, UsageError
 
 if TYPE_CHECKING:
     from xpcs_dash.hdf5.schemas import GeometryMetadata
+    from xpcs_dash.settings import Settings
     from xpcs_dash.simplemask.geometry import Setting
     from xpcs_dash.simplemask.kernel import SimpleMaskKernel
 
@@ -56,14 +58,18 @@ def build(
     axes: Annotated[str, typer.Option(help="the two maps to cut, such as q,phi or x,y")] = "q,phi",
     legacy_q: Annotated[bool, typer.Option("--legacy-q", help="q = k sin α, as older maps")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="report as JSON")] = False,
+    config: Config = None,
+    given: Given = None,
 ) -> None:
     """Cut a detector into bins and write the partition file that the correlator takes."""
+    from xpcs_dash.cli.in_force import settings_in_force
     from xpcs_dash.simplemask.files import save_partition
     from xpcs_dash.simplemask.partition import Axis
 
+    settings = settings_in_force(config, given)
     if (result is None) == (image is None):
         raise UsageError("give either --from RESULT_FILE, or --image FILE with --geometry FILE.")
-    kernel = _start(result, image, geometry, legacy_q)
+    kernel = _start(result, image, geometry, legacy_q, settings)
     kernel = _masked(kernel, mask, invert_mask, threshold_low, threshold_high, q_range)
     names = [name.strip() for name in axes.split(",")]
     if len(names) != 2:
@@ -92,16 +98,20 @@ def regroup(
     partition: Annotated[Path, typer.Option(help="partition file with the new bins")],
     out: Annotated[Path, typer.Option(help="result file to write; replaced if it exists")],
     as_json: Annotated[bool, typer.Option("--json", help="report as JSON")] = False,
+    config: Config = None,
+    given: Given = None,
 ) -> None:
     """Recompute g2 and its error for other bins, as the correlator would, without the raw frames."""
     from xpcs_dash.analysis.regroup import regroup_result
+    from xpcs_dash.cli.in_force import settings_in_force
     from xpcs_dash.hdf5.aps_writer import write_aps
     from xpcs_dash.hdf5.partition_file import read_partition
     from xpcs_dash.results.opening import open_result
 
+    settings = settings_in_force(config, given)
     if out.exists() and out.resolve() in (path.resolve(), partition.resolve()):
         raise UsageError(f"{out.name}: choose another name; the file that is read is not replaced.")
-    file = open_result(path)
+    file = open_result(path, min_coincidences=settings.min_coincidences)
     made = regroup_result(file, read_partition(partition))
     write_aps(out, made)
     _print({"file": str(out), "bins": made.dynamic.n, "delays": file.n_delay}, as_json)
@@ -149,7 +159,7 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def _start(
-    result: Path | None, image: Path | None, geometry: Path | None, legacy_q: bool
+    result: Path | None, image: Path | None, geometry: Path | None, legacy_q: bool, settings: Settings
 ) -> SimpleMaskKernel:
     from xpcs_dash.results.opening import open_result
     from xpcs_dash.simplemask.files import from_result, read_image
@@ -158,7 +168,7 @@ def _start(
     from xpcs_dash.simplemask.operations import Operation
 
     if result is not None:
-        opened = from_result(open_result(result))
+        opened = from_result(open_result(result, min_coincidences=settings.min_coincidences))
     else:
         assert image is not None
         if geometry is None:

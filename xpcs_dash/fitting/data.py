@@ -140,7 +140,8 @@ def _file_sigma_warnings(xf: XpcsFile, pick: tuple[NDArray[np.intp], ...]) -> li
     if not use.any():
         return []
     factor = float(np.median(1.0 / np.sqrt(count[use]) / error[use]))
-    starved = int(np.sum(count[np.isfinite(count)] < 10))
+    minimum = xf.min_coincidences
+    starved = int(np.sum(count[np.isfinite(count)] < minimum))
     out = []
     if factor > 2:
         out.append(
@@ -148,5 +149,7 @@ def _file_sigma_warnings(xf: XpcsFile, pick: tuple[NDArray[np.intp], ...]) -> li
             "χ² and the errors of the parameters are not to be trusted; use the counting errors"
         )
     if starved:
-        out.append(f"{starved} points with fewer than 10 expected coincidences are fitted as if certain")
+        out.append(
+            f"{starved} points with fewer than {minimum:g} expected coincidences are fitted as if certain"
+        )
     return out

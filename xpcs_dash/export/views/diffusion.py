@@ -6,28 +6,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xpcs_dash.analysis.diffusion import Points, PowerLaw, power_law
+from xpcs_dash.analysis.diffusion import Points, PowerLaw, points_of, power_law
 from xpcs_dash.errors import UsageError
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, title_of
 from xpcs_dash.export.views.fit import fit_bins, parameter_table
 from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
-from xpcs_dash.fitting.batch import BatchFit
+from xpcs_dash.fitting.batch_result import BatchFit
+from xpcs_dash.fitting.solvers import MAX_STEPS
 
 if TYPE_CHECKING:
     from xpcs_dash.results.xpcs_file import XpcsFile
 
 
-def _fit(xf: XpcsFile, options: ViewOptions) -> tuple[list[int], BatchFit, str]:
+def _fit(xf: XpcsFile, options: ViewOptions) -> tuple[list[int], BatchFit, Points]:
+    """The fit of the chosen bins, and relaxation times with their state: a flagged one is never good."""
     bins = chosen_bins(xf, options)
-    fit, _ = fit_bins(xf, bins, options)
-    return bins, fit, next(name for name in fit.names if name.startswith("tau"))
-
-
-def points_of(xf: XpcsFile, bins: list[int], fit: BatchFit, tau: str) -> Points:
-    """Relaxation times with their state: a flagged one is never taken for good."""
-    state = tuple("ok" if good else "failed" for good in fit.good & ~fit.poor_fit)
-    return Points(np.array(bins) + 1, xf.q[bins], fit[tau], fit.error(tau), state)
+    fit, _ = fit_bins(xf, bins, options, MAX_STEPS)
+    tau = next(name for name in fit.names if name.startswith("tau"))
+    return bins, fit, points_of(fit, xf.q[bins], tau, np.array(bins) + 1)
 
 
 def law_of(points: Points, options: ViewOptions) -> PowerLaw | None:
@@ -40,8 +37,8 @@ def law_of(points: Points, options: ViewOptions) -> PowerLaw | None:
 
 def tables(xf: XpcsFile, options: ViewOptions) -> list[Table]:
     """Parameters of each bin, and the power law."""
-    bins, fit, tau = _fit(xf, options)
-    law = law_of(points_of(xf, bins, fit, tau), options)
+    bins, fit, points = _fit(xf, options)
+    law = law_of(points, options)
     made = [parameter_table(xf, bins, fit)]
     if law is not None:
         nan = float("nan")
@@ -63,8 +60,7 @@ def tables(xf: XpcsFile, options: ViewOptions) -> list[Table]:
 
 def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     """Good relaxation times with errors, the others faintly, and the line."""
-    bins, fit, tau = _fit(xf, options)
-    points = points_of(xf, bins, fit, tau)
+    _, _, points = _fit(xf, options)
     law = law_of(points, options)
     line, label = None, ""
     if law is not None:

@@ -13,13 +13,15 @@ from xpcs_dash.export.views import g2
 from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, title_of
 from xpcs_dash.figures.publication import PageSize, PaperFigure, curves
 from xpcs_dash.fitting.batch import BatchFit
-from xpcs_dash.jobs.kinds.fit_request import FitRequest, Selected, fit_selected, select
+from xpcs_dash.jobs.kinds.fit_request import LIVE_STEPS, FitRequest, Selected, fit_selected, select
 
 if TYPE_CHECKING:
     from xpcs_dash.results.xpcs_file import XpcsFile
 
 
-def fit_bins(xf: XpcsFile, bins: list[int], options: ViewOptions) -> tuple[BatchFit, Selected]:
+def fit_bins(
+    xf: XpcsFile, bins: list[int], options: ViewOptions, steps: int = LIVE_STEPS
+) -> tuple[BatchFit, Selected]:
     """Fit the chosen columns just as the page does, and the data with the points that took part."""
     if options.sigma not in ("counting", "file"):
         raise UsageError(f"σ model {options.sigma!r}: choose counting or file.")
@@ -33,7 +35,7 @@ def fit_bins(xf: XpcsFile, bins: list[int], options: ViewOptions) -> tuple[Batch
         bounds=options.bounds,
     )
     data = select(xf, request)
-    return fit_selected(data, request), data
+    return fit_selected(data, request, steps), data
 
 
 def parameter_table(xf: XpcsFile, bins: list[int], fit: BatchFit) -> Table:

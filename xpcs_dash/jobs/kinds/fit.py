@@ -90,7 +90,7 @@ def prepare(params: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
         labels=picked.labels,
         delay_range=delay,
         fixed=dict(request.fixed),
-        bounds=clip_bounds(request, picked.t, picked.used),
+        bounds=clip_bounds(request, picked.t),
         start=dict(request.start),
         priors={name: PriorSpec(kind, loc, scale) for name, (kind, loc, scale) in request.priors.items()},  # type: ignore[arg-type]
         chains=request.chains,
@@ -109,6 +109,7 @@ def prepare(params: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
             "name": params.get("name", path.stem),
             "sample": xf.sample or "",
             "owner": params.get("owner", ""),
+            "settings": settings.numbers,
         },
     }
 
@@ -236,7 +237,7 @@ def finish(params: Mapping[str, Any], answer: Mapping[str, Any], settings: Setti
             chi2=float(np.median(chi2)) if chi2 else None,
             request={**request.to_params(), "labels": [b["label"] for b in bins]},
             bins=bins,
-            facts=answer["facts"],
+            facts={**answer["facts"], "settings": source.get("settings", {})},
             owner=source["owner"],
             seconds=answer["seconds"],
         )

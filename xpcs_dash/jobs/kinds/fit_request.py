@@ -156,12 +156,32 @@ def select(xf: XpcsFile, request: FitRequest) -> Selected:
     return Selected(t, g2, sigma, coincidences, used, labels, q, phi, split)
 
 
-def clip_bounds(request: FitRequest, t: np.ndarray, used: np.ndarray) -> dict[str, tuple[float, float]]:
-    """Bounds of a request with its open ends filled by the defaults of the model for these delays."""
+def chosen_delays(t: np.ndarray, request: FitRequest) -> np.ndarray:
+    """(n_delay,) bool, the delays in the range of a request.
+
+    Raises
+    ------
+    UsageError
+        Where there is none.
+    """
+    if request.delay is None:
+        return np.ones(t.size, dtype=bool)
+    low, high = request.delay
+    rows = np.asarray((t >= low) & (t <= high))
+    if not rows.any():
+        raise UsageError(
+            f"no delay between {low:g} and {high:g} s; the file has {t.min():g} to {t.max():g} s."
+        )
+    return rows
+
+
+def clip_bounds(request: FitRequest, t: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Bounds of a request with its open ends filled by the defaults of the model for the chosen delays."""
     from xpcs_dash.fitting.models import Window, get_model
 
-    seen = t[used.any(axis=1)]
-    window = Window.of(seen if seen.size else t)
+    if not request.bounds:
+        return {}
+    window = Window.of(t[chosen_delays(t, request)])
     spec = get_model(request.model)
     filled = {}
     for name, (low, high) in request.bounds.items():
@@ -170,8 +190,8 @@ def clip_bounds(request: FitRequest, t: np.ndarray, used: np.ndarray) -> dict[st
     return filled
 
 
-def fit_selected(data: Selected, request: FitRequest) -> BatchFit:
-    """Fit all chosen bins at once, in NumPy.
+def fit_selected(data: Selected, request: FitRequest, steps: int = LIVE_STEPS) -> BatchFit:
+    """Fit all chosen bins at once, in NumPy; bounds and starts are scaled to the chosen delays.
 
     Raises
     ------
@@ -180,18 +200,19 @@ def fit_selected(data: Selected, request: FitRequest) -> BatchFit:
     """
     from xpcs_dash.fitting.batch import fit_all_q
 
-    sigma: Any = data.sigma if np.isfinite(data.sigma).any() else None
+    rows = chosen_delays(data.t, request)
+    sigma: Any = data.sigma[rows] if np.isfinite(data.sigma).any() else None
     return fit_all_q(
-        data.t,
-        data.g2,
+        data.t[rows],
+        data.g2[rows],
         sigma,
-        data.used,
+        data.used[rows],
         model=request.model,
         fixed=request.fixed,
-        bounds=clip_bounds(request, data.t, data.used),
+        bounds=clip_bounds(request, data.t),
         start=request.start,
         backend="numpy",
-        steps=LIVE_STEPS,
+        steps=steps,
     )
 
 

@@ -24,7 +24,8 @@ MOST_FILES = 12
 
 
 def batch(services: Services, ref: str, model: str) -> Fitted:
-    """Fit of all q of one file: the one made at ingest where it is of this model, else made now; remembered.
+    """Fit of all q of one file, remembered: the one made at ingest, where it is of this model and made with
+    the settings in force, else one made now.
 
     Raises
     ------
@@ -36,31 +37,10 @@ def batch(services: Services, ref: str, model: str) -> Fitted:
     same = (row.mtime_ns, row.size) == (here.key.mtime_ns, here.key.size)
 
     def compute(xf: Any) -> Fitted:
-        from xpcs_dash.fitting.batch import fit_all_q
-
-        stored = stored_fit(kept, model, xf.n_q) if same else None
-        if stored is not None:
-            return stored
-        if xf.n_delay == 0 or xf.g2.size == 0:
-            raise UsageError("This file holds no multi-tau g₂, so there is nothing to fit.")
-        return fit_all_q(xf.t_el, xf.g2, xf.g2_sigma, xf.trusted, model=model, backend="numpy")
+        stored = stored_fit(kept, model, xf.n_q, xf.min_coincidences) if same else None
+        return diffusion.fit_every_bin(xf, model) if stored is None else stored
 
     return services.kernel.derived(ref, "fit.batch", (model,), compute)
-
-
-def points(fit: Fitted, q: np.ndarray, parameter: str) -> diffusion.Points:
-    """One parameter of a fit against q, with a status for each bin.
-
-    A bin has failed where there were too few points or the fit did not converge; it is at a bound where this
-    parameter stands at one, or where the window holds no decay or only a part of it, so that τ is a guess. A
-    bin that the model does not describe does not count either.
-    """
-    k = list(fit.names).index(parameter)
-    failed = fit.too_few_points | fit.not_converged
-    bound = fit.at_bound[:, k] | fit.no_decay | fit.incomplete_decay | fit.poor_fit
-    status = tuple("failed" if f else "bound" if b else "ok" for f, b in zip(failed, bound, strict=True))
-    label = np.arange(1, fit.n_q + 1)
-    return diffusion.Points(label, np.asarray(q), fit.values[:, k], fit.errors[:, k], status)
 
 
 def series(
@@ -72,7 +52,7 @@ def series(
     made = []
     for ref, colour in zip(ids, colours, strict=True):
         fit = batch(services, ref, model)
-        found = points(fit, services.kernel.open(ref).q, parameter)
+        found = diffusion.points_of(fit, services.kernel.open(ref).q, parameter)
         law = None
         if parameter == "tau" and found.good.sum() >= 2:
             try:

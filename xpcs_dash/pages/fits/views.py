@@ -146,6 +146,7 @@ def provenance(row: FitRow) -> str:
     ]
     if row.kind == "nuts":
         lines.append(f"sampler    {request.chains} chains × {request.draws} draws, warm-up {request.warmup}")
+    lines += [f"{name:<10} {value}" for name, value in row.facts.get("settings", {}).items()]
     lines += [f"{name:<10} {value}" for name, value in row.facts.get("versions", {}).items()]
     return "\n".join(lines)
 
