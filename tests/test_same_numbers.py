@@ -77,7 +77,7 @@ class Bench:
 
     def looked(self) -> Any:
         with self.server.test_request_context():
-            current = {"files": [{"id": self.file, "key": "k"}], "follow": False, "q": None}
+            current = {"files": [{"ref": self.file, "key": "k"}], "follow": False, "q": None}
             return look(self.services, current)
 
     def page(self, request: FitRequest) -> dict[str, np.ndarray]:

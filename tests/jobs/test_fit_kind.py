@@ -61,6 +61,7 @@ def test_what_travels_to_a_worker_is_plain_and_complete(params, settings):
         "name": "A001",
         "sample": "",
         "owner": "ada",
+        "settings": {"backend": "auto", "min_coincidences": 10.0},
     } | {"sample": payload["source"]["sample"]}
 
 

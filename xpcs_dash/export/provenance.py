@@ -30,9 +30,8 @@ class Provenance:
     Attributes
     ----------
     source, source_sha256 : name and content hash of the result file.
-    ref : the file's public name, which stands in the addresses of its pages; empty where it lies below no
-        directory that the settings name.
-    root : name of the directory below which the file lies.
+    ref : the file's public name, which stands in the addresses of its pages.
+    root : name of the directory below which the file lies; empty where the settings name none such.
     layout : file layout it was read as.
     map_hash : hash of the q-map, as the file names it.
     view : what is shown: the figure's name.
@@ -117,8 +116,8 @@ def provenance(
         layout=xf.layout,
         map_hash=xf.map_hash,
         view=view,
-        ref="" if ref is None else str(ref),
-        root="" if ref is None else ref.root,
+        ref=str(ref),
+        root=ref.root,
         parameters=dict(parameters),
         settings=settings.numbers,
         url=url,
