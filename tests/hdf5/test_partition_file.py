@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import A001_QMAP, LLPS_STRONG
+from xpcs_dash import open_result
 from xpcs_dash.errors import FileError, IncompleteFile, SchemaError, UsageError
 from xpcs_dash.hdf5.frames import find_frames, reduce_frames
 from xpcs_dash.hdf5.partition_file import read_partition, write_partition
@@ -175,7 +176,7 @@ def test_frames_are_found_and_reduced(tmp_path):
     most, used = reduce_frames(path, "max", 5)
     assert used == 5
     assert np.array_equal(most, frames[:5].max(axis=0))
-    image = read_image(path)
+    image = read_image(path, open_result)
     assert image.shape == (8, 9)
     assert image.frames == 20
 

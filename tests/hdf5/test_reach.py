@@ -17,7 +17,7 @@ from xpcs_dash.hdf5 import tree
 from xpcs_dash.hdf5.handle import Group, Handle
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool
 from xpcs_dash.hdf5.reach import OutOfReach
-from xpcs_dash.results.xpcs_file import open_result
+from xpcs_dash.results.opening import open_result
 
 SECRET = 4711.0
 
