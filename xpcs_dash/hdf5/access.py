@@ -17,6 +17,7 @@ from h5py import h5a, h5d, h5s, h5t
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import IncompleteFile, UnreadableFile, UsageError
+from xpcs_dash.hdf5.datasets import Dataset
 from xpcs_dash.hdf5.handle import Handle
 from xpcs_dash.hdf5.heap import DamagedText, StoredTexts
 from xpcs_dash.hdf5.records import OpenFile, Stored
@@ -61,11 +62,13 @@ def _shortest(value: float) -> float:
     return float(str(np.float32(value)))
 
 
-def _small(dataset: h5d.DatasetID) -> float | None:
+def _small(dataset: h5d.DatasetID | Dataset) -> float | None:
     """One number stored in one piece of at most eight bytes; None where it is something else.
 
     Most of what a file holds is such numbers, and to ask for shape and type takes longer than to read.
     """
+    if isinstance(dataset, Dataset):
+        return None
     size = dataset.get_storage_size()
     if size > 8 or dataset.get_offset() is None:
         return None
@@ -109,14 +112,14 @@ class Reader:
         """The first of ``names`` that exists."""
         return next((name for name in names if self.has(name)), None)
 
-    def _open(self, name: str) -> h5d.DatasetID | None:
+    def _open(self, name: str) -> h5d.DatasetID | Dataset | None:
         try:
             found = self._locate(name)
         except _OPEN_ERRORS:
             found = None
-        if found is not None and isinstance(found[1], h5d.DatasetID):
+        if found is not None and isinstance(found[1], h5d.DatasetID | Dataset):
             return found[1]
-        if found is not None or self.h5.is_linked(name):
+        if found is not None or (name not in self.h5.refused and self.h5.is_linked(name)):
             raise IncompleteFile(
                 self.path, f"{name} is not a readable dataset", "the file may be damaged: process it again"
             )
@@ -141,7 +144,7 @@ class Reader:
 
     # -- reading
 
-    def _load(self, name: str, dataset: h5d.DatasetID, *, double: bool = False) -> NDArray[Any]:
+    def _load(self, name: str, dataset: h5d.DatasetID | Dataset, *, double: bool = False) -> NDArray[Any]:
         """The whole dataset; ``double``: as float64, converted while it is read."""
         shape = dataset.shape
         if shape is None:
@@ -149,6 +152,8 @@ class Reader:
         if math.prod(shape) > EAGER_LIMIT:
             raise self.wrong(name, f"at most {EAGER_LIMIT} values", f"shape {shape}")
         try:
+            if isinstance(dataset, Dataset):
+                return np.asarray(dataset[()])
             out: NDArray[Any] = np.empty(shape, np.float64 if double else dataset.dtype)
             if out.size and double:
                 dataset.read(h5s.ALL, h5s.ALL, out, h5t.NATIVE_DOUBLE)
@@ -178,9 +183,9 @@ class Reader:
         with np.errstate(invalid="ignore", over="ignore"):
             return np.asarray(self._load(name, dataset), dtype=np.float64)
 
-    def _numeric(self, name: str, dataset: h5d.DatasetID) -> bool:
+    def _numeric(self, name: str, dataset: h5d.DatasetID | Dataset) -> bool:
         """Check that a dataset holds numbers or truth values; True where HDF5 converts them to float64."""
-        if dataset.get_type().get_class() in _NUMBERS:
+        if isinstance(dataset, h5d.DatasetID) and dataset.get_type().get_class() in _NUMBERS:
             return True
         kind = dataset.dtype
         if kind.kind not in "biuf":
@@ -284,16 +289,17 @@ class Reader:
                 found = self._locate(name)
             except _OPEN_ERRORS:
                 return None
-            if found is None or not isinstance(found[1], h5d.DatasetID):
+            if found is None or not isinstance(found[1], h5d.DatasetID | Dataset):
                 return None
             self._texts[name] = self._decoded(name, *found)
         return self._texts[name]
 
-    def _decoded(self, name: str, handle: Handle, dataset: h5d.DatasetID) -> tuple[str, ...] | None:
+    def _decoded(self, name: str, handle: Handle, dataset: h5d.DatasetID | Dataset) -> tuple[str, ...] | None:
         if handle not in self._heaps:
             self._heaps[handle] = StoredTexts(handle.file)
         try:
-            values: Any = self._heaps[handle].read(dataset)
+            plain = isinstance(dataset, h5d.DatasetID)
+            values: Any = self._heaps[handle].read(dataset) if plain else None
         except DamagedText:
             raise UnreadableFile(
                 self.path, f"the text in {name} is damaged", "copy the file again", transient=True
@@ -308,9 +314,12 @@ class Reader:
         """An attribute as text, or None."""
         try:
             located = self._locate(name)
-            if located is None or not h5a.exists(located[1], attribute.encode()):
+            if located is None:
                 return None
-            found = h5a.open(located[1], attribute.encode())
+            owner = located[1].id if isinstance(located[1], Dataset) else located[1]
+            if not h5a.exists(owner, attribute.encode()):
+                return None
+            found = h5a.open(owner, attribute.encode())
             value: NDArray[Any] = np.empty((), object)
             try:
                 found.read(value, _TEXT)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 import time
 import weakref
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
+from h5py import h5pl
 
 from xpcs_dash.errors import UnreadableFile
 from xpcs_dash.hdf5.handle import Handle
+from xpcs_dash.hdf5.lease import MOST_FILES, Lease
 from xpcs_dash.hdf5.reach import Opened, Reach, look
 from xpcs_dash.hdf5.records import FileKey, file_key, key_of
 
@@ -64,6 +67,8 @@ class HDF5ConnectionPool:
         self.idle_s = float(idle_s)
         self.limit = int(limit)
         self.reach = None if roots is None else Reach.of(roots)
+        if self.reach is not None:
+            _load_no_filters_from(self.reach)
         self._changed = threading.Condition()
         self._handles: dict[FileKey, _Handle] = {}
         self._opening: set[Path] = set()
@@ -87,17 +92,20 @@ class HDF5ConnectionPool:
         UnreadableFile
             No such file, not HDF5, truncated, or no longer the file that ``expected`` names.
         """
-        with ExitStack() as leases:
+        lease = Lease()
+        with lease.files:
             handle, key = self._lease(Path(path), expected, self.reach)
-            leases.callback(self._release, key, handle)
+            lease.files.callback(self._release, key, handle)
             reach = Reach.beside(handle.real) if self.reach is None else self.reach
+            yield Handle(key.path, handle.real, handle.h5, reach, self._lend, lease)
 
-            def lend(asking: Handle, path: Path) -> Handle:
-                found, key = self._lease(path, None, reach)
-                leases.callback(self._release, key, found)
-                return Handle(path, found.real, found.h5, reach, lend, asking.refused)
-
-            yield Handle(key.path, handle.real, handle.h5, reach, lend)
+    def _lend(self, path: Path, reach: Reach, lease: Lease) -> Handle:
+        """Open a file that another one leads to."""
+        if len(lease.linked) >= MOST_FILES:
+            raise UnreadableFile(path, f"more than {MOST_FILES} files are needed at once", "use fewer")
+        handle, key = self._lease(path, None, reach)
+        lease.files.callback(self._release, key, handle)
+        return Handle(key.path, handle.real, handle.h5, reach, self._lend, lease)
 
     def _lease(self, path: Path, expected: FileKey | None, reach: Reach | None) -> tuple[_Handle, FileKey]:
         while True:
@@ -238,6 +246,16 @@ def _end_all() -> None:
     # for that
     for pool in list(_POOLS):
         pool._end()
+
+
+def _load_no_filters_from(reach: Reach) -> None:
+    """Take the directories in reach off HDF5's list of places with filters, which are programs.
+
+    The list comes from the variable HDF5_PLUGIN_PATH.
+    """
+    for i in reversed(range(h5pl.size())):
+        if reach.holds(Path(os.path.realpath(os.fsdecode(h5pl.get(i))))):
+            h5pl.remove(i)
 
 
 def _is_stale(old: FileKey, now: FileKey) -> bool:

@@ -187,14 +187,15 @@ def _members(group: Group, path: str) -> list[Node]:
 
 def _member(group: Group, name: str, path: str) -> Node:
     link = group.link(name)
-    try:
-        found = group.get(name)
-    except (OSError, RuntimeError, ValueError):
-        if isinstance(link, h5py.HardLink):
-            return Node(path, "dataset", preview="unreadable: the file is damaged")
-        found = None
-    if found is not None:
-        return _describe(found, path)
+    with group.apart() as alone:
+        try:
+            found = alone.get(name)
+        except (OSError, RuntimeError, ValueError):
+            if isinstance(link, h5py.HardLink):
+                return Node(path, "dataset", preview="unreadable: the file is damaged")
+            found = None
+        if found is not None:
+            return _describe(found, path)
     reason = group.handle.refused.get(group.path_of(name))
     if reason is not None:
         return Node(path, "link", preview=f"missing: it {reason}")

@@ -55,10 +55,10 @@ def open_result(
 def _read(source: OpenFile) -> RawResult:
     try:
         raw = find_layout(source).read(source)
-        refused = source.h5.refusals()
+        refused = source.h5.remarks()
         return replace(raw, warnings=(*raw.warnings, *refused)) if refused else raw
     except FileError as err:
-        refused = source.h5.refusals()
+        refused = source.h5.remarks()
         if not refused or "and is not read" in err.reason:
             raise
         # what is missing may be missing because it must not be read
