@@ -22,7 +22,7 @@ from xpcs_dash.hdf5 import tree
 from xpcs_dash.hdf5.datasets import NotReached
 from xpcs_dash.hdf5.frames import find_frames, reduce_frames
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool
-from xpcs_dash.results.xpcs_file import open_result
+from xpcs_dash.results.opening import open_result
 
 IMAGE = "/xpcs/temporal_mean/scattering_2d"
 SELECTIONS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -223,8 +224,17 @@ def test_variables_of_hdf5_have_no_effect(root, pool, monkeypatch):
         assert h5.get("x") is None
 
 
+@pytest.fixture
+def often() -> Iterator[None]:
+    """Threads take turns every 50 µs."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(5e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
 @pytest.mark.parametrize("what", ["file", "directory"])
-def test_an_exchange_between_check_and_opening_is_noticed(root, pool, what):
+def test_an_exchange_between_check_and_opening_is_noticed(root, pool, what, often):
     """A thread turns a name inwards and outwards thousands of times; nothing from outside is ever read."""
     inside, outside = root / "real", root.parent / "away"
     for folder, value in ((inside, 1.0), (outside, SECRET)):
@@ -252,7 +262,7 @@ def test_an_exchange_between_check_and_opening_is_noticed(root, pool, what):
     seen: set[object] = set()
     try:
         reads = 0
-        while reads < 500 or turns < 3000:
+        while reads < 150 or turns < 2000:
             reads += 1
             try:
                 with pool.open(path) as h5:

@@ -15,11 +15,13 @@ from xpcs_dash.errors import FileError, UnknownLayout, UnreadableFile, UsageErro
 from xpcs_dash.hdf5.frames import reduce_frames
 from xpcs_dash.hdf5.mask_file import read_mask_hdf5, write_mask_hdf5
 from xpcs_dash.hdf5.partition_file import NoPartition, PartitionRecord, read_partition, write_partition
+from xpcs_dash.hdf5.pool import HDF5ConnectionPool
 from xpcs_dash.hdf5.records import BinTable
 from xpcs_dash.hdf5.schemas import GeometryMetadata, MaskSchema, QMapSchema
 from xpcs_dash.hdf5.writer import write_own
 from xpcs_dash.results.xpcs_file import XpcsFile
 from xpcs_dash.simplemask.partition import Partition
+from xpcs_dash.simplemask.plain_images import read_array
 
 HDF5_SUFFIXES = (".h5", ".hdf", ".hdf5", ".nxs")
 IMAGE_SUFFIXES = (".tif", ".tiff", ".edf", ".cbf", ".npy")
@@ -70,7 +72,11 @@ def from_result(xf: XpcsFile) -> DetectorImage:
 
 
 def read_image(
-    path: str | Path, open_file: Callable[[Path], XpcsFile], how: str = "mean", count: int | None = None
+    path: str | Path,
+    open_file: Callable[[Path], XpcsFile],
+    how: str = "mean",
+    count: int | None = None,
+    pool: HDF5ConnectionPool | None = None,
 ) -> DetectorImage:
     """A detector image from a result file, raw HDF5 frames, TIFF, EDF, CBF or NPY.
 
@@ -79,6 +85,7 @@ def read_image(
     path : the file.
     open_file : opens a result file; `Door.open`.
     how, count : "mean" or "max" of the first ``count`` frames; for raw frames.
+    pool : says what may be read, for files that are no results; None is for a file that a person named.
 
     Raises
     ------
@@ -90,30 +97,12 @@ def read_image(
         try:
             return from_result(open_file(path))
         except (UnknownLayout, UsageError):
-            image, frames = reduce_frames(path, "max" if how == "max" else "mean", count)
+            image, frames = reduce_frames(path, "max" if how == "max" else "mean", count, pool=pool)
             return DetectorImage(image, path.name, frames if how == "mean" else 0)
-    array = _read_array(path)
+    array = read_array(path, None if pool is None else pool.reach)
     if array.ndim != 2:
         raise UnreadableFile(path, f"it holds an array of shape {array.shape}", "an image has two axes")
     return DetectorImage(array.astype(np.float32), path.name)
-
-
-def _read_array(path: Path) -> NDArray[Any]:
-    if path.suffix.lower() == ".npy":
-        try:
-            return np.asarray(np.load(path, allow_pickle=False))
-        except (OSError, ValueError, EOFError) as err:
-            raise UnreadableFile(path, f"not a NumPy array ({err})", "save it with numpy.save") from None
-    import fabio
-
-    try:
-        with fabio.open(str(path)) as opened:
-            return np.array(opened.data)
-    except Exception as err:  # fabio raises whatever its many readers do
-        reason = " ".join(str(err).split())[:160] or type(err).__name__
-        raise UnreadableFile(
-            path, f"not an image that can be read ({reason})", "give TIFF, EDF, CBF or NPY"
-        ) from None
 
 
 def read_mask_or_partition(path: str | Path) -> tuple[NDArray[np.bool_], PartitionRecord | None]:
@@ -146,7 +135,7 @@ def read_mask(path: str | Path) -> NDArray[np.int32]:
     path = Path(path)
     if path.suffix.lower() in HDF5_SUFFIXES:
         return read_mask_hdf5(path)
-    array = _read_array(path)
+    array = read_array(path)
     if array.ndim != 2:
         raise FileError(path, f"it holds an array of shape {array.shape}", "a mask has two axes")
     valid: NDArray[np.int32] = (np.nan_to_num(array) > 0).astype(np.int32)

@@ -104,7 +104,8 @@ class Workbench:
             count = source.get("count")
             path = self.inside(str(source["path"]))
             how = str(source.get("how") or "mean")
-            return read_image(path, self.services.door.open, how, int(count) if count else None)
+            door = self.services.door
+            return read_image(path, door.open, how, int(count) if count else None, door.pool)
         arrays = self.store.load_arrays(session)
         name = str(source.get("array"))
         if name not in arrays:
