@@ -12,7 +12,6 @@ from xpcs_dash.errors import FileError, IncompleteFile, SchemaError, UsageError
 from xpcs_dash.hdf5.frames import find_frames, reduce_frames
 from xpcs_dash.hdf5.partition_file import read_partition, write_partition
 from xpcs_dash.hdf5.schemas import GeometryMetadata
-from xpcs_dash.results.opening import open_result
 from xpcs_dash.simplemask.files import (
     MASK_FORMATS,
     partition_record,
