@@ -18,6 +18,7 @@ from xpcs_dash.hdf5.schemas import GeometryMetadata
 from xpcs_dash.jobs.context import JobCancelled, JobContext
 from xpcs_dash.jobs.kinds import regroup as kind
 from xpcs_dash.results.opening import open_result
+from xpcs_dash.settings import Settings
 from xpcs_dash.simplemask.files import from_result, save_partition
 from xpcs_dash.simplemask.kernel import SimpleMaskKernel
 from xpcs_dash.simplemask.partition import Axis
@@ -127,7 +128,8 @@ def test_command_line(source, tmp_path, capsys):
 def test_the_job_reports_and_stops(source, tmp_path):
     path, bins, record, planes, mean = source
     out = tmp_path / "state" / "job_results.hdf"
-    given = {"path": str(path), "partition": str(bins), "out": str(out)}
+    asked_for = {"path": str(path), "partition": str(bins), "out": str(out)}
+    given = kind.prepare(asked_for, Settings(root=path.parent, state_dir=tmp_path / "elsewhere"))
     reports = []
     answer = kind.run(given, JobContext(1, 1, lambda text: reports.append(json.loads(text)), lambda: False))
     assert answer == {"path": str(out), "bins": 8, "delays": 5}

@@ -10,7 +10,7 @@ from xpcs_dash.analysis.kernel import ViewerKernel
 from xpcs_dash.components.selection import Selection
 from xpcs_dash.errors import UsageError
 from xpcs_dash.jobs.context import JobCancelled
-from xpcs_dash.jobs.kinds.average import run
+from xpcs_dash.jobs.kinds.average import prepare, run
 from xpcs_dash.pages.average.callbacks import entries_to_rows, job_line, measure_some, output_name, rule_of
 from xpcs_dash.results.door import Door
 from xpcs_dash.settings import Settings
@@ -55,6 +55,9 @@ def test_another_bin_is_measured_anew(services):
 
 def test_output_names():
     assert output_name("", "B1_results.hdf") == "Average_B1_results.hdf"
+    assert output_name("", "试样 α_results.hdf") == "Average_试样 α_results.hdf"
+    assert output_name("", 'new\nline "x" #1_results.hdf') == "Average_new_line _x_ _1_results.hdf"
+    assert len(output_name("", "x" * 240 + "_results.hdf")) < 150
     assert output_name("mine.hdf", "x.hdf") == "mine_results.hdf"
     for bad in ("../up", "a/b", ".hidden", "x" * 200):
         with pytest.raises(UsageError, match="cannot be a file name"):
@@ -80,7 +83,7 @@ class Context:
 
 def test_the_job_writes_a_file_that_opens(sample, tmp_path):
     ctx, out = Context(), tmp_path / "averages" / "Average_x_results.hdf"
-    answer = run({"paths": [str(sample(A001)), str(sample(A003))], "out": str(out)}, ctx)
+    answer = run(prepared([sample(A001), sample(A003)], out), ctx)
     assert answer == {"path": str(out), "files": 2, "sources": 2}
     assert open_result(out).averaged_from == (A001, A003)
     assert ctx.reports == sorted(ctx.reports)
@@ -90,13 +93,19 @@ def test_the_job_writes_a_file_that_opens(sample, tmp_path):
 def test_a_cancelled_job_writes_nothing(sample, tmp_path):
     out = Path(tmp_path / "x_results.hdf")
     with pytest.raises(JobCancelled):
-        run({"paths": [str(sample(A001))] * 3, "out": str(out)}, Context(cancel_after=1))
+        run(prepared([sample(A001)] * 3, out), Context(cancel_after=1))
     assert not list(tmp_path.iterdir())
 
 
 def test_one_file_is_no_average(sample, tmp_path):
     with pytest.raises(UsageError, match="two files"):
-        run({"paths": [str(sample(A001))], "out": str(tmp_path / "x.hdf")}, Context())
+        prepared([sample(A001)], tmp_path / "x.hdf")
+
+
+def prepared(paths, out):
+    """What the dispatcher gives to the worker."""
+    settings = Settings(root=paths[0].parent, state_dir=out.parent / "state")
+    return prepare({"paths": [str(path) for path in paths], "out": str(out)}, settings)
 
 
 def test_a_finished_average_is_opened_from_the_page_as_soon_as_it_is_listed():
@@ -108,4 +117,7 @@ def test_a_finished_average_is_opened_from_the_page_as_soon_as_it_is_listed():
     )
     links = lambda made: [part.href for part in made._traverse() if getattr(part, "href", None)]  # noqa: E731
     assert links(job_line(row, "/p/")) == ["/p/averages/x_results.hdf"]
+    row.result["path"] = "/s/averages/试 #1_results.hdf"
+    assert links(job_line(row, "/p/")) == ["/p/averages/%E8%AF%95%20%231_results.hdf"]
+    row.result["path"] = "/s/averages/x_results.hdf"
     assert links(job_line(row, "/p/", "x~7")) == ["/p/g2?file=x~7", "/p/averages/x_results.hdf"]

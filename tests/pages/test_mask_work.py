@@ -163,7 +163,8 @@ def test_g2_of_new_bins_is_submitted_with_its_partition_and_shown(at_work):
     assert (row.kind, row.state, row.title) == ("regroup", "queued", "g2 of 3 new bins of pixels_results.hdf")
     assert Path(row.params["partition"]).parent == folder(bench)
     reports: list[str] = []
-    answer = kind.run(row.params, JobContext(row.id, 1, reports.append, lambda: False))
+    given = kind.prepare(row.params, bench.services.settings)
+    answer = kind.run(given, JobContext(row.id, 1, reports.append, lambda: False))
     figure = panels_of(bench.services.door.open(Path(answer["path"])), "dark").to_plotly_json()
     assert len({trace["xaxis"] for trace in figure["data"]}) == 3
     done = SimpleNamespace(state="done", result=answer)

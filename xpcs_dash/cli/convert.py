@@ -34,10 +34,9 @@ def convert(
     given: Given = None,
 ) -> None:
     """Convert one file."""
-    from xpcs_dash import open_result
+    from xpcs_dash.cli.files import open_given
     from xpcs_dash.cli.in_force import settings_in_force
     from xpcs_dash.results.convert import convert as write
 
     settings = settings_in_force(config, given)
-    xf = open_result(file, min_coincidences=settings.min_coincidences)
-    print(write(xf, to.value, out, overwrite=overwrite))
+    print(write(open_given(file, settings), to.value, out, overwrite=overwrite))

@@ -44,8 +44,8 @@ def export(
     given: Given = None,
 ) -> None:
     """Write one view of one file."""
-    from xpcs_dash import open_result
     from xpcs_dash.cli.export_request import ExportRequest
+    from xpcs_dash.cli.files import open_given
     from xpcs_dash.cli.in_force import settings_in_force
     from xpcs_dash.cli.values import labels
     from xpcs_dash.export.write import export as write
@@ -56,5 +56,4 @@ def export(
         q_bins or "", model, sigma, tmin, tmax, par, q0, q1, column, width_mm, height_mm, title
     )
     options = request.options(figure)
-    xf = open_result(file, min_coincidences=settings.min_coincidences)
-    print(write(xf, figure, out, options, settings, url))
+    print(write(open_given(file, settings), figure, out, options, settings, url))

@@ -46,13 +46,13 @@ def make(order: dict[str, Any]) -> None:
     from xpcs_dash.backend import use_backend
     from xpcs_dash.cli.export_request import ExportRequest
     from xpcs_dash.export.write import export
-    from xpcs_dash.results.opening import open_result
+    from xpcs_dash.results.door import open_file
     from xpcs_dash.settings import Settings
 
     settings = Settings(**order["settings"])
     use_backend(settings.backend)
     options = ExportRequest.from_query(order["query"]).options(order["view"])
-    xf = open_result(order["path"], min_coincidences=settings.min_coincidences)
+    xf = open_file(Path(order["path"]), settings)
     export(xf, order["view"], Path(order["out"]), options, settings, order["url"])
 
 

@@ -94,13 +94,13 @@ def fit(
 
 def run(file: Path, config: Any, bayes: bool, settings: Settings) -> tuple[FitResult, tuple[str, ...]]:
     """Read the file and fit it; the warnings are those of the file and of its errors."""
+    from xpcs_dash.cli.files import open_given
     from xpcs_dash.fitting.data import fit_data
     from xpcs_dash.fitting.results import Source
     from xpcs_dash.fitting.sampling import fit_g2, sample_g2
     from xpcs_dash.fitting.store import content_hash
-    from xpcs_dash.results.opening import open_result
 
-    xf = open_result(file, min_coincidences=settings.min_coincidences)
+    xf = open_given(file, settings)
     data = fit_data(xf, config.sigma, config.labels, config.delay_range)
     source = Source(str(xf.path), xf.key.token, content_hash(data), xf.map_hash or "")
     warnings = (*xf.warnings, *data.warnings)

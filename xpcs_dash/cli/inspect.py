@@ -27,11 +27,11 @@ def inspect(
     given: Given = None,
 ) -> None:
     """Print a description of one file."""
-    from xpcs_dash import open_result
+    from xpcs_dash.cli.files import open_given
     from xpcs_dash.cli.in_force import settings_in_force
 
     settings = settings_in_force(config, given)
-    result = open_result(file, min_coincidences=settings.min_coincidences)
+    result = open_given(file, settings)
     facts = describe(result)
     print(
         json.dumps(facts, ensure_ascii=False, allow_nan=False, indent=2)

@@ -103,15 +103,15 @@ def regroup(
 ) -> None:
     """Recompute g2 and its error for other bins, as the correlator would, without the raw frames."""
     from xpcs_dash.analysis.regroup import regroup_result
+    from xpcs_dash.cli.files import open_given
     from xpcs_dash.cli.in_force import settings_in_force
     from xpcs_dash.hdf5.aps_writer import write_aps
     from xpcs_dash.hdf5.partition_file import read_partition
-    from xpcs_dash.results.opening import open_result
 
     settings = settings_in_force(config, given)
-    if out.exists() and out.resolve() in (path.resolve(), partition.resolve()):
+    file = open_given(path, settings)
+    if out.exists() and out.resolve() in (file.path.resolve(), partition.resolve()):
         raise UsageError(f"{out.name}: choose another name; the file that is read is not replaced.")
-    file = open_result(path, min_coincidences=settings.min_coincidences)
     made = regroup_result(file, read_partition(partition))
     write_aps(out, made)
     _print({"file": str(out), "bins": made.dynamic.n, "delays": file.n_delay}, as_json)
@@ -161,19 +161,19 @@ def describe(path: Path) -> dict[str, Any]:
 def _start(
     result: Path | None, image: Path | None, geometry: Path | None, legacy_q: bool, settings: Settings
 ) -> SimpleMaskKernel:
-    from xpcs_dash.results.opening import open_result
+    from xpcs_dash.cli.files import open_given
     from xpcs_dash.simplemask.files import from_result, read_image
     from xpcs_dash.simplemask.geometry import Setting
     from xpcs_dash.simplemask.kernel import SimpleMaskKernel
     from xpcs_dash.simplemask.operations import Operation
 
     if result is not None:
-        opened = from_result(open_result(result, min_coincidences=settings.min_coincidences))
+        opened = from_result(open_given(result, settings))
     else:
         assert image is not None
         if geometry is None:
             raise UsageError("--image needs --geometry: an image does not say where the beam hits it.")
-        opened = read_image(image, open_result)
+        opened = read_image(image, lambda path: open_given(path, settings))
     kernel = SimpleMaskKernel.start(opened).changed(setting=Setting(legacy_q=legacy_q))
     if geometry is not None:
         found, setting = read_geometry(geometry, opened.shape, legacy_q)

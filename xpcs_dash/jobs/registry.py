@@ -45,8 +45,8 @@ KINDS: dict[str, Kind] = {
         prepare="xpcs_dash.jobs.kinds.fit:prepare",
         finish="xpcs_dash.jobs.kinds.fit:finish",
     ),
-    "average": Kind(run="xpcs_dash.jobs.kinds.average:run"),
-    "regroup": Kind(run="xpcs_dash.jobs.kinds.regroup:run"),
+    "average": Kind(run="xpcs_dash.jobs.kinds.average:run", prepare="xpcs_dash.jobs.kinds.average:prepare"),
+    "regroup": Kind(run="xpcs_dash.jobs.kinds.regroup:run", prepare="xpcs_dash.jobs.kinds.regroup:prepare"),
     "sleep": Kind(run="xpcs_dash.jobs.kinds.sleep:run"),
 }
 

@@ -22,6 +22,7 @@ from xpcs_dash.components.theme import current_theme
 from xpcs_dash.errors import UsageError, XpcsDashError
 from xpcs_dash.figures.average import figure_baselines
 from xpcs_dash.figures.format import engineering, uncertain
+from xpcs_dash.results.identity import display_name
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -97,7 +98,9 @@ def output_name(asked: str | None, first: str) -> str:
     UsageError
         For a name with a path in it.
     """
-    stem = (asked or "").strip() or f"Average_{first.rsplit('.', 1)[0].removesuffix('_results')}"
+    stem = (asked or "").strip()
+    if not stem:  # what the first file is called may be no name for ours
+        stem = "Average_" + re.sub(r"[^\w.+ -]+", "_", display_name(first))[:120]
     if not re.fullmatch(r"[\w.+ -]{1,150}", stem) or stem.startswith("."):
         raise UsageError(
             f"{stem!r} cannot be a file name: use letters, digits, dots, dashes and underscores."
@@ -261,7 +264,7 @@ def job_line(row: Any, prefix: str, ref: str | None = None) -> Any:
         )
     if row.state == "done":
         name = str(row.result["path"]).rsplit("/", 1)[-1]
-        link = html.A(f"Download {name}", href=f"{prefix}averages/{name}", className="xd-link")
+        link = html.A(f"Download {name}", href=f"{prefix}averages/{quote(name)}", className="xd-link")
         words = f"{row.result['files']} files averaged, {row.result['sources']} acquisitions behind them."
         seen: Any = html.Span("It is being taken into the list of files.", className="xd-muted")
         if ref is not None:

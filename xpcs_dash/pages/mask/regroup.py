@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import dash_bootstrap_components as dbc
 from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
@@ -12,14 +14,16 @@ from dash.exceptions import PreventUpdate
 from xpcs_dash.analysis.regroup import why_not
 from xpcs_dash.components import states
 from xpcs_dash.components.controls import button
+from xpcs_dash.components.downloads import safe_name
 from xpcs_dash.components.graphs import graph, patch
 from xpcs_dash.components.roles import require_write, user_name
 from xpcs_dash.components.theme import current_theme
-from xpcs_dash.errors import UsageError, XpcsDashError
+from xpcs_dash.errors import NotFoundError, UsageError
 from xpcs_dash.figures.g2 import Panel, figure_panels
 from xpcs_dash.figures.theme import q_colours
 from xpcs_dash.pages.g2.curves import Source, choose_q, curve_of
 from xpcs_dash.pages.mask.session import Workbench, result_of
+from xpcs_dash.results.identity import display_name
 from xpcs_dash.results.xpcs_file import XpcsFile
 from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.files import save_partition
@@ -53,8 +57,14 @@ def section() -> list[Any]:
 
 
 def folder(bench: Workbench) -> Path:
-    """Where recomputed results are kept."""
-    return bench.services.settings.made_dir / "regrouped"
+    """Where recomputed results are kept; those of earlier versions of the program are taken along."""
+    settings = bench.services.settings
+    place, before = settings.made_dir / "regrouped", settings.state_dir / "regrouped"
+    if before.is_dir() and not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # another process has just done it
+            before.rename(place)
+    return place
 
 
 def availability(bench: Workbench, draft: Draft) -> tuple[bool, str]:
@@ -86,7 +96,8 @@ def submit(bench: Workbench, session: str) -> int:
     assert kernel.geometry is not None  # else there is no partition
     place = folder(bench)
     place.mkdir(parents=True, exist_ok=True)
-    stem = f"{file.path.stem.removesuffix('_results')}_{bench.partition_key(session, draft)}"
+    name = safe_name(display_name(file.path))[:150]
+    stem = f"{name}_{bench.partition_key(session, draft)}"
     bins = save_partition(place / f"{stem}_qmap.hdf", partition, kernel.geometry, source_file=file.path.name)
     given = {"path": str(file.path), "partition": str(bins), "out": str(place / f"{stem}_results.hdf")}
     title = f"g2 of {len(partition.num_list)} new bins of {file.path.name}"
@@ -110,7 +121,7 @@ def job_line(row: Any, prefix: str) -> Any:
         name = Path(str(row.result["path"])).name
         link = html.A(
             f"Download {name}",
-            href=f"{prefix}mask-data/regrouped/{name}",
+            href=f"{prefix}mask-data/regrouped/{quote(name)}",
             download="",
             className="xd-mask-link",
         )
@@ -163,14 +174,13 @@ def register_regroup(app: Dash, bench: Workbench, session_of: Any) -> None:
             raise PreventUpdate
         try:
             row = bench.services.jobs.get(int(job))
-        except XpcsDashError:  # a job of another state directory, which this tab remembers
+        except NotFoundError:  # a job of another state directory, which this tab remembers
             raise PreventUpdate from None
         waiting = row.state in ("queued", "running")
         figure: Any = no_update
         if row.state == "done":
-            figure = patch(
-                panels_of(bench.services.door.open(Path(str(row.result["path"]))), current_theme())
-            )
+            made = folder(bench) / Path(str(row.result["path"])).name
+            figure = patch(panels_of(bench.services.door.open(made), current_theme()))
         line = job_line(row, bench.services.settings.url_prefix)
         return line, not waiting, not waiting, figure, row.state != "done"
 

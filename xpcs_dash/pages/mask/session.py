@@ -17,7 +17,7 @@ import numpy as np
 from flask import after_this_request, has_request_context, request
 
 from xpcs_dash.components.scope import COOKIE, browser_scope
-from xpcs_dash.errors import FileError, NotFoundError, SchemaError, UsageError
+from xpcs_dash.errors import FileError, SchemaError, UsageError
 from xpcs_dash.hdf5.records import file_key
 from xpcs_dash.hdf5.schemas import GeometryMetadata
 from xpcs_dash.results.door import Door
@@ -113,21 +113,23 @@ class Workbench:
         return DetectorImage(np.asarray(arrays[name], dtype=np.float32), str(source.get("name") or name))
 
     def inside(self, name: str) -> Path:
-        """A path below the watched directory; nothing outside it can be named.
+        """Path of a file below the watched directory, or of one that lists show; nothing else can be named.
 
         Raises
         ------
         UsageError
-            Where it is outside, or no directory is watched.
+            Where no directory is watched.
+        NotFoundError
+            Where there is no such file, with the nearest names.
         """
         root = self.services.settings.root
         if root is None:
             raise UsageError("no directory is watched, so files cannot be opened by name.")
         path = root / name
-        with suppress(FileError):
+        with suppress(FileError, ValueError):
             if self.services.door.path(path).is_file():
                 return path
-        raise NotFoundError(f"{name}: there is no such file in the watched directory.")
+        return self.services.door.path(name)  # the name of a file, as lists and addresses show it
 
     def door_for(self, path: Path) -> Door:
         """A door to a file that a browser sent: it leads to that file and to nothing else."""

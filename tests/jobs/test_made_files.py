@@ -1,0 +1,133 @@
+"""Fits, samplings, averages and new bins of everything that the list of files shows, averages among it."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.analysis.test_regroup import write_bins, write_source
+from tests.conftest import A001, A003
+from tests.web.filling import add_file
+from xpcs_dash.hdf5.reach import OutOfReach
+from xpcs_dash.jobs.context import JobContext
+from xpcs_dash.jobs.kinds import average, fit, regroup
+from xpcs_dash.jobs.kinds.fit_request import FitRequest
+from xpcs_dash.results.door import open_file
+from xpcs_dash.services import Services, build_services
+from xpcs_dash.settings import load_settings
+
+Sample = Callable[[str], Path]
+
+
+def quiet() -> JobContext:
+    return JobContext(1, 1, lambda _: None, lambda: False)
+
+
+@pytest.fixture
+def services(tmp_path: Path, sample: Sample) -> Iterator[Services]:
+    """A directory with two results, and their average where averages are kept."""
+    root = tmp_path / "data"
+    root.mkdir()
+    for name in (A001, A003):
+        shutil.copy(sample(name), root / name)
+    made = build_services(load_settings(root=root, state_dir=tmp_path / "state"))
+    yield made
+    made.close()
+
+
+def averaged(services: Services) -> str:
+    """Public name of the average, made as the job makes it."""
+    settings = services.settings
+    assert settings.root is not None
+    out = settings.averages_dir / "Average_both_results.hdf"
+    paths = [str(settings.root / name) for name in (A001, A003)]
+    payload = average.prepare({"paths": paths, "out": str(out)}, settings)
+    average.run(pickle.loads(pickle.dumps(payload)), quiet())
+    return add_file(services.catalogue, out)
+
+
+def test_an_average_is_fitted_and_sampled(services: Services) -> None:
+    from xpcs_dash.pages.fit import sampling
+
+    ref = averaged(services)
+    request = FitRequest(labels=(1, 3))
+    for kind in ("nlsq", "nuts"):
+        job = sampling.submit(services, ref, kind, request, "ada")
+        payload = fit.prepare(services.jobs.get(job).params, services.settings)
+        assert payload["data"].labels.tolist() == [1, 3]
+        assert payload["source"]["name"] == "Average_both"
+        assert payload["source"]["settings"] == services.settings.numbers
+
+
+def test_an_average_is_averaged_again(services: Services) -> None:
+    ref = averaged(services)
+    settings = services.settings
+    assert settings.root is not None
+    paths = [str(services.door.path(ref)), str(settings.root / A001)]
+    out = settings.averages_dir / "again_results.hdf"
+    payload = average.prepare({"paths": paths, "out": str(out)}, settings)
+    assert average.run(payload, quiet())["sources"] == 3
+    assert len(open_file(out, settings).averaged_from) == 3
+
+
+def test_new_bins_of_a_file_that_was_made_here(services: Services, tmp_path: Path) -> None:
+    place = services.settings.made_dir / "regrouped"
+    place.mkdir(parents=True)
+    source, bins = place / "pixels_results.hdf", tmp_path / "qmap.hdf"
+    write_source(source)
+    write_bins(source, bins)
+    given = {"path": str(source), "partition": str(bins), "out": str(place / "new_results.hdf")}
+    payload = regroup.prepare(given, services.settings)
+    answer = regroup.run(pickle.loads(pickle.dumps(payload)), quiet())
+    assert open_file(Path(answer["path"]), services.settings).n_q == answer["bins"]
+
+
+@pytest.mark.parametrize("how", ["outside", "link", "link to a directory"])
+def test_nothing_outside_is_read_by_any_job(
+    services: Services, sample: Sample, tmp_path: Path, how: str
+) -> None:
+    root = services.settings.root
+    assert root is not None
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    write_source(elsewhere / "x_results.hdf")
+    path = elsewhere / "x_results.hdf"
+    if how == "link":
+        (root / "link_results.hdf").symlink_to(path)
+        path = root / "link_results.hdf"
+    elif how == "link to a directory":
+        (root / "sub").symlink_to(elsewhere)
+        path = root / "sub" / "x_results.hdf"
+    bins = tmp_path / "qmap.hdf"
+    write_bins(elsewhere / "x_results.hdf", bins)
+    asked: list[tuple[Any, dict[str, Any]]] = [
+        (fit.prepare, {**FitRequest(labels=(1,)).to_params(), "path": str(path)}),
+        (average.prepare, {"paths": [str(path)] * 2, "out": str(tmp_path / "o.hdf")}),
+        (regroup.prepare, {"path": str(path), "partition": str(bins), "out": str(tmp_path / "o.hdf")}),
+    ]
+    for prepare, params in asked:
+        with pytest.raises(OutOfReach, match="outside"):
+            prepare(params, services.settings)
+    # the worker looks once more: a link may have been laid meanwhile
+    settings = services.settings.model_dump(mode="json")
+    with pytest.raises(OutOfReach):
+        regroup.run({**asked[2][1], "settings": settings}, quiet())
+    with pytest.raises(OutOfReach):
+        average.run({**asked[1][1], "settings": settings}, quiet())
+    assert not (tmp_path / "o.hdf").exists()
+
+
+def test_jobs_read_with_the_settings_of_the_dashboard(services: Services) -> None:
+    assert services.settings.root is not None
+    path = services.settings.root / A003
+    limit = float(np.nanquantile(open_file(path, services.settings).coincidences, 0.5))
+    other = services.settings.model_copy(update={"min_coincidences": limit})
+    params = {**FitRequest(labels=(1, 5)).to_params(), "path": str(path)}
+    plain, strict = (fit.prepare(params, settings)["data"] for settings in (services.settings, other))
+    assert strict.used.sum() < plain.used.sum()
