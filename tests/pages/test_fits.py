@@ -117,7 +117,7 @@ def test_the_list_shows_no_number_without_its_badge(index):
 def test_the_address_brings_back_the_exact_state(index):
     request = FitRequest(model="stretched", labels=(2, 5), sigma="file")
     row = index.get(add(index, request=request.to_params(), model="stretched"))
-    assert views.href(row, "/xpcs/") == f"/xpcs/fit?file=3&q=2,5&model=stretched&sigma=file&fit={row.id}"
+    assert views.href(row, "/xpcs/") == f"/xpcs/fit?file=3&v=t&q=2,5&model=stretched&sigma=file&fit={row.id}"
 
 
 def test_comparison_counts_in_joint_errors(index):
@@ -163,3 +163,17 @@ def test_leave_one_out_prefers_a_model_by_the_difference_of_the_points(index):
     assert views.preference(worse, fit("e", None)) == ""
     other = FitRequest(labels=(1,), seed=4, delay=(1e-3, 1.0)).to_params()
     assert views.preference(worse, fit("f", better, request=other)) == ""
+
+
+def test_a_fit_says_what_became_of_its_file(index):
+    row = index.get(add(index, ref="A001~0f0f0f0f0f", version="aaaa0000bbbb1111"))
+    same, other = {row.ref: row.version}, {row.ref: "cccc0000bbbb1111"}
+    assert views.standing(row, same) == ""
+    assert views.standing(row, {row.ref: ""}) == "", "a file that is being read again is not replaced yet"
+    assert views.standing(row, other) == "the file has been replaced since"
+    assert views.standing(row, {}) == "no file of this name is here any more"
+    assert views.grid_row(row, views.standing(row, other))["why"].startswith(
+        "the file has been replaced since"
+    )
+    assert "The file has been replaced since." in str(views.detail(row, views.standing(row, other)))
+    assert "v=aaaa0000" in views.href(row, "/")

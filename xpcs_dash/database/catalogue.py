@@ -366,6 +366,14 @@ class Catalogue:
             rows = {row.ref: row for row in map(_row, db.execute(query).mappings())}
         return [rows[ref] for ref in refs if ref in rows]
 
+    def versions(self, refs: Iterable[str]) -> dict[str, str]:
+        """Public name -> fingerprint of what each of these files holds now, but for those that are gone."""
+        table = files_table.c
+        wanted = sa.and_(table.ref.in_([str(ref) for ref in refs]), table.state != "gone")
+        with self.read() as db:
+            found = db.execute(sa.select(table.ref, table.version).where(wanted))
+            return {ref: version or "" for ref, version in found}
+
     def by_path(self, path: str | Path) -> FileRow | None:
         """Row of the file at ``path``, or None."""
         return self._first(files_table.c.path == str(path))

@@ -32,12 +32,12 @@ VERDICTS = {"fits-accept": "accepted", "fits-reject": "rejected", "fits-flag": "
 def register(app: Dash, services: Services) -> None:
     """Add the callbacks of the page."""
     index = FitIndex(services.record)
-    _register_list(app, index)
+    _register_list(app, services, index)
     _register_detail(app, services, index)
     _register_actions(app, services, index)
 
 
-def _register_list(app: Dash, index: FitIndex) -> None:
+def _register_list(app: Dash, services: Services, index: FitIndex) -> None:
     @app.callback(
         Output("fits-grid", "rowData"),
         Output("fits-count", "children"),
@@ -62,7 +62,9 @@ def _register_list(app: Dash, index: FitIndex) -> None:
         )  # fmt: skip
         hint = "Fit and Sample on the Fit page keep their results here."
         none: Any = [] if rows else states.empty("No stored fit in this list.", hint)
-        return [views.grid_row(row) for row in rows], f"{len(rows)} fits", stamp, none
+        versions = services.catalogue.versions({row.ref for row in rows})
+        lines = [views.grid_row(row, views.standing(row, versions)) for row in rows]
+        return lines, f"{len(rows)} fits", stamp, none
 
     # the grid can only select rows that it has drawn, so this comes after them
     @app.callback(
@@ -125,7 +127,8 @@ def _register_detail(app: Dash, services: Services, index: FitIndex) -> None:
         # a note that is being typed is not overwritten by an update of the list
         note = rows[0].note if ctx.triggered_id != "fits-stamp" else no_update
         address = views.href(rows[0], services.settings.url_prefix)
-        return views.detail(rows[0]), False, address, note, f"fit {ids[0]}"
+        since = views.standing(rows[0], services.catalogue.versions([rows[0].ref]))
+        return views.detail(rows[0], since), False, address, note, f"fit {ids[0]}"
 
     @app.callback(
         Output("fits-graph", "figure"),

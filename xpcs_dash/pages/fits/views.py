@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -39,8 +39,21 @@ DECISIVE = 4.0
 KIND_TEXT = {"nlsq": "NLSQ", "nuts": "NUTS"}
 
 
-def grid_row(row: FitRow) -> dict[str, Any]:
-    """One line of the list."""
+def standing(row: FitRow, versions: Mapping[str, str]) -> str:
+    """What became of the file that was fitted since; empty where it is as it was.
+
+    Parameters
+    ----------
+    versions : public name -> fingerprint of what the file holds now; `Catalogue.versions`.
+    """
+    if row.ref not in versions:
+        return "no file of this name is here any more"
+    now = versions[row.ref]
+    return "the file has been replaced since" if row.version and now and row.version != now else ""
+
+
+def grid_row(row: FitRow, since: str = "") -> dict[str, Any]:
+    """One line of the list; ``since`` is what became of the file."""
     reasons = {reason for entry in row.bins for reason in entry["reasons"]}
     return {
         "id": row.id,
@@ -50,7 +63,7 @@ def grid_row(row: FitRow) -> dict[str, Any]:
         "model": row.model,
         "sigma": row.sigma,
         "state": CHECK_TEXT[row.state].format(good=row.n_good, all=row.n_q),
-        "why": "; ".join(sorted(reasons)) or "every bin passed",
+        "why": "; ".join([*([since] if since else []), *sorted(reasons)]) or "every bin passed",
         "chi2": "—" if row.chi2 is None else f"{row.chi2:.2f}",
         "review": REVIEW_TEXT[row.review],
         "note": " — ".join(part for part in (row.reviewer, row.note) if part),
@@ -64,6 +77,7 @@ def href(row: FitRow, prefix: str) -> str:
     request = FitRequest.from_params(row.request)
     query = {
         "file": row.ref,
+        **({"v": row.version[:8]} if row.version else {}),
         "q": ",".join(map(str, request.labels)),
         "model": request.model,
         "sigma": request.sigma,
@@ -72,14 +86,15 @@ def href(row: FitRow, prefix: str) -> str:
     return f"{prefix.rstrip('/')}/fit?{urlencode(query, safe=',')}"
 
 
-def detail(row: FitRow) -> list[Component]:
-    """Facts, review and parameters of one stored fit."""
+def detail(row: FitRow, since: str = "") -> list[Component]:
+    """Facts, review and parameters of one stored fit; ``since`` is what became of the file."""
     request = FitRequest.from_params(row.request)
     names = [f"q = {format_q(entry['q'])}" for entry in row.bins]
     lines = [line_of(entry, name, request) for entry, name in zip(row.bins, names, strict=True)]
     kind = tables.SAMPLED if row.kind == "nuts" else tables.LEAST_SQUARES
     said = " · ".join(part for part in (row.reviewer, row.note) if part)
     return [
+        *([html.P(states.warning_line(f"{since[:1].upper()}{since[1:]}."))] if since else []),
         facts(
             [
                 ("file", row.name),
