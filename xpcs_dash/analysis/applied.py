@@ -57,7 +57,7 @@ class AppliedStore:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._lock = Lock()
-        self._last: tuple[Path, int, Applied] | None = None
+        self._last: Applied | None = None
 
     def put_mask(self, mask: NDArray[Any], scope: str) -> None:
         """Apply a mask; a partition that was applied before is taken away, for it lacks the mask.
@@ -102,24 +102,23 @@ class AppliedStore:
         """What is applied in a scope, or None."""
         path = self._path(scope)
         try:
-            stamp = path.stat().st_mtime_ns
-        except OSError:
+            with self._lock, np.load(path, allow_pickle=False) as data:
+                # time stamps have steps of milliseconds, so the file itself says whether it is another one
+                token = path.stem + (
+                    str(data["token"]) if "token" in data else f"{path.stat().st_mtime_ns:x}"
+                )
+                if self._last is None or self._last.token != token:
+                    self._last = Applied(**{n: data[n] for n in data.files if n != "token"}, token=token)
+                return self._last
+        except FileNotFoundError:
             return None
-        with self._lock:
-            if self._last is None or self._last[:2] != (path, stamp):
-                with np.load(path, allow_pickle=False) as data:
-                    found = Applied(
-                        **{name: data[name] for name in data.files}, token=f"{path.stem}{stamp:x}"
-                    )
-                self._last = (path, stamp, found)
-            return self._last[2]
 
     def _write(self, scope: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         path = self._path(scope)
         path.parent.mkdir(parents=True, exist_ok=True)
         temp = path.with_name(f".{path.name}.{secrets.token_hex(4)}.temp")
         with temp.open("wb") as stream:
-            np.savez_compressed(stream, allow_pickle=False, **arrays)
+            np.savez_compressed(stream, allow_pickle=False, token=np.array(secrets.token_hex(8)), **arrays)
             stream.flush()
             os.fsync(stream.fileno())
         temp.replace(path)

@@ -249,8 +249,10 @@ def picture(
     if p.source == "overview":
         values = data.overview[i0 // f : -(-i1 // f), j0 // f : -(-j1 // f)]
     elif p.source == "file" and read is not None:
-        block = np.array(read(slice(i0, i1), slice(j0, j1)), np.float32)
-        values = block_mean(correct_block(block, i0, j0), f)
+        # a column more on either side: the neighbours of a diagonal element at the rim
+        left, right = max(j0 - 1, 0), min(j1 + 1, data.n)
+        block = np.array(read(slice(i0, i1), slice(left, right)), np.float32)
+        values = block_mean(correct_block(block, i0, left)[:, j0 - left : j1 - left], f)
     else:
         step = f // data.factor
         a, b = i0 // data.factor, -(-i1 // data.factor)
