@@ -192,7 +192,8 @@ class Coordinates:
                 self.spec.index(self.spec.ordered[1]),
                 numbers.lower[..., self.spec.index(self.spec.ordered[1])],
             )
-            hi = xp.where(xp.real(second) < hi, second, hi)
+            orders = self.spec.orders(numbers.lower, numbers.upper)
+            hi = xp.where(orders & (xp.real(second) < hi), second, hi)
         if self.structure.kinds[k] == "halfnormal":
             lo = xp.maximum(lo, 0.0)
         return (xp.log(lo), xp.log(hi)) if self.on_log(k) else (lo, hi)

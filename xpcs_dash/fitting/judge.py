@@ -108,7 +108,7 @@ def answer(spec: ModelSpec, sol: Solution, inp: Input, fixed: BoolArray) -> tupl
     """(n_c, n_par) parameters as they are reported, and (n_c, n_par, n_par) their covariance where σ is
     known: decays in order, one answer where the data allow many.
     """
-    params, normal = _in_order(spec, sol.params, sol.normal)
+    params, normal = _in_order(spec, sol.params, sol.normal, inp)
     params, nothing = _settle(spec, params, sol.chi2, inp)
     covariance = covariance_of(normal, ~fixed)
     covariance[np.ix_(nothing, ~fixed, ~fixed)] = np.nan
@@ -137,9 +137,14 @@ def covariance_of(normal: FloatArray, free: BoolArray) -> FloatArray:
     return out
 
 
-def _in_order(spec: ModelSpec, params: FloatArray, normal: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _in_order(
+    spec: ModelSpec, params: FloatArray, normal: FloatArray, inp: Input
+) -> tuple[FloatArray, FloatArray]:
     """The two decays of the double model with the faster first; the formula is symmetric under the
     exchange.
+
+    Where a bound or a fixed value holds for one of the decays alone, it says which is which: there they stay
+    as they are.
     """
     if spec.ordered is None:
         return params, normal
@@ -152,6 +157,8 @@ def _in_order(spec: ModelSpec, params: FloatArray, normal: FloatArray) -> tuple[
     f = spec.index("f")
     turned = params[:, order].copy()
     turned[:, f] = 1.0 - turned[:, f]
+    room = 1e-9 * np.abs(turned)
+    swap &= ((inp.lower - room <= turned) & (turned <= inp.upper + room)).all(axis=1)
     sign = np.where(np.arange(len(order)) == f, -1.0, 1.0)
     turned_normal = normal[:, order][:, :, order] * sign[:, None] * sign
     return (

@@ -237,6 +237,21 @@ class ModelSpec:
         pairs = [p.bounds(window) for p in self.parameters]
         return np.array([lo for lo, _ in pairs]), np.array([hi for _, hi in pairs])
 
+    def orders(self, lower: Any, upper: Any) -> Any:
+        """(...) bool: the faster decay can be kept first without losing a solution inside the bounds.
+
+        Parameters
+        ----------
+        lower, upper : (..., n_par) bounds. One that holds for the first decay alone says which is which.
+        """
+        if self.ordered is None:
+            return False
+        (i, j), f = (self.index(n) for n in self.ordered), self.index("f")
+        a, b = self.index("gamma1"), self.index("gamma2")
+        alike = (lower[..., a] == lower[..., b]) & (upper[..., a] == upper[..., b])
+        alike &= abs(lower[..., f] + upper[..., f] - 1.0) < 1e-9
+        return alike & (lower[..., i] <= lower[..., j]) & (upper[..., i] <= upper[..., j])
+
     def priors(self, changes: Mapping[str, PriorSpec] | None = None) -> dict[str, PriorSpec]:
         """Default priors by name, with ``changes`` on top."""
         for name in changes or {}:

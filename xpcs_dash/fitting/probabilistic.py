@@ -63,7 +63,7 @@ def g2_model(spec: ModelSpec, structure: Structure) -> Callable[[CurveData, Prio
 
     Sites are named as the parameters; ``log_<name>`` is what is sampled for a log-normal prior. Of the two
     times of the double model the second is drawn first and bounds the first, so that the two decays cannot
-    change places.
+    change places, unless bounds or fixed values say which is which.
     """
     import jax.numpy as jnp
     import numpyro
@@ -77,7 +77,8 @@ def g2_model(spec: ModelSpec, structure: Structure) -> Callable[[CurveData, Prio
         p = spec.parameters[k]
         lower, upper, loc, scale = (numbers.lower[k], numbers.upper[k], numbers.loc[k], numbers.scale[k])
         if ceiling is not None:
-            upper = jnp.minimum(upper, ceiling)
+            orders = spec.orders(numbers.lower, numbers.upper)
+            upper = jnp.where(orders, jnp.minimum(upper, ceiling), upper)
         on_log = kind == "lognormal" or (kind == "uniform" and p.log)
         if on_log:
             lower, upper = jnp.log(lower), jnp.log(upper)

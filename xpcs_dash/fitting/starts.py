@@ -55,7 +55,7 @@ def _shapes(spec: ModelSpec, lower: FloatArray, upper: FloatArray) -> FloatArray
     out[:, spec.index("contrast")] = 1.0
     for name, values in zip(names, mesh, strict=True):
         out[:, spec.index(name)] = values.ravel()
-    if spec.ordered:
+    if spec.ordered and spec.orders(lower, upper):
         first, second = (out[:, spec.index(n)] for n in spec.ordered)
         keep = first < second
         if keep.any():
