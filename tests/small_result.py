@@ -23,34 +23,38 @@ GEOMETRY = GeometryMetadata.from_metres(
 CONTRAST, DIFFUSION = 0.2, 4.0e7
 
 
-def maps() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def maps(n_q: int = N_Q) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """q in Å⁻¹, static and dynamic labels, (30, 40) each."""
     row, column = np.mgrid[: SHAPE[0], : SHAPE[1]]
     q = np.asarray(GEOMETRY.q_at(column, row))
-    edges = np.linspace(q.min(), q.max() * (1 + 1e-9), N_Q * RINGS + 1)
+    edges = np.linspace(q.min(), q.max() * (1 + 1e-9), n_q * RINGS + 1)
     static = np.digitize(q, edges).astype(np.int32)
     return q, static, ((static - 1) // RINGS + 1).astype(np.int32)
 
 
-def small(seed: int = 0, photons: float = 0.5, **changes: Any) -> ApsResult:
+def small(
+    seed: int = 0, photons: float = 0.5, n_q: int = N_Q, contrast: Any = CONTRAST, **changes: Any
+) -> ApsResult:
     """A diffusing sample: coincidences are drawn, so g2 scatters as photons do.
 
     Parameters
     ----------
     seed : of every draw.
     photons : per pixel and frame, the same everywhere.
+    n_q : dynamic bins, each of two static ones.
+    contrast : one, or one for each bin.
     changes : other fields of `ApsResult`.
     """
     rng = np.random.default_rng(seed)
-    q, static, dynamic = maps()
-    edges = np.linspace(q.min(), q.max(), N_Q * RINGS + 1)
+    q, static, dynamic = maps(n_q)
+    edges = np.linspace(q.min(), q.max(), n_q * RINGS + 1)
     fine, coarse = 0.5 * (edges[1:] + edges[:-1]), edges[::RINGS]
     tables = [
         BinTable((c.size, 1), c, np.zeros(1), np.arange(c.size))
         for c in (fine, 0.5 * (coarse[1:] + coarse[:-1]))
     ]
     tau = 1 / (DIFFUSION * tables[1].axis0 ** 2)
-    model = 1 + CONTRAST * np.exp(-2 * DELAYS[:, None] * FRAME_TIME_S / tau)
+    model = 1 + np.asarray(contrast) * np.exp(-2 * DELAYS[:, None] * FRAME_TIME_S / tau)
     pixels = np.bincount(dynamic.ravel())[1:]
     level = np.concatenate(([0], np.log2(np.diff(DELAYS)).astype(int)))
     expected = ((FRAMES - DELAYS) * 2.0**level)[:, None] * pixels * photons**2
@@ -75,6 +79,6 @@ def small(seed: int = 0, photons: float = 0.5, **changes: Any) -> ApsResult:
     return replace(made, **changes)
 
 
-def write_small(path: Path, seed: int = 0, photons: float = 0.5, **changes: Any) -> Path:
+def write_small(path: Path, seed: int = 0, **given: Any) -> Path:
     """Write `small`."""
-    return write_aps(path, small(seed, photons, **changes))
+    return write_aps(path, small(seed, **given))
