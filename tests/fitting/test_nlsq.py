@@ -9,11 +9,11 @@ from tests.fitting.simulated import clean
 from xpcs_dash.fitting.nlsq import nlsq_optimize
 
 
-def test_everything_needed_to_judge_a_fit(capsys: pytest.CaptureFixture[str]) -> None:
+def test_everything_needed_to_judge_a_fit(capfd: pytest.CaptureFixture[str]) -> None:
     data = clean("single", [[0.2, 1.0, 1e-2]], 2e-3)
     assert data.sigma is not None
     one = nlsq_optimize(data.t, data.g2[:, 0], data.sigma[:, 0])
-    assert capsys.readouterr().out == ""
+    assert capfd.readouterr().out == ""
     assert one.success
     assert (one.health, one.reasons, one.flags, one.starts) == ("good", (), (), 1)
     assert one.message
