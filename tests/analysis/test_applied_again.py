@@ -9,6 +9,7 @@ import pytest
 
 from tests.small_result import maps, write_small
 from xpcs_dash.analysis.kernel import ViewerKernel
+from xpcs_dash.results.door import Door
 from xpcs_dash.settings import Settings
 
 SCOPE = "a-browser-of-a-test"
@@ -19,7 +20,7 @@ def kernels(tmp_path):
     """Viewers of two web processes on one state directory, on a file whose image rises from row to row."""
     row = np.mgrid[:30, :40][0]
     path = write_small(tmp_path / "a_results.hdf", saxs_2d=1.0 + row)
-    return [ViewerKernel(Settings(state_dir=tmp_path / "state"), lambda _: path) for _ in range(2)]
+    return [ViewerKernel(Door(Settings(state_dir=tmp_path / "state"), lambda _: path)) for _ in range(2)]
 
 
 def by_hand(mask):
@@ -37,7 +38,7 @@ def half(upper):
 
 
 def profile(kernel):
-    return kernel.intensity_with(1, kernel.applied(SCOPE))[1]
+    return kernel.intensity_with("a", kernel.applied(SCOPE))[1]
 
 
 def test_a_second_mask_replaces_the_first_in_every_view(kernels):
@@ -59,10 +60,10 @@ def test_a_mask_after_a_partition_and_a_partition_after_a_mask(kernels):
     here.apply_mask(half(True), SCOPE)
     profile(there)
     here.apply_qmap_result(payload, SCOPE)
-    assert there.intensity_with(1, there.applied(SCOPE))[2] == "partition"
+    assert there.intensity_with("a", there.applied(SCOPE))[2] == "partition"
     np.testing.assert_allclose(profile(there), by_hand(half(False)), rtol=1e-6)
     here.apply_mask(half(True), SCOPE)
-    assert there.intensity_with(1, there.applied(SCOPE))[2] == "mask"
+    assert there.intensity_with("a", there.applied(SCOPE))[2] == "mask"
     here.forget_applied(SCOPE)
     assert there.applied(SCOPE) is None
 
@@ -86,5 +87,5 @@ def test_scopes_do_not_share_a_token(kernels):
     here.apply_mask(half(False), "two")
     assert here.applied("one").token != here.applied("two").token
     for scope, upper in (("one", True), ("two", False), ("one", True)):
-        found = here.intensity_with(1, here.applied(scope))[1]
+        found = here.intensity_with("a", here.applied(scope))[1]
         np.testing.assert_allclose(found, by_hand(half(upper)), rtol=1e-6)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -68,18 +67,12 @@ def test_noise_is_seldom_called_a_decay_and_a_decay_seldom_noise(known):
 
 
 @pytest.mark.parametrize(("flat", "flagged"), [(15, False), (16, False), (17, True), (20, True)])
-def test_a_file_has_no_decay_when_four_of_five_bins_have_none(flat, flagged):
-    q = np.linspace(2e-3, 8e-3, 20)
+def test_a_file_has_no_decay_when_four_of_five_bins_have_none(tmp_path, flat, flagged):
     contrast = np.where(np.arange(20) < flat, 0.0, 0.3)
-    g2 = 1 + contrast * np.exp(-2 * T[:, None] * 4e6 * q**2)
-    g2 = g2 + 0.01 * np.random.default_rng(5).standard_normal(g2.shape)
-    sigma = np.full(g2.shape, 0.01)
-    file = SimpleNamespace(
-        t_el=T, g2=g2, g2_sigma=sigma, trusted=np.ones(g2.shape, bool), coincidences=sigma**-2,
-        n_q=20, n_delay=60, q=q, phi=np.zeros(20), q_unit="Å⁻¹", photons=True,
-        int_t=None, segments=None, partial_g2=None, averaged_from=(),
-    )  # fmt: skip
-    assert ("no-decay" in fit_summary(file)["flags"]) == flagged
+    path = write_small(tmp_path / "a_results.hdf", seed=3, photons=5.0, n_q=20, contrast=contrast)
+    found = fit_summary(open_result(path))
+    assert sum("no_decay" in flags for flags in found["fit"]["flags"]) == flat
+    assert ("no-decay" in found["flags"]) == flagged
 
 
 @pytest.mark.parametrize(("decaying", "flagged"), [(0, True), (3, True), (4, False), (8, False)])

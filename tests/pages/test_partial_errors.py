@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.pages.conftest import numbers
-from tests.pages.live_fixture import current, fill
+from tests.pages.live_fixture import current, fill, ref
 from xpcs_dash.acquisition import beamline, simulator
 from xpcs_dash.components.views import look
 from xpcs_dash.pages.g2.view import Options, make
@@ -20,12 +20,13 @@ def shown(tmp_path_factory):
     folder = tmp_path_factory.mktemp("partial")
     runs = (beamline.plan_run(n, 1) for n in range(5000))
     run = next(r for r in runs if r.partial and not r.event and r.sample.brightness < 0.01)
-    services = fill(folder, [simulator.write_file(folder, run.number, 1, datetime(2026, 3, 1))], fit=False)
-    seen = look(services, current(1, q=[1, 5, 9]))
+    path = simulator.write_file(folder, run.number, 1, datetime(2026, 3, 1))
+    services = fill(folder, [path], fit=False)
+    seen = look(services, current(ref(path.name), q=[1, 5, 9]))
     view = make(services, seen, Options.parse({"view": "partial"}))
     tau, gamma = beamline.relaxation(run, beamline.detector().dynamic.q)
     yield view, run, tau, gamma
-    services.catalogue.close()
+    services.close()
 
 
 def curves(view):
