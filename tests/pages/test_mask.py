@@ -167,3 +167,21 @@ def test_images_lie_on_the_pixels_and_are_told_apart():
     fig = figure_mask("a", "b", (20, 30), (3.0, 4.0), theme="light", limits=(0.1, 1)).to_plotly_json()
     assert fig["layout"]["xaxis"]["range"] == [-0.5, 29.5]
     assert fig["layout"]["yaxis"]["range"] == [19.5, -0.5]
+
+
+@pytest.mark.parametrize(
+    "name", ["试样 α.TIF", "new\nline.h5", "../up.npy", "C:\\fake\\x.edf", "noend", "\0.tif"]
+)
+def test_an_upload_that_cannot_be_read_is_called_by_its_own_name(name):
+    import base64
+
+    from xpcs_dash.pages.mask.uploads import uploaded
+    from xpcs_dash.simplemask.files import read_mask
+
+    content = "data:;base64," + base64.b64encode(b"nonsense").decode()
+    with pytest.raises(UsageError) as caught:
+        uploaded(content, name, read_mask)
+    said = str(caught.value)
+    assert "/tmp" not in said
+    assert "upload" not in said
+    assert any(part in said for part in ("试样 α.TIF", "new_line.h5", "up.npy", "x.edf", "noend", "_.tif"))

@@ -81,14 +81,69 @@ def test_a_damaged_file_of_any_name_gets_its_sentence(services: Services, stem: 
                 assert answer.json["error"].isprintable()
 
 
-@pytest.mark.parametrize("file", ["77", "0"])
-def test_a_file_that_is_not_here_is_404_everywhere(services: Services, sample: Sample, file: str) -> None:
-    put(services, sample(A001), "A001")
+#: Names that no file has: mistyped, cut off, a number of once, another's hash, what is no name at all.
+UNKNOWN = (
+    "A00l_silica_multitau", "A001_silica", "77", "0", "9" * 30, "A001_silica_multitau~0123456789", "latest",
+    "试样", "new\nline", "50%20", "..", "a\x00b", "x" * 3000,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_file_that_is_not_here_is_404_everywhere(services: Services, sample: Sample, name: str) -> None:
+    put(services, sample(A001), "A001_silica_multitau")
     server = create_app(services).server
-    for method, address in file_addresses(server, 77):
-        with server.test_client().open(address.replace("77", file, 1), method=method) as answer:
-            assert answer.status_code == 404, address
-            assert answer.json["error"]
+    for method, address in file_addresses(server, name):
+        with server.test_client().open(address, method=method) as answer:
+            assert answer.status_code == 404, (address, answer.text[:200])
+            if answer.is_json:
+                sound(answer)
+                assert "no file of this name here" in answer.json["error"]
+                assert len(answer.json["error"]) < 400
+            else:  # a name that no route takes for a file, such as one with a slash
+                assert name == ".."
+    if name.startswith("A00"):
+        assert "A001_silica_multitau~" in server.test_client().get(f"/api/files/{name}").json["error"]
+
+
+def test_a_stem_that_several_files_have_is_404_with_their_names(services: Services, sample: Sample) -> None:
+    root = services.settings.root
+    assert root is not None
+    refs = []
+    for folder in ("one", "two"):
+        (root / folder).mkdir()
+        refs.append(put(services, sample(A001), f"{folder}/A001"))
+    server = create_app(services).server
+    for _, address in file_addresses(server, "A001"):
+        with server.test_client().open(address, method="POST" if "retry" in address else "GET") as answer:
+            if answer.status_code == 404:
+                assert all(ref in answer.json["error"] for ref in refs)
+            else:
+                assert "difference" not in address, address
+    assert server.test_client().get("/export/A001/g2.csv").status_code == 404
+
+
+def test_the_other_file_of_a_difference_is_not_here(services: Services, sample: Sample) -> None:
+    ref = put(services, sample(A001), "A001")
+    client = create_app(services).server.test_client()
+    answer = client.get(f"/map/{ref}/x/difference.png?other=A00l")
+    assert answer.status_code == 404
+    assert answer.json["error"].startswith("A00l: no file of this name here; the nearest is A001~")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/averages/mean_results.hdf",
+        "/mask-data/regrouped/mean_results.hdf",
+        "/mask-data/version/0123456789abcdef01234567.hdf",
+        "/mask-data/version/0123456789abcdef01234567.partition.hdf",
+        "/mask-data/version/nonsense.npy",
+    ],
+)
+def test_what_was_never_made_here_is_404(services: Services, address: str) -> None:
+    answer = create_app(services).server.test_client().get(address)
+    assert answer.status_code == 404
+    sound(answer)
 
 
 def test_lists_carry_every_name(services: Services, sample: Sample) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpcs_dash.errors import UsageError
+from xpcs_dash.errors import NotFoundError, UsageError
 from xpcs_dash.simplemask.disk import (
     file_lock,
     keep_aside,
@@ -127,7 +127,7 @@ class DraftStore(VersionStore):
         except DamagedDraft as err:
             raise UsageError("the mask of this link is damaged and cannot be opened.") from err
         if found is None:
-            raise UsageError("this link leads to a mask that is no longer there.")
+            raise NotFoundError("this link leads to a mask that is no longer there.")
         return found
 
     def _copy(self, session: str, draft: Draft) -> str:

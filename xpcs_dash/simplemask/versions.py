@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpcs_dash.errors import UsageError, XpcsDashError
+from xpcs_dash.errors import NotFoundError, UsageError, XpcsDashError
 from xpcs_dash.simplemask.disk import make_folder, sync_folder, write_whole
 from xpcs_dash.simplemask.draft import Draft
 
@@ -145,7 +145,7 @@ class VersionStore:
     def _version_folder(self, key: str) -> Path:
         folder = self.directory / "versions" / key if is_key(key) else None
         if folder is None or not folder.is_dir():
-            raise UsageError("this version is no longer there.")
+            raise NotFoundError("this version is no longer there.")
         return folder
 
     def _version(self, folder: Path) -> Version:

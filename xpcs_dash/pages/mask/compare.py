@@ -11,7 +11,7 @@ from dash.exceptions import PreventUpdate
 
 from xpcs_dash.components.controls import button, segmented
 from xpcs_dash.components.roles import require_write
-from xpcs_dash.errors import UsageError, XpcsDashError
+from xpcs_dash.errors import NotFoundError, UsageError, XpcsDashError
 from xpcs_dash.hdf5.partition_file import read_partition
 from xpcs_dash.pages.mask import forms
 from xpcs_dash.pages.mask.session import Workbench, result_of
@@ -62,7 +62,7 @@ def other_of(bench: Workbench, session: str, draft: Draft, other: str) -> Marked
     if kind == "upload":
         arrays = bench.store.load_arrays(session)
         if UPLOADS["mask"] not in arrays:
-            raise UsageError("the file to compare with is no longer there; drop it again.")
+            raise NotFoundError("the file to compare with is no longer there; drop it again.")
         labels = (arrays.get(UPLOADS[which]) for which in ("dynamic", "static"))
         maps = [np.asarray(found) if found is not None and found.size > 1 else None for found in labels]
         return Marked(name, np.asarray(arrays[UPLOADS["mask"]]) > 0, maps[0], maps[1])

@@ -17,7 +17,7 @@ import numpy as np
 from flask import after_this_request, has_request_context, request
 
 from xpcs_dash.components.scope import COOKIE, browser_scope
-from xpcs_dash.errors import FileError, SchemaError, UsageError
+from xpcs_dash.errors import FileError, NotFoundError, SchemaError, UsageError
 from xpcs_dash.hdf5.records import file_key
 from xpcs_dash.hdf5.schemas import GeometryMetadata
 from xpcs_dash.results.door import Door
@@ -109,7 +109,7 @@ class Workbench:
         arrays = self.store.load_arrays(session)
         name = str(source.get("array"))
         if name not in arrays:
-            raise UsageError("the uploaded image is no longer there; upload it again.")
+            raise NotFoundError("the uploaded image is no longer there; upload it again.")
         return DetectorImage(np.asarray(arrays[name], dtype=np.float32), str(source.get("name") or name))
 
     def inside(self, name: str) -> Path:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from xpcs_dash.components.downloads import safe_name
 from xpcs_dash.errors import UsageError, XpcsDashError
 
 
@@ -28,10 +30,10 @@ def decoded(content: str) -> bytes:
 def uploaded(content: str, name: str, read: Any) -> Any:
     """What ``read`` makes of an upload; errors speak of the file by the name that the person knows."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"upload{Path(name).suffix.lower()}"
+        path = Path(folder) / safe_name(re.split(r"[/\\]", name)[-1])
         path.write_bytes(decoded(content))
         try:
             return read(path)
         except XpcsDashError as err:
-            shown = Path(name).name
-            raise UsageError(str(err).replace(str(path), shown).replace(path.name, shown)) from None
+            # libraries name the whole path, which means nothing to the person
+            raise UsageError(str(err).replace(f"{folder}/", "")) from None
