@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,12 +33,15 @@ from xpcs_dash.hdf5.lease import Lease
 from xpcs_dash.hdf5.links import WITHIN, identity_of, kind_of, open_within, parts, text
 from xpcs_dash.hdf5.outside import RawDataset
 from xpcs_dash.hdf5.reach import MISSING, OutOfReach, Reach
+from xpcs_dash.hdf5.records import token_of
 from xpcs_dash.hdf5.virtual import VirtualDataset
 
 __all__ = ["NOT_THERE", "Dataset", "Group", "Handle", "NamedType"]
 
 #: End of the reason for what leads to a file that may be read and is not there.
 NOT_THERE = "which is not there"
+#: Other files whose state is remembered with a file, so that it is read anew when one of them changes.
+MOST_OTHERS = 200
 #: Links that may follow one another on the way to one object; HDF5 itself allows as many.
 HOPS = 16
 
@@ -189,6 +193,10 @@ class Handle(Group):
         with self.lease.part(deeper) as lease:
             yield Handle(self.path, self.real, self.file, self.reach, self._lend, lease)
 
+    def others(self) -> tuple[tuple[Path, str], ...]:
+        """Path and token of each other file that a link led to so far; empty where there was none."""
+        return tuple(islice(self.lease.others.items(), MOST_OTHERS))
+
     def remarks(self) -> tuple[str, ...]:
         """What counts as missing because of where it leads, and what is incomplete, as sentences."""
         found = {**self.lease.incomplete, **self.refused}
@@ -339,13 +347,16 @@ class Handle(Group):
         reasons: list[NotReached] = []
         for candidate in self._candidates(filename):
             try:
+                self.lease.others[candidate] = token_of(candidate)
                 return open_(candidate)
             except OutOfReach:
+                del self.lease.others[candidate]
                 reasons.append(NotReached(outside))
                 break
             except UnreadableFile as err:
                 # whether there is anything outside is nobody's business
                 if not self.reach.holds(Path(os.path.realpath(candidate))):
+                    del self.lease.others[candidate]
                     reasons.append(NotReached(outside))
                 elif err.reason == MISSING:
                     reasons.append(NotThere(f"{verb} {filename}, {NOT_THERE}"))

@@ -26,6 +26,7 @@ class Lease:
     Attributes
     ----------
     refused : what counts as missing because of where it leads, by path; shared by all parts of a lease.
+    others : token of each other file that a link led to, by path; shared likewise.
     incomplete : what lacks a part that is not there, likewise.
     depth : virtual datasets within virtual datasets on the way here.
     visits : sources of such inner datasets that may still be looked at, in a list of one number.
@@ -37,6 +38,7 @@ class Lease:
 
     def __init__(self, parent: Lease | None = None, deeper: int = 0) -> None:
         self.refused: dict[str, str] = {} if parent is None else parent.refused
+        self.others: dict[Path, str] = {} if parent is None else parent.others
         self.incomplete: dict[str, str] = {} if parent is None else parent.incomplete
         self.depth = deeper if parent is None else parent.depth + deeper
         self.visits = [INNER_VISITS] if parent is None else parent.visits

@@ -6,19 +6,21 @@ import hashlib
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xpcs_dash.errors import SchemaError, UnreadableFile, UsageError
-from xpcs_dash.hdf5.handle import Handle
 from xpcs_dash.hdf5.reach import MISSING
 from xpcs_dash.hdf5.schemas import GeometryMetadata, frozen_array
+
+if TYPE_CHECKING:
+    from xpcs_dash.hdf5.handle import Handle
 
 __all__ = [
     "BinTable",
@@ -31,23 +33,46 @@ __all__ = [
     "TwoTimeRecord",
     "file_key",
     "key_of",
+    "token_of",
 ]
 
 
 @dataclass(frozen=True)
 class FileKey:
-    """Identity of the contents of a file: a replaced or rewritten file has another key."""
+    """Identity of the contents of a file: a replaced or rewritten file has another key.
+
+    Parameters
+    ----------
+    path, inode, mtime_ns, size : of the file.
+    others : path and token of each other file that its links lead to, as far as these were followed; an empty
+        token where there was none. They count in `token` alone.
+    """
 
     path: Path
     inode: int
     mtime_ns: int
     size: int
+    others: tuple[tuple[Path, str], ...] = field(default=(), compare=False)
 
     @cached_property
     def token(self) -> str:
         """Sixteen hexadecimal digits for URLs and cache keys."""
         text = f"{self.path}\0{self.inode}\0{self.mtime_ns}\0{self.size}"
+        if self.others:
+            text += "".join(f"\0{path}\0{token}" for path, token in self.others)
         return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=8).hexdigest()
+
+    def now(self) -> FileKey:
+        """The same with the other files as they are now."""
+        return replace(self, others=tuple((path, token_of(path)) for path, _ in self.others))
+
+
+def token_of(path: Path) -> str:
+    """Token of the file at ``path``; empty where there is none."""
+    try:
+        return file_key(path).token
+    except UnreadableFile:
+        return ""
 
 
 def file_key(path: str | Path) -> FileKey:
@@ -77,10 +102,6 @@ def file_key(path: str | Path) -> FileKey:
 def key_of(path: Path, status: os.stat_result) -> FileKey:
     """Identity of the contents of the file at ``path``, of which the system says ``status``."""
     return FileKey(path.absolute(), status.st_ino, status.st_mtime_ns, status.st_size)
-
-
-#: What the pool hands out.
-OpenHandle = Handle
 
 
 @dataclass(frozen=True)

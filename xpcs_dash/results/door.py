@@ -110,7 +110,11 @@ class Door:
             Where it lies outside the roots, is gone, or cannot be read.
         """
         path = self.path(target)
-        return self.cache.get(("file", file_key(path).token), lambda: self.read(path))
+        found = self.cache.get(("file", file_key(path).token), lambda: self.read(path))
+        if found.key.others and (now := found.key.now()).token != found.key.token:
+            # a file that it links to has changed
+            found = self.cache.get(("file", now.token), lambda: self.read(path))
+        return found
 
     def read(self, target: FileRef | str | Path) -> XpcsFile:
         """Like `open`, but anew and not remembered: for ingest and averages, which need each file once."""

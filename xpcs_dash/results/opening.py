@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +21,13 @@ def open_result(
     pool: HDF5ConnectionPool | None = None,
     min_coincidences: float = 10.0,
     cache: DataCache | None = None,
+    roots: Iterable[str | Path] = (),
 ) -> XpcsFile:
     """Open a result file of any layout that we read.
+
+    Links in the file to other files, external raw storage and the sources of virtual datasets are followed
+    to the directory of the file and below, and to ``roots``; what leads elsewhere counts as missing, and
+    `XpcsFile.warnings` says so.
 
     Parameters
     ----------
@@ -29,24 +35,29 @@ def open_result(
     pool : where read handles come from; None takes a pool shared by this process.
     min_coincidences : points of g2 with fewer expected coincidences are not trusted.
     cache : where big arrays are kept, bounded in bytes; None gives the file a small one of its own.
+    roots : more directories that links may lead to. A pool that was made with its own roots keeps to these.
 
     Raises
     ------
     XpcsDashError
         One sentence with the file, the reason and the remedy; ``transient`` says whether waiting may help.
     """
-    pool = default_pool() if pool is None else pool
+    if pool is None:
+        beside = tuple(roots)
+        pool = HDF5ConnectionPool(roots=(Path(path).resolve().parent, *beside)) if beside else default_pool()
     for _attempt in range(3):
         key = file_key(path)
         try:
             with pool.open(key.path, key) as h5:
                 raw = _read(OpenFile(key.path, key, h5))
+                others = h5.others()
         except FileError as err:
             if not err.transient or file_key(path) == key:
                 raise
             continue  # it changed under the read: look again at what it is now
         if file_key(path) == key:
-            return XpcsFile(key, raw, pool, cache, min_coincidences)
+            whole = replace(key, others=others) if others else key
+            return XpcsFile(whole, raw, pool, cache, min_coincidences)
     raise UnreadableFile(
         path, "it keeps changing while it is read", "wait until it is finished", transient=True
     )

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from xpcs_dash.errors import UsageError
 from xpcs_dash.hdf5 import bigdata
+from xpcs_dash.hdf5.handle import Handle
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool
-from xpcs_dash.hdf5.records import FileKey, OpenHandle, RawResult, Stored, TwoTime
+from xpcs_dash.hdf5.records import FileKey, RawResult, Stored, TwoTime
 from xpcs_dash.hdf5.schemas import frozen_array
 from xpcs_dash.results import counting
 from xpcs_dash.results.cache import DataCache
@@ -58,7 +59,7 @@ class XpcsFile(ResultHeader):
             return None
         return self._load(stored.path, lambda h5: bigdata.read_stored(h5, stored, self.path))
 
-    def _load(self, name: str, read: Callable[[OpenHandle], T]) -> T:
+    def _load(self, name: str, read: Callable[[Handle], T]) -> T:
         def load() -> T:
             with self._pool.open(self.path, self.key) as h5:
                 return read(h5)
@@ -97,7 +98,7 @@ class XpcsFile(ResultHeader):
             return None
         step = None if raw.int_t_in_seconds else self.processed_frame_time_s
 
-        def read(h5: OpenHandle) -> NDArray[np.float64]:
+        def read(h5: Handle) -> NDArray[np.float64]:
             return bigdata.time_axis(bigdata.read_stored(h5, stored, self.path), step)
 
         return self._load(stored.path, read)
@@ -290,7 +291,7 @@ class XpcsFile(ResultHeader):
         position, record = self._position(label), self._raw.twotime
         assert record is not None  # _position has found a bin
 
-        def read(h5: OpenHandle) -> NDArray[np.float32]:
+        def read(h5: Handle) -> NDArray[np.float32]:
             return bigdata.read_matrix(h5, record, position, self.path)
 
         g2, segments = self.twotime_curves(label)
