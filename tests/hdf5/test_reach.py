@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,14 +12,17 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from h5py import h5pl
 
 from tests.hdf5 import synthetic
 from xpcs_dash.errors import UnreadableFile, XpcsDashError
-from xpcs_dash.hdf5 import tree
+from xpcs_dash.hdf5 import handle, tree
 from xpcs_dash.hdf5.handle import Group, Handle
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool
 from xpcs_dash.hdf5.reach import OutOfReach
+from xpcs_dash.results.door import Door
 from xpcs_dash.results.opening import open_result
+from xpcs_dash.settings import Settings
 
 SECRET = 4711.0
 
@@ -219,9 +223,17 @@ def test_a_shared_handle_is_checked_for_each_pool_that_leases_it(root):
 
 
 def test_variables_of_hdf5_have_no_effect(root, pool, monkeypatch):
-    monkeypatch.setenv("HDF5_EXT_PREFIX", str(root.parent))
-    with pool.open(write(root, x=h5py.ExternalLink("secret.h5", "/x"))) as h5:
-        assert h5.get("x") is None
+    for name in ("HDF5_EXT_PREFIX", "HDF5_VDS_PREFIX", "HDF5_EXTFILE_PREFIX"):
+        monkeypatch.setenv(name, str(root.parent))
+    path = write(root, x=h5py.ExternalLink("secret.h5", "/x"))
+    layout = h5py.VirtualLayout((5,), "f8")
+    layout[:] = h5py.VirtualSource("secret.h5", "x", (5,))
+    with h5py.File(path, "a", locking=False) as h5:
+        h5.create_virtual_dataset("v", layout, fillvalue=-1)
+        h5.create_dataset("r", shape=(5,), dtype="u1", external=[("passwd", 0, 5)])
+    with pool.open(path) as h5:
+        assert h5.get("x") is h5.get("r") is None
+        assert list(h5["v"][()]) == [-1] * 5
 
 
 @pytest.fixture
@@ -301,6 +313,88 @@ def test_a_result_without_its_g2_says_where_that_led(root, pool):
         h5["/xpcs/multitau/normalized_g2"] = h5py.ExternalLink("../secret.h5", "/x")
     with pytest.raises(XpcsDashError, match=r"normalized_g2 leads to \.\./secret.h5, which lies outside"):
         open_result(path, pool)
+
+
+def test_a_script_may_name_more_directories(root):
+    path = root / "below" / "r.hdf"
+    synthetic.aps(path)
+    with h5py.File(path, "r+") as h5, h5py.File(root / "image.h5", "w") as other:
+        other["x"] = h5["/xpcs/temporal_mean/scattering_2d"][()]
+        del h5["/xpcs/temporal_mean/scattering_2d"]
+        h5["/xpcs/temporal_mean/scattering_2d"] = h5py.ExternalLink("../image.h5", "/x")
+    xf = open_result(path)
+    assert xf.saxs_2d is None
+    assert any("lies outside the directory of the file" in text for text in xf.warnings)
+    assert open_result(path, roots=[root]).saxs_2d is not None
+
+
+def test_a_file_is_read_anew_when_one_that_it_links_to_changes(root, tmp_path):
+    path, image = root / "r.hdf", "/xpcs/temporal_mean/scattering_2d"
+    synthetic.aps(path)
+    with h5py.File(path, "r+") as h5:
+        values = h5[image][()]
+        del h5[image]
+        h5[image] = h5py.ExternalLink("image.h5", "/x")
+    door = Door(Settings(root=root, state_dir=tmp_path / "state"))
+    first = door.open(path)
+    assert first.saxs_2d is None
+    assert door.open(path) is first
+    for factor in (1, 2):
+        with h5py.File(root / "new.h5", "w", locking=False) as h5:
+            h5["x"] = factor * values
+        (root / "new.h5").rename(root / "image.h5")
+        found = door.open(path)
+        assert found.key.token != first.key.token
+        assert np.array_equal(found.saxs_2d, np.float32(factor * values[0]))
+        assert door.open(path) is found
+        first = found
+
+
+def test_no_filter_is_loaded_from_a_watched_directory(root):
+    (root / "plugins").mkdir()
+    h5pl.append(os.fsencode(root / "plugins"))
+    before = h5pl.size()
+    HDF5ConnectionPool(roots=[root.parent / "elsewhere"])
+    assert h5pl.size() == before
+    HDF5ConnectionPool(roots=[root])
+    assert os.fsencode(root / "plugins") not in [h5pl.get(i) for i in range(h5pl.size())]
+
+
+def test_references_and_attributes_stay_in_their_file(root, pool):
+    with h5py.File(root / "a.h5", "w") as h5:
+        h5["away"] = h5py.ExternalLink("../secret.h5", "/x")
+        h5["own"] = np.arange(4.0)
+        h5["refs"] = np.array([h5["own"].ref, h5["/"].ref], dtype=h5py.ref_dtype)
+        h5["own"].attrs["to"] = h5["own"].ref
+        h5["own"].attrs["part"] = h5["own"].regionref[1:3]
+        h5["type"] = np.dtype([("a", "i4")])
+        h5["type"].attrs["note"] = "named"
+    with pool.open(root / "a.h5") as h5:
+        shown = str(tree.children(h5)) + str(tree.find(h5, "e"))
+        assert "4711" not in shown
+        assert "named" in shown
+
+
+#: Calls of h5py that open something by a name, in any module but those that look where the name leads.
+BY_NAME = re.compile(
+    r"""h5[do]\.open\(|h5g\.open\(|open_by_|exists_by_name|visititems|\.visit\(|dereference\(
+    |h5py\.File\([^)]*"r|h5py\.(Group|Dataset)\(|getlink=|h5l\.|\.virtual_sources|h5f\.open\(""",
+    re.VERBOSE,
+)
+SAFE = {"links.py", "handle.py", "datasets.py", "pool.py"}
+
+
+def test_no_other_module_opens_by_name_past_the_handle():
+    package = Path(handle.__file__).parent
+    found = [
+        f"{path.relative_to(package)}: {line.strip()}"
+        for path in package.rglob("*.py")
+        if path.name not in SAFE
+        for line in path.read_text().splitlines()
+        if BY_NAME.search(line)
+    ]
+    assert found == []
+    assert any(BY_NAME.search(line) for line in (package / "handle.py").read_text().splitlines())
 
 
 def test_handles_are_not_for_writing(root, pool):

@@ -50,7 +50,7 @@ class Lease:
         if not self.depth:
             self.visits[0] = INNER_VISITS
 
-    def visit(self) -> None:
+    def count(self) -> None:
         """Count one more source of a virtual dataset within another.
 
         Raises

@@ -108,7 +108,7 @@ class VirtualDataset(Substitute):
     def _source(self, part: Mapping) -> Iterator[Dataset | None]:
         """The dataset that a part takes its values from; None where it is not there."""
         with self.handle.scope(deeper=1) as inner:
-            inner.lease.visit()
+            inner.lease.count()
             try:
                 other = inner if part.filename == "." else inner.linked(part.filename, "takes values from")
             except NotThere:

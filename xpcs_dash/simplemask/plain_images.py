@@ -69,9 +69,11 @@ def _by_fabio(path: Path, data: bytes) -> NDArray[Any]:
         )
     from importlib import import_module
 
+    from fabio.fabioutils import BytesIO  # with the lock that its readers ask for
+
     reader = getattr(import_module(f"fabio.{form[0]}"), form[1])()
     try:
-        return np.array(reader.read(io.BytesIO(data)).data)
+        return np.array(reader.read(BytesIO(data)).data)
     except Exception as err:  # fabio raises whatever its many readers do
         reason = " ".join(str(err).split())[:160] or type(err).__name__
         raise UnreadableFile(
