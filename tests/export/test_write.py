@@ -1,5 +1,7 @@
+import hashlib
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -34,7 +36,7 @@ def test_every_view_in_every_form(aging, tmp_path, view, suffix):
     head = out.read_bytes()
     starts = {".pdf": b"%PDF", ".svg": b"<?xml", ".png": b"\x89PNG", ".csv": b"# source", ".h5": b"\x89HDF"}
     assert head.startswith(starts[suffix])
-    assert content_hash(aging.path).encode() in head  # every form carries its provenance
+    assert content_hash(aging).encode() in head  # every form carries its provenance
     assert [path.name for path in tmp_path.iterdir()] == [f"x{suffix}"]
 
 
@@ -198,3 +200,33 @@ def test_the_power_law_keeps_to_its_range_of_q(sample, tmp_path):
     limits = (float(xf.q[2]), float(xf.q[6]))
     law = from_csv(export(xf, "diffusion", tmp_path / "x.csv", ViewOptions(law_range=limits)))
     assert law["power law tau = a q^b"]["bins used"][0] == 5
+
+
+def test_the_record_is_of_the_contents_that_were_read(sample, tmp_path):
+    path = tmp_path / A001
+    shutil.copy(sample(A001), path)
+    xf = open_result(path)
+    out = export(xf, "g2", tmp_path / "x.csv", ViewOptions())
+    assert recorded(out)["source_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    shutil.copy(sample(A002), tmp_path / "new")
+    (tmp_path / "new").replace(path)
+    with pytest.raises(FileError, match="replaced while it was exported"):
+        export(xf, "g2", tmp_path / "y.csv", ViewOptions())
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+    with pytest.raises(FileError, match="replaced while it was exported"):
+        export(xf, "g2", tmp_path / "y.csv", ViewOptions())
+    assert not (tmp_path / "y.csv").exists()
+
+
+def test_the_record_names_settings_root_and_error_model(aging, sample, tmp_path):
+    settings = Settings(root=aging.path.parent, state_dir=tmp_path / "state", root_name="april")
+    out = write(aging, "g2", tmp_path / "x.csv", ViewOptions(), settings)
+    record = recorded(out)
+    assert record["root"] == "april"
+    assert record["ref"].startswith("A002_gel_aging_both~")
+    assert record["settings.min_coincidences"] == "10.0"
+    assert record["settings.backend"] == "auto"
+    assert record["parameters.g2_sigma"] == "the file's error and photon counting together"
+    with pytest.raises(ValueError, match="other settings"):
+        write(aging, "g2", tmp_path / "y.csv", ViewOptions(), Settings(min_coincidences=20))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -129,3 +131,34 @@ def test_a_state_directory_without_room_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "exports").write_text("in the way")
     with pytest.raises(UnavailableError, match="free some space"):
         export_process.run_export({}, "csv", tmp_path / "exports")
+
+
+def test_an_export_ends_with_the_server_that_asked_for_it(
+    services: Services, asks: Callable[..., Any], tmp_path: Path
+) -> None:
+    order = {
+        "settings": services.settings.model_dump(mode="json"),
+        "path": str(services.settings.root / A001),  # type: ignore[operator]
+        "view": "g2",
+        "query": {},
+        "url": "",
+    }
+    scratch = services.settings.state_dir / "exports"
+    code = (
+        "import json, sys; from pathlib import Path; from xpcs_dash.routes.export_process import run_export; "
+        "run_export(json.loads(sys.argv[1]), 'pdf', Path(sys.argv[2]))"
+    )
+    server = subprocess.Popen([sys.executable, "-c", code, json.dumps(order), str(scratch)])
+    end = time.monotonic() + 60
+    while not (children := psutil.Process(server.pid).children()):
+        assert time.monotonic() < end
+        assert server.poll() is None
+        time.sleep(0.005)
+    server.kill()
+    server.wait()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert alive == []
+    for path in left(services):
+        os.utime(path, (1e9, 1e9))
+    assert asks().status_code == 200
+    assert left(services) == []

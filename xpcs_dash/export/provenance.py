@@ -8,19 +8,19 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpcs_dash.errors import UnreadableFile
+from xpcs_dash.fitting.results import software_versions
+from xpcs_dash.hdf5.reach import look
+from xpcs_dash.hdf5.records import key_of
 from xpcs_dash.results.identity import ref_of
 
 if TYPE_CHECKING:
     from xpcs_dash.results.xpcs_file import XpcsFile
     from xpcs_dash.settings import Settings
-
-#: Packages whose versions can change a number.
-RECORDED = ("xpcs-dash", "numpy", "scipy", "h5py", "jax", "nlsq", "numpyro", "arviz", "matplotlib")
 
 
 @dataclass(frozen=True)
@@ -75,32 +75,36 @@ class Provenance:
         return [" ".join(line.split()) for line in lines]
 
 
-def content_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal.
+def content_hash(xf: XpcsFile) -> str:
+    """SHA-256 of the bytes of a file, hexadecimal: of the very contents that ``xf`` was read from.
 
     Raises
     ------
     UnreadableFile
-        Where the file cannot be read.
+        Where the file is gone, cannot be read, or was replaced since it was opened.
     """
+    opened = look(xf.path)
     try:
-        with path.open("rb") as stream:
+        if key_of(xf.path, opened.status) != xf.key:
+            raise UnreadableFile(
+                xf.path, "it was replaced while it was exported", "export it again", transient=True
+            )
+        with Path(opened.name).open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as err:
         raise UnreadableFile(
-            path, f"cannot be read ({err.strerror})", "check that it is still there"
+            xf.path, f"cannot be read ({err.strerror})", "check that it is still there"
         ) from None
+    finally:
+        opened.close()
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that compute, as they are installed."""
-    found = {"python": platform.python_version()}
-    for name in RECORDED:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    """Versions of Python and of the packages that compute, draw and read, as they are installed."""
+    found = {"python": platform.python_version(), **software_versions()}
+    for name in ("h5py", "matplotlib"):
+        found[name] = version(name)
+    return {name: text for name, text in found.items() if text != "not installed"}
 
 
 def provenance(
@@ -112,7 +116,7 @@ def provenance(
     ref = ref_of(xf.path, settings.roots)
     return Provenance(
         source=xf.path.name,
-        source_sha256=content_hash(xf.path),
+        source_sha256=content_hash(xf),
         layout=xf.layout,
         map_hash=xf.map_hash,
         view=view,

@@ -6,7 +6,7 @@ from flask import Blueprint, Flask, Response, request
 
 from xpcs_dash.components.roles import require_write
 from xpcs_dash.components.selection import View
-from xpcs_dash.database.catalogue import Revision
+from xpcs_dash.database.catalogue import STATES, Revision
 from xpcs_dash.errors import UsageError
 from xpcs_dash.routes import exports, images, live
 from xpcs_dash.routes.answers import guard, send
@@ -94,7 +94,6 @@ def _states() -> frozenset[str] | None:
     if not given:
         return None
     wanted = frozenset(given.split(","))
-    unknown = wanted - {"waiting", "ready", "failed", "gone"}
-    if unknown:
-        raise UsageError(f"state={given[:60]!r}: the states are waiting, ready, failed and gone.")
+    if wanted - set(STATES):
+        raise UsageError(f"state={given[:60]!r}: the states are {', '.join(STATES[:-1])} and {STATES[-1]}.")
     return wanted

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from flask import Blueprint, Response, request
 
+from xpcs_dash.components.views import FOREVER
 from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.images import Scale, detector_png, palette_png
 from xpcs_dash.results.xpcs_file import XpcsFile
@@ -54,7 +55,7 @@ def blueprint(services: Services) -> Blueprint:
         made = Response(png, mimetype="image/png")
         made.set_etag(etag)
         # another token stands for contents that are gone: show what is there now, remember nothing
-        made.headers["Cache-Control"] = "private, max-age=31536000, immutable" if current else "no-store"
+        made.headers["Cache-Control"] = FOREVER if current else "no-store"
         return made
 
     @routes.get("/img/<ref>/<token>/scattering.png")
