@@ -83,13 +83,16 @@
   };
   xd.grid = (id) => grids[id] || null;
 
+  /* A file that is known by its kind alone (raw data, a mask) has nothing that a page could show. */
+  const shows = (row) => !(row.kinds || []).includes(row.layout);
+
   /* A click pins one file, Ctrl adds or takes one away, Shift takes all between. */
   const clicked = (api, e) => {
     const mouse = e.event;
     if (!mouse || mouse.target.closest("button, a")) return;
     const row = e.data;
-    if (row.state !== "ready") {
-      xd.toast(row.name + ": " + (row.reason || SIGNS[row.state][2]), row.state === "failed" ? "alarm" : "info");
+    if (row.state !== "ready" || !shows(row)) {
+      xd.toast(row.name + ": " + (row.reason || row.note || SIGNS[row.state][2]), row.state === "failed" ? "alarm" : "info");
       return;
     }
     const old = xd.state.current ? xd.state.current.files.map((f) => f.ref) : [];
@@ -233,7 +236,7 @@
   const BESIDE = ["average", "partition", "mask", "raw data", "metadata"];     // what stands beside the results
   const noteOf = (row) => {
     if (row.state !== "ready") return SIGNS[row.state][2] + (row.reason ? ": " + row.reason : "");
-    return flagsOf(row).join(" · ");
+    return flagsOf(row).join(" · ") || row.note || "";
   };
   const retry = async (event, row) => {
     event.stopPropagation();
@@ -243,6 +246,11 @@
   xd.retry = retry;
   const retryButton = (row) => (xd.config && xd.config.may_write && row.state === "failed"
     ? h("button", { type: "button", className: "xd-link", onClick: (e) => retry(e, row) }, "retry") : null);
+
+  /* What masks are made of opens on the Mask page; the moment tells one click from a reload of the page. */
+  const maskLink = (row) => (row.state === "ready" && (row.kinds || []).some((kind) => kind === "mask" || kind === "raw data" ||
+      (kind === "partition" && shows(row)))
+    ? h("a", { className: "xd-link", href: xd.href("/mask", { open: row.ref, at: String(Math.round(xd.now())) }) }, "open on the Mask page") : null);
 
   /* The ends of names tell the files of one scan apart: cut in the middle. */
   const nameOf = (name) => h("div", { className: "xd-file-name" }, h("span", { className: "xd-cut" }, name.slice(0, -9)), h("span", null, name.slice(-9)));
@@ -269,9 +277,10 @@
     return h("span", { className: "xd-mark xd-" + state }, h("span", { className: "xd-sign", "aria-hidden": "true" }, sign), word);
   };
   cells.XdReasonCell = (props) => {
-    const row = props.data, text = row.state === "ready" ? flagsOf(row).join(" · ") : row.reason || "";
-    return h("span", { className: "xd-reason " + (row.state === "failed" ? "xd-alarm" : row.state === "ready" && text ? "xd-warning" : "xd-muted"), title: text },
-      h("span", { className: "xd-cut" }, row.state === "ready" && text ? "▲ " + text : text), retryButton(row));
+    const row = props.data, flags = row.state === "ready" ? flagsOf(row).join(" · ") : "";
+    const text = flags ? "▲ " + flags : row.reason || row.note || "";
+    return h("span", { className: "xd-reason " + (row.state === "failed" ? "xd-alarm" : flags ? "xd-warning" : "xd-muted"), title: flags || text },
+      h("span", { className: "xd-cut" }, text), maskLink(row), retryButton(row));
   };
   cells.XdNameCell = (props) => nameOf(props.value || "");
 })();

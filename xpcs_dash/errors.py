@@ -118,7 +118,20 @@ class UnreadableFile(FileError):
 
 
 class UnknownLayout(FileError):
-    """HDF5, but none of the layouts that we read."""
+    """HDF5, but none of the layouts that we read.
+
+    Parameters
+    ----------
+    known : what kind of file it is where that is known: "raw data", "partition", "mask" or "metadata". Such a
+        file is no failure.
+    """
+
+    def __init__(self, path: str | Path, reason: str, remedy: str = "", known: str = "") -> None:
+        super().__init__(path, reason, remedy)
+        self.known = known
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (str(self.path), self.reason, self.remedy, self.known))
 
 
 class IncompleteFile(FileError):

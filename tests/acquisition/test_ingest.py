@@ -10,14 +10,19 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from xpcs_dash.acquisition.readers import InlinePool, ReaderPool
+from xpcs_dash.acquisition.reading import make_reader
 from xpcs_dash.database.catalogue import Catalogue
+from xpcs_dash.database.kinds import MASK, METADATA, PARTITION, RAW
 from xpcs_dash.hdf5.reach import OutOfReach
 from xpcs_dash.results.door import Door
 from xpcs_dash.results.identity import FileRef
 from xpcs_dash.routes.index import FileIndex
+from xpcs_dash.simplemask.files import write_mask
 
 MODES = ["inotify", "polling"]
 
@@ -534,3 +539,79 @@ def test_only_results_are_the_newest_and_are_compared(beamline, monkeypatch):
     assert seen[-1][1] == beamline.reader.summary(), "with the result before it, past many partitions"
     older = beamline.catalogue.results(5, before=beamline.row("b.hdf").ref)
     assert [row.name for row in older] == ["a"]
+
+
+def beside_a_result(root, sample):
+    """Files of each kind that belongs to an acquisition and is no result: name -> kind."""
+    shutil.copy(sample("A001_silica_multitau_qmap.hdf"), root / "a_qmap.hdf")
+    write_mask(root / "b_mask.hdf", np.ones((20, 30), np.int32))
+    with h5py.File(root / "c_raw.h5", "w") as h5:
+        h5["/entry/data/data"] = np.zeros((5, 20, 30), np.uint16)
+    with h5py.File(root / "d_old_qmap.hdf", "w") as h5:
+        h5["/data/dynamicMap"] = np.ones((20, 30), np.int32)
+    with h5py.File(root / "e_meta.hdf", "w") as h5:
+        h5["/entry/schema_version"] = 1.0
+        h5["/entry/instrument/x"] = 1.0
+    with h5py.File(root / "f_photons.h5", "w") as h5:
+        for name in ("intensity", "pixel_index", "frame_pointer"):
+            h5[name] = np.zeros(3)
+    with h5py.File(root / "g_plain_mask.hdf", "w") as h5:
+        h5["/mask"] = np.ones((20, 30), np.int32)
+    return {
+        "a_qmap.hdf": "partition", "b_mask.hdf": "mask", "c_raw.h5": "raw data", "f_photons.h5": "raw data",
+        "d_old_qmap.hdf": "partition", "e_meta.hdf": "metadata", "g_plain_mask.hdf": "mask",
+    }  # fmt: skip
+
+
+def test_what_belongs_to_an_acquisition_and_is_no_result_is_no_failure(beamline, sample):
+    kinds = beside_a_result(beamline.root, sample)
+    shutil.copy(sample("A001_silica_multitau_results.hdf"), beamline.root / "z_results.hdf")
+    beamline.write("broken.hdf", "no HDF5")
+    for name in kinds:
+        os.utime(beamline.root / name, (time.time() + 5, time.time() + 5))
+    reader = make_reader()
+    read = []
+    pool = InlinePool(lambda path, fit=False: (read.append(path), reader(path, fit))[1])
+    beamline.start(pool=pool)
+    beamline.until(lambda: list(beamline.states().values()).count("ready") == 8, 30)
+    beamline.until(lambda: beamline.states()["broken.hdf"] == "failed")
+    assert {name: beamline.row(name).kinds for name in kinds} == {n: (k,) for n, k in kinds.items()}
+    assert beamline.catalogue.newest().name == "z"
+    assert beamline.catalogue.counts()["failed"] == 1
+    index = FileIndex(beamline.catalogue)
+    index.refresh()
+    listed = {row["file"]: row for row in index.listing()}
+    assert listed["c_raw.h5"]["note"] == (
+        "c_raw.h5: this is a raw data file: 5 frames of 20 × 30 pixels; correlate it first."
+    )
+    assert [name for name, row in listed.items() if row.get("result")] == ["z_results.hdf"]
+    assert set(kinds.values()) <= {MASK, METADATA, PARTITION, RAW}
+    beamline.stop()
+    read.clear()
+    beamline.start(pool=pool)
+    beamline.until(lambda: beamline.ingest.scans > 1)
+    assert read == [], "a restart reads none of them again"
+    for name in kinds:
+        (beamline.root / name).rename(beamline.root / f"moved_{name}")
+    beamline.until(lambda: list(beamline.states().values()).count("gone") == len(kinds))
+    assert read == []
+    assert "raw data file" in beamline.row("moved_c_raw.h5").summary["about"]
+
+
+def test_a_result_in_the_place_of_raw_data_is_a_result_and_the_other_way_round(beamline, sample):
+    reader = make_reader()
+    beamline.start(pool=InlinePool(reader))
+    beside_a_result(beamline.base, sample)
+    for source, kinds, newest in (
+        (beamline.base / "c_raw.h5", ("raw data",), None),
+        (sample("A001_silica_multitau_results.hdf"), ("multitau",), "a"),
+        (beamline.base / "c_raw.h5", ("raw data",), None),
+    ):
+        shutil.copy(source, beamline.base / "new")
+        os.utime(beamline.base / "new")
+        (beamline.base / "new").replace(beamline.root / "a_results.hdf")
+        beamline.until(lambda kinds=kinds: (r := beamline.row("a_results.hdf")) and r.kinds == kinds, 30)
+        found = beamline.catalogue.newest()
+        assert (found.name if found else None) == newest
+    row = beamline.row("a_results.hdf")
+    assert (row.n_q, row.sample, row.flags, row.version) == (None, None, (), None)

@@ -20,6 +20,7 @@ from xpcs_dash.acquisition.ingest import Ingest
 from xpcs_dash.acquisition.mounts import Ground
 from xpcs_dash.acquisition.presence import Presence
 from xpcs_dash.acquisition.readers import InlinePool, Outcome
+from xpcs_dash.hdf5.reach import Reach
 
 
 def explode(*_, **__):
@@ -47,7 +48,7 @@ STEPS = {
     "a look before the read": (Ingest, "_offer"),
     "whether it stands still": (ingest_module, "next_look"),
     "the writer's lock": (readiness, "writer_of"),
-    "whether it lies inside": (Ingest, "_inside"),
+    "whether it lies inside": (Reach, "holds"),
     "its rights": (ingest_module, "may_read"),
     "handing it out": (Ingest, "_submit"),
     "taking up the result": (Ingest, "_finish"),
@@ -633,3 +634,21 @@ def test_an_outcome_that_nobody_waits_for_is_left(beamline):
     beamline.start()
     beamline.ingest._finish(Outcome("/nowhere"))
     assert beamline.ingest.reads == 0
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_new_file_at_the_place_of_one_that_was_moved_is_a_file_of_its_own(beamline, restart, caplog):
+    beamline.start()
+    filled(beamline, "a.hdf")
+    (beamline.root / "a.hdf").rename(beamline.root / "b.hdf")
+    beamline.until(lambda: beamline.states() == {"a.hdf": "gone", "b.hdf": "ready"})
+    if restart:
+        beamline.stop()
+        beamline.start()
+    beamline.write("a.hdf", "another end")
+    beamline.until(lambda: beamline.states() == {"a.hdf": "ready", "b.hdf": "ready"})
+    (beamline.root / "b.hdf").rename(beamline.root / "c.hdf")
+    beamline.until(lambda: beamline.states() == {"a.hdf": "ready", "b.hdf": "gone", "c.hdf": "ready"})
+    assert "it is now c~" in beamline.row("b.hdf").reason
+    assert "stored" not in caplog.text, "no change was refused"
+    assert len(beamline.reader.opened) == 2

@@ -7,24 +7,29 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import flask
+import h5py
 import numpy as np
 import pytest
 
 from tests.analysis.test_regroup import write_source
-from tests.conftest import A001
-from tests.pages.live_fixture import fill, ref
+from tests.conftest import A001, A001_QMAP
+from tests.pages.live_fixture import add, fill, ref
+from xpcs_dash.acquisition import rows
+from xpcs_dash.acquisition.reading import beside
+from xpcs_dash.acquisition.rows import Change
+from xpcs_dash.acquisition.scan import stat_of
 from xpcs_dash.components.roles import CONFIG_KEY
-from xpcs_dash.errors import UsageError
+from xpcs_dash.errors import NotFoundError, UsageError
 from xpcs_dash.jobs.context import JobContext
 from xpcs_dash.jobs.kinds import regroup as kind
 from xpcs_dash.pages.mask import bench_of
 from xpcs_dash.pages.mask.compare import differing, keep_upload
-from xpcs_dash.pages.mask.layout import notices
+from xpcs_dash.pages.mask.layout import notices, page_layout
 from xpcs_dash.pages.mask.regroup import availability, folder, job_line, panels_of, submit
 from xpcs_dash.pages.mask.routes import blueprint
-from xpcs_dash.pages.mask.session import start
+from xpcs_dash.pages.mask.session import open_linked, start
 from xpcs_dash.pages.mask.work import import_mask, perform, save_version, swiftly
-from xpcs_dash.simplemask.files import mask_bytes
+from xpcs_dash.simplemask.files import mask_bytes, write_mask
 from xpcs_dash.simplemask.versions import new_key
 
 PIXELS = "pixels_results.hdf"
@@ -118,6 +123,66 @@ def test_an_upload_of_the_same_name_and_length_changes_no_earlier_step(at_work):
     assert not np.array_equal(*masks)
     perform(bench, session, {"act": "undo"})
     assert np.array_equal(bench.mask(session, bench.store.load(session))[0], masks[0])
+
+
+def test_a_partition_opens_with_its_bins_mask_and_geometry_and_makes_the_same_again(at_work, sample):
+    bench, session = at_work.bench, at_work.session
+    name = add(bench.services, sample(A001_QMAP), fit=False)
+    draft = open_linked(bench, session, {"open": name, "at": "1"})
+    assert draft.geometry["bcx"] == pytest.approx(120.7)
+    assert (draft.axes[0]["name"], draft.axes[0]["dynamic"], draft.axes[0]["static"]) == ("q", 12, 120)
+    same = differing(bench, session, draft, "own")
+    assert "The mask is the same as that of" in same.sentences[0]
+    assert not same.of("dynamic").any()
+    assert not same.of("static").any()
+    assert "mask-graph" in str(page_layout(bench, {"open": name, "at": "1"}))
+
+
+def test_a_link_opens_its_file_once_for_each_click(at_work, sample):
+    bench, session = at_work.bench, at_work.session
+    name = add(bench.services, sample(A001_QMAP), fit=False)
+    open_linked(bench, session, {"open": name, "at": "1"})
+    at_work.opened(A001)
+    assert open_linked(bench, session, {"open": name, "at": "1"}).source["file"] == ref(A001), "a reload"
+    assert open_linked(bench, session, {"open": name, "at": "2"}).source["file"] == name
+    with pytest.raises(NotFoundError):
+        open_linked(bench, session, {"open": "nothing~0123456789", "at": "3"})
+
+
+def test_raw_frames_and_masks_open_as_pictures(at_work):
+    bench, session = at_work.bench, at_work.session
+    root = bench.services.settings.root
+    frames = np.arange(4 * 6 * 8, dtype=np.uint16).reshape(4, 6, 8)
+    mask = np.ones((6, 8), np.int32)
+    mask[2] = 0
+    with h5py.File(root / "raw.h5", "w") as h5:
+        h5["/entry/data/data"] = frames
+    write_mask(root / "mask.hdf", mask)
+    with h5py.File(root / "plain.hdf", "w") as h5:
+        h5["/mask"] = mask
+    for path, what in (
+        (root / "plain.hdf", "mask"),
+        (root / "raw.h5", "raw data"),
+        (root / "mask.hdf", "mask"),
+    ):
+        change = Change("ready", str(path), stat_of(path), 1.0, beside(what, "x"))
+        rows.apply(bench.services.catalogue, [change])
+    draft = open_linked(bench, session, {"open": ref("raw.h5")})
+    assert np.allclose(bench.image(session, draft).image, frames.mean(axis=0))
+    for name in ("mask.hdf", "plain.hdf"):
+        draft = open_linked(bench, session, {"open": ref(name)})
+        assert np.array_equal(bench.mask(session, draft)[0], mask > 0)
+
+
+def test_a_draft_of_another_detector_is_kept_when_its_picture_is_replaced(at_work):
+    bench, session = at_work.bench, at_work.session
+    at_work.opened(A001)
+    perform(bench, session, draw(at_work))
+    before = bench.store.load(session)
+    draft = at_work.opened(PIXELS)
+    assert draft.area.shape != before.area.shape
+    assert "the one you had before" in str(notices(draft, "/"))
+    assert bench.store.adopt(new_key(), draft.own).area.operations == before.area.operations
 
 
 def content_of(body: bytes) -> str:

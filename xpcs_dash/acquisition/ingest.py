@@ -23,7 +23,7 @@ from xpcs_dash.acquisition.mounts import Ground
 from xpcs_dash.acquisition.presence import Presence
 from xpcs_dash.acquisition.readers import Failure, Outcome, Pool
 from xpcs_dash.acquisition.readiness import Pending, next_look, pause, quarantined, verdict
-from xpcs_dash.acquisition.reading import Reading
+from xpcs_dash.acquisition.reading import Reading, beside
 from xpcs_dash.acquisition.rows import Change, Relate
 from xpcs_dash.acquisition.scan import clean, may_read, stat_of
 from xpcs_dash.acquisition.schedule import Schedule
@@ -333,12 +333,22 @@ class Ingest:
         still = now - item.since
         asked, item.forced = item.forced, False
         if asked or verdict(failure.transient, still, self.settings.retry_limit_s) == "failed":
+            if failure.known:
+                self._beside(item, failure)
+                return
             reason = quarantined(failure.reason, still) if failure.transient else failure.reason
             flags = ("not-a-result",) if failure.kind == "UnknownLayout" else ()
             self._fail(item, reason, flags, denied=failure.kind == "Permission")
             return
         item.due = now + pause(item.attempts)
         self._wait(item, failure.reason)
+
+    def _beside(self, item: Pending, failure: Failure) -> None:
+        """A file that belongs to the acquisition and is no result: listed as what it is."""
+        columns = beside(failure.known, failure.reason)
+        self.schedule.drop(item.path)
+        self.presence.remember(item, columns)
+        self.journal.add(Change("ready", item.path, item.stat, item.sort_at, columns))
 
     def _fail(self, item: Pending, reason: str, flags: tuple[str, ...] = (), *, denied: bool = False) -> None:
         self.schedule.drop(item.path)

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from xpcs_dash.acquisition.processes import end_with_parent
 from xpcs_dash.acquisition.scan import clean
-from xpcs_dash.errors import FileError, XpcsDashError
+from xpcs_dash.errors import FileError, UnknownLayout, XpcsDashError
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +34,13 @@ class Failure:
     reason : sentence for a person.
     transient : whether waiting may help.
     kind : name of the error's class.
+    known : what kind of file it is where that is known; then it is no result and no failure either.
     """
 
     reason: str
     transient: bool
     kind: str
+    known: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ def call(function: Callable[..., Any], path: str, *arguments: Any) -> Outcome:
     try:
         return Outcome(path, value=function(path, *arguments))
     except FileError as err:
-        return Outcome(path, failure=Failure(clean(str(err)), err.transient, type(err).__name__))
+        known = err.known if isinstance(err, UnknownLayout) else ""
+        return Outcome(path, failure=Failure(clean(str(err)), err.transient, type(err).__name__, known))
     except XpcsDashError as err:
         return Outcome(path, failure=Failure(clean(str(err)), False, type(err).__name__))
     except FileNotFoundError:

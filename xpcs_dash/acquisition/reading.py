@@ -160,6 +160,27 @@ def columns_of(xf: XpcsFile, summary: dict[str, Any], content: str) -> dict[str,
     }
 
 
+def beside(kind: str, about: str) -> dict[str, Any]:
+    """Values of a row for a file that is no result and no failure either: raw data, a partition, a mask.
+
+    Parameters
+    ----------
+    kind : see `xpcs_dash.database.kinds`.
+    about : sentence for a person.
+    """
+    unknown = ("sample", "scan", "start_time", "n_q", "n_delay", "n_frames", "temperature_k")
+    return {
+        **dict.fromkeys(unknown),
+        "layout": kind,
+        "kinds": [kind],
+        "flags": [],
+        "warnings": [],
+        "summary": {"flags": [], "about": about},
+        "content": kind,
+        "version": None,
+    }
+
+
 def kinds_of(xf: XpcsFile) -> list[str]:
     """What a file holds, in the words of `xpcs_dash.database.kinds`."""
     if xf.kinds:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from xpcs_dash.acquisition.reading import with_fit
 from xpcs_dash.acquisition.scan import Stat
 from xpcs_dash.database.catalogue import Catalogue, bump_in, files_table
-from xpcs_dash.database.kinds import is_result
+from xpcs_dash.database.kinds import holds_result, is_result
 from xpcs_dash.results.identity import display_name, ref_of
 
 Kind = Literal["waiting", "ready", "failed", "gone", "back", "moved", "fit", "unfitted"]
@@ -72,18 +72,21 @@ def load(catalogue: Catalogue, min_coincidences: float) -> dict[str, Known]:
         t.summary["min_coincidences"].as_float().label("min_coincidences"),
     )
     with catalogue.read() as db:
-        return {
-            row.path: Known(
-                Stat(row.inode, row.mtime_ns, row.size),
-                row.state,
-                row.layout is not None,
-                bool(row.has_fit),
-                row.sort_at,
-                "multitau" in (row.kinds or ()),
-                row.state == "ready" and not _same(row.min_coincidences, min_coincidences),
-            )
-            for row in db.execute(query)
-        }
+        return {row.path: _known(row, min_coincidences) for row in db.execute(query)}
+
+
+def _known(row: Any, min_coincidences: float) -> Known:
+    ready, curves = row.state == "ready", "multitau" in (row.kinds or ())
+    return Known(
+        Stat(row.inode, row.mtime_ns, row.size),
+        row.state,
+        row.layout is not None,
+        bool(row.has_fit),
+        row.sort_at,
+        curves,
+        # raw data, say, have no numbers that could
+        ready and holds_result(row.kinds) and not _same(row.min_coincidences, min_coincidences),
+    )
 
 
 def _same(found: float | None, wanted: float) -> bool:

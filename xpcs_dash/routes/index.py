@@ -40,6 +40,7 @@ def describe(row: FileRow, root: str | None = None) -> dict[str, Any]:
         "layout": row.layout,
         "kinds": list(row.kinds),
         "result": True if row.state == "ready" and is_result(row.kinds) else None,
+        "note": note_of(row),
         "sample": row.sample,
         "scan": row.scan,
         "start": row.start_time.isoformat() if row.start_time else None,
@@ -55,6 +56,15 @@ def describe(row: FileRow, root: str | None = None) -> dict[str, Any]:
         "revision": row.revision,
     }
     return {name: value for name, value in known.items() if value is not None and value != []}
+
+
+def note_of(row: FileRow) -> str | None:
+    """What a ready file is that is no result, or why its curves have no fit; None where all is well."""
+    summary = row.summary if row.state == "ready" and row.summary else {}
+    if "fit_error" in summary:
+        return f"its curves could not be fitted: {summary['fit_error']}"
+    found = summary.get("about") or summary.get("fit_pending")
+    return None if found is None else str(found)
 
 
 class FileIndex:

@@ -35,8 +35,8 @@ class Draft:
     axes : the partition's form: two dicts for `Axis`.
     view : scale and percentiles of the picture.
     revision : rises with every change.
-    copied : key of the shared copy that the draft began as.
-    own : key of the copy of what the session worked on before it took up a shared one.
+    copied : key of the shared copy, or the link to a file, that the draft began as.
+    own : key of the copy of what the session worked on before that.
     note : sentence on what became of the draft while nobody changed it; goes with the next change.
     """
 

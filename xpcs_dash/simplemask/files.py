@@ -41,6 +41,7 @@ class DetectorImage:
     geometry : where the file gives it.
     source : where the geometry's numbers come from, as a person would say it.
     mask : (H, W) bool, the file's own mask, or None.
+    axes : how the file cuts the detector, as two dicts for `Axis`; empty where it does not say.
     """
 
     image: NDArray[np.float32]
@@ -49,6 +50,7 @@ class DetectorImage:
     geometry: GeometryMetadata | None = None
     source: str = ""
     mask: NDArray[np.bool_] | None = field(default=None)
+    axes: tuple[dict[str, Any], ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -57,18 +59,56 @@ class DetectorImage:
 
 
 def from_result(xf: XpcsFile) -> DetectorImage:
-    """The time-averaged image of a result file with its geometry and mask.
+    """The time-averaged image of a result file with its geometry and mask; of a partition its bins, of a mask
+    its pixels.
 
     Raises
     ------
     UsageError
         Where the file holds no image.
     """
+    if not xf.kinds and xf.saxs_2d is None:
+        shown = xf.mask if xf.dqmap is None else xf.dqmap
+        if shown is not None:
+            axes = () if xf.dynamic is None or xf.static is None else axes_of(xf.dynamic, xf.static)
+            image, name = shown.astype(np.float32), xf.path.name
+            return DetectorImage(image, name, 0, xf.geometry, f"q-map of {name}", xf.mask, axes)
     if xf.saxs_2d is None:
         raise UsageError(f"{xf.path.name} holds no scattering image to draw a mask on.")
     return DetectorImage(
         xf.saxs_2d, xf.path.name, xf.n_frames or 0, xf.geometry, f"q-map of {xf.path.name}", xf.mask
     )
+
+
+def axes_of(dynamic: BinTable, static: BinTable) -> tuple[dict[str, Any], ...]:
+    """The form of a partition from its bins, as two dicts for `Axis`.
+
+    Bins of equal steps, or of equal ratios, get their edges back; of others only the number is known.
+    """
+    found = []
+    for k in (0, 1):
+        centres = (dynamic.axis0, dynamic.axis1)[k]
+        axis: dict[str, Any] = {"name": dynamic.names[k]}
+        axis |= {"dynamic": dynamic.num_pts[k], "static": static.num_pts[k]}
+        scale, edges = _edges_of(centres)
+        if edges is not None and dynamic.names[k] != "phi":
+            axis |= {"scale": scale, "edges": [float(edge) for edge in edges]}
+        found.append(axis)
+    return tuple(found)
+
+
+def _edges_of(centres: NDArray[np.float64]) -> tuple[str, NDArray[np.float64] | None]:
+    """Scale and edges of bins with these centres; no edges where the steps are not regular."""
+    if centres.size < 2 or not np.all(np.diff(centres) > 0):
+        return "linear", None
+    for scale, to, back in (("linear", np.asarray, np.asarray), ("log", np.log, np.exp)):
+        if scale == "log" and centres[0] <= 0:
+            break
+        steps = np.diff(to(centres))
+        if np.ptp(steps) <= 1e-6 * steps.mean():
+            first = to(centres)[0] - steps.mean() / 2
+            return scale, back(first + steps.mean() * np.arange(centres.size + 1))
+    return "linear", None
 
 
 def read_image(

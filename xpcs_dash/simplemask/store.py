@@ -97,7 +97,7 @@ class DraftStore(VersionStore):
 
     def share(self, session: str) -> str:
         """Store a copy of a draft under a key of its own, which a link can carry."""
-        return self._copy(session, self.load(session))
+        return self.keep(session, self.load(session))
 
     def adopt(self, session: str, key: str) -> Draft:
         """Make a shared copy the session's draft, unless it already began as that copy.
@@ -114,7 +114,7 @@ class DraftStore(VersionStore):
             if current.copied == key:
                 return current
             shared = self._shared(key)
-            own = self._copy(session, current) if current.area.operations else ""
+            own = self.keep(session, current) if current.area.operations else ""
             for name, array in self.load_arrays(key).items():
                 self.put_array(session, name, array)
             held[0] = replace(shared, copied=key, own=own, note="", revision=current.revision + 1)
@@ -130,7 +130,8 @@ class DraftStore(VersionStore):
             raise NotFoundError("this link leads to a mask that is no longer there.")
         return found
 
-    def _copy(self, session: str, draft: Draft) -> str:
+    def keep(self, session: str, draft: Draft) -> str:
+        """Store a draft of a session under a key of its own; gives the key."""
         key = new_key()
         for name, array in self.load_arrays(session).items():
             self.put_array(key, name, array)

@@ -39,7 +39,8 @@ def explain(source: OpenFile) -> UnknownLayout:
     )
 
 
-Found = tuple[str, str] | None
+#: Reason, remedy, and what kind of file it is where it is no failure.
+Found = tuple[str, str] | tuple[str, str, str] | None
 
 
 def _attribute(h5: Handle, group: str, name: str) -> str:
@@ -127,22 +128,23 @@ def _documents(h5: Handle) -> Found:
 
 def _raw(h5: Handle) -> Found:
     if _sparse(h5):
-        return "this is a raw data file: a list of photons", "correlate it first"
+        return "this is a raw data file: a list of photons", "correlate it first", "raw data"
     for name in (*_RAW, *(f"{entry}/data/data" for entry in entries(h5))):
         dataset = h5.get(name)
         shape = (dataset.shape or ()) if isinstance(dataset, Dataset) else ()
         if len(shape) >= 2:
             frames = f"{shape[0]} frames" if len(shape) > 2 else "one frame"
             size = " × ".join(str(n) for n in shape[-2:])
-            return f"this is a raw data file: {frames} of {size} pixels", "correlate it first"
+            return f"this is a raw data file: {frames} of {size} pixels", "correlate it first", "raw data"
     return None
 
 
 def _map_or_mask(h5: Handle) -> Found:
     if "/data/dynamicMap" in h5:
-        return "this is a partition file of the older kind, which goes into a correlation", "open its result"
+        what = "this is a partition file of the older kind, which goes into a correlation"
+        return what, "open its result", "partition"
     if "/mask" in h5:
-        return "this is a mask file", "load it on the mask page"
+        return "this is a mask file", "load it on the mask page", "mask"
     return None
 
 
@@ -151,6 +153,7 @@ def _without_results(h5: Handle) -> Found:
         return (
             "this is a metadata file of an acquisition, without results",
             "open the file of its results",
+            "metadata",
         )
     for root in ("/xpcs", "/exchange"):
         if root in h5:

@@ -17,7 +17,7 @@ from xpcs_dash.components.theme import current_theme
 from xpcs_dash.errors import XpcsDashError
 from xpcs_dash.figures.mask import DRAW_BUTTONS, figure_mask
 from xpcs_dash.pages.mask import compare, forms, regroup
-from xpcs_dash.pages.mask.session import Workbench, current_session, start
+from xpcs_dash.pages.mask.session import Workbench, current_session, open_linked, start
 from xpcs_dash.pages.mask.show import centre_of, limits_of, overlay_url, picture_url, shapes_of, state_of
 from xpcs_dash.simplemask.draft import Draft
 
@@ -36,6 +36,8 @@ def page_layout(bench: Workbench, query: Mapping[str, str]) -> Component:
     try:
         if query.get("copy"):
             draft = bench.store.adopt(session, query["copy"])
+        if query.get("open") and not bench.services.settings.read_only:
+            draft = open_linked(bench, session, query)
         if not draft.source:
             draft = first_picture(bench, session, draft, query)
     except XpcsDashError as err:
@@ -83,7 +85,7 @@ def notices(draft: Draft, prefix: str) -> list[Component]:
         found.append(html.P(["▲ ", draft.note], className="xd-warning-line", role="status"))
     if draft.own:
         link = html.A("the one you had before", href=f"{prefix}mask?copy={draft.own}")
-        found.append(html.P(["This draft began as a copy from a link; ", link, " is kept."], role="status"))
+        found.append(html.P(["This draft replaced another: ", link, " is kept."], role="status"))
     return found
 
 

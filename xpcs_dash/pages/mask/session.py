@@ -9,6 +9,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -17,20 +18,24 @@ import numpy as np
 from flask import after_this_request, has_request_context, request
 
 from xpcs_dash.components.scope import COOKIE, browser_scope
-from xpcs_dash.errors import FileError, NotFoundError, SchemaError, UsageError
+from xpcs_dash.database.catalogue import FileRow
+from xpcs_dash.database.kinds import MASK, RAW
+from xpcs_dash.errors import FileError, NotFoundError, SchemaError, UnknownLayout, UsageError
 from xpcs_dash.hdf5.records import file_key
 from xpcs_dash.hdf5.schemas import GeometryMetadata
 from xpcs_dash.results.door import Door
 from xpcs_dash.results.xpcs_file import XpcsFile
 from xpcs_dash.services import Services
 from xpcs_dash.simplemask.draft import Draft
-from xpcs_dash.simplemask.files import DetectorImage, from_result, read_image
+from xpcs_dash.simplemask.files import DetectorImage, from_result, read_image, read_mask
 from xpcs_dash.simplemask.geometry import Setting
 from xpcs_dash.simplemask.kernel import SimpleMaskKernel
 from xpcs_dash.simplemask.partition import Axis, Partition, generate_partition
 from xpcs_dash.simplemask.store import DraftStore
 from xpcs_dash.simplemask.versions import new_key
 
+#: Frames of raw data that are averaged for a picture.
+FRAMES = 100
 NUMBERS = ("energy_kev", "distance_m", "pixel_m", "bcx", "bcy")
 
 
@@ -81,7 +86,7 @@ class Workbench:
         source = draft.source
         kind = source.get("kind")
         if kind == "result":
-            mark = self.services.door.open(str(source["file"])).key.token
+            mark = self.services.door.key(str(source["file"])).token
         elif kind == "file":
             key = file_key(self.inside(str(source["path"])))
             mark = f"{key.token}{source.get('how')}{source.get('count')}"
@@ -99,7 +104,7 @@ class Workbench:
 
     def _open(self, session: str, source: Mapping[str, Any]) -> DetectorImage:
         if source["kind"] == "result":
-            return from_result(self.services.door.open(str(source["file"])))
+            return self._of_file(str(source["file"]))
         if source["kind"] == "file":
             count = source.get("count")
             path = self.inside(str(source["path"]))
@@ -111,6 +116,16 @@ class Workbench:
         if name not in arrays:
             raise NotFoundError("the uploaded image is no longer there; upload it again.")
         return DetectorImage(np.asarray(arrays[name], dtype=np.float32), str(source.get("name") or name))
+
+    def _of_file(self, ref: str) -> DetectorImage:
+        try:
+            return from_result(self.services.door.open(ref))
+        except UnknownLayout as err:
+            if err.known != MASK:
+                raise
+            path = self.services.door.path(ref)
+            valid = read_mask(path) > 0
+            return DetectorImage(valid.astype(np.float32), path.name, mask=valid)
 
     def inside(self, name: str) -> Path:
         """Path of a file below the watched directory, or of one that lists show; nothing else can be named.
@@ -231,18 +246,20 @@ def current_session() -> str:
 
 
 def start(bench: Workbench, session: str, draft: Draft, source: Mapping[str, Any]) -> Draft:
-    """The draft with another picture; operations on a detector of the same shape stay."""
+    """The draft with another picture; steps on a detector of the same shape stay, others are kept apart."""
     from xpcs_dash.simplemask.area_mask import AreaMask
     from xpcs_dash.simplemask.operations import Operation
 
     moved = draft.changed(source=dict(source))
     image = bench.image(session, moved)
-    area = draft.area if draft.area.shape == image.shape else AreaMask(image.shape)
-    own = [o for o in area.operations if o.params.get("array") == "file"]
-    if image.mask is not None and not own:
+    fits = draft.area.shape == image.shape
+    area = draft.area if fits else AreaMask(image.shape)
+    own = bench.store.keep(session, draft) if draft.area.operations and not fits else draft.own
+    imported = [o for o in area.operations if o.params.get("array") == "file"]
+    if image.mask is not None and not imported:
         first = Operation("import", {"array": "file"}, name="Mask of the file")
         area = area.with_operations((first, *area.operations))
-    elif image.mask is None and own:
+    elif image.mask is None and imported:
         area = area.with_operations(o for o in area.operations if o.params.get("array") != "file")
     if not draft.source:
         area = AreaMask(area.shape, area.operations)  # opening is not a step to undo
@@ -251,4 +268,24 @@ def start(bench: Workbench, session: str, draft: Draft, source: Mapping[str, Any
         g = image.geometry
         geometry = {name: float(getattr(g, name)) for name in NUMBERS}
         origins = dict.fromkeys(NUMBERS, image.source)
-    return moved.changed(area=area, geometry=geometry, origins=origins)
+    axes = (image.axes[0], image.axes[1]) if len(image.axes) == 2 else draft.axes
+    return moved.changed(area=area, geometry=geometry, origins=origins, axes=axes, own=own)
+
+
+def open_linked(bench: Workbench, session: str, query: Mapping[str, str]) -> Draft:
+    """The file that a link opens on the page, once for each click: a partition, a mask, or raw frames."""
+    click = f"{query['open']}@{query.get('at', '')}"
+    with bench.store.editing(session) as held:
+        if held[0].copied != click:
+            source = source_of(bench, bench.services.catalogue.find(query["open"]))
+            held[0] = replace(start(bench, session, held[0], source), copied=click)
+        return held[0]
+
+
+def source_of(bench: Workbench, row: FileRow) -> dict[str, Any]:
+    """Where the picture of a file comes from: of raw data, the mean of its first frames."""
+    if RAW not in row.kinds:
+        return {"kind": "result", "file": row.ref}
+    root, path = bench.services.settings.root, Path(row.path)
+    name = str(path.relative_to(root)) if root is not None and path.is_relative_to(root) else row.path
+    return {"kind": "file", "path": name, "how": "mean", "count": FRAMES}
