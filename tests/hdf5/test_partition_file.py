@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import h5py
 import numpy as np
 import pytest
 
-from tests.conftest import A001_QMAP, LLPS_STRONG
+from tests.conftest import A001, A001_QMAP, LLPS_STRONG
 from xpcs_dash import open_result
 from xpcs_dash.errors import FileError, IncompleteFile, SchemaError, UsageError
 from xpcs_dash.hdf5.frames import find_frames, reduce_frames
@@ -91,6 +93,54 @@ def test_the_hash_says_whether_the_content_is_the_same(tmp_path):
         for name, p in (("a.hdf", made), ("b.hdf", made), ("c.hdf", other))
     ]
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+@pytest.mark.parametrize("name", [A001_QMAP, A001, LLPS_STRONG])
+def test_saved_unchanged_it_keeps_the_hash_of_its_maker(tmp_path, sample, name):
+    """Other tools compute the hash in ways of their own, and readers take another hash for another map."""
+    record = read_partition(sample(name))
+    again = read_partition(write_partition(tmp_path / "again.hdf", record))
+    assert again.hash == record.hash
+    assert again.version == record.version
+    third = read_partition(write_partition(tmp_path / "third.hdf", again))
+    assert third.hash == record.hash
+
+
+def test_saved_by_us_it_keeps_its_hash_through_units_and_names(tmp_path):
+    """Metres to millimetres and back costs the last digits, and the file it was made from does not count."""
+    _, made = some_partition()
+    first = read_partition(save_partition(tmp_path / "a.hdf", made, GEOMETRY, source_file="frames.h5"))
+    assert first.geometry is not None
+    second = save_partition(tmp_path / "b.hdf", made, first.geometry, source_file="other.h5")
+    assert read_partition(second).hash == first.hash
+
+
+@pytest.mark.parametrize("field", ["dynamic_map", "static_map", "mask", "blemish"])
+def test_changed_by_one_pixel_it_gets_another_hash(tmp_path, sample, field):
+    record = read_partition(sample(A001_QMAP))
+    pixels = np.array(getattr(record, field))
+    row, column = np.argwhere(pixels > 0)[0]
+    pixels[row, column] = 0
+    changed = dataclasses.replace(record, **{field: pixels})
+    assert read_partition(write_partition(tmp_path / "b.hdf", changed)).hash != record.hash
+
+
+def test_another_geometry_is_another_partition(tmp_path, sample):
+    record = read_partition(sample(A001_QMAP))
+    moved = dataclasses.replace(record.geometry, bcx=record.geometry.bcx + 0.1)
+    changed = dataclasses.replace(record, geometry=moved)
+    assert read_partition(write_partition(tmp_path / "b.hdf", changed)).hash != record.hash
+
+
+def test_members_that_we_do_not_know_are_carried_along(tmp_path, sample):
+    (tmp_path / "a.hdf").write_bytes(sample(A001_QMAP).read_bytes())
+    with h5py.File(tmp_path / "a.hdf", "r+", locking=False) as h5:
+        h5["qmap/offset"] = np.arange(3)
+        h5["qmap"].attrs["tool"] = "later"
+    again = write_partition(tmp_path / "b.hdf", read_partition(tmp_path / "a.hdf"))
+    with h5py.File(again, locking=False) as h5:
+        assert h5["qmap/offset"][()].tolist() == [0, 1, 2]
+        assert h5["qmap"].attrs["tool"] == "later"
 
 
 def test_read_from_result_and_partition_files(sample):

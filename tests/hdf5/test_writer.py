@@ -374,7 +374,7 @@ NAMES = (
 @pytest.mark.parametrize("to", ["own", "aps"])
 def test_conversion_keeps_every_number(sample, tmp_path, name, to):
     before = open_result(sample(name))
-    after = open_result(convert(before, to, tmp_path / "out.hdf"))
+    after = open_result(convert(before, to, tmp_path / "out.hdf").path)
     assert after.layout == {"own": "xpcs_dash", "aps": "aps_nexus"}[to]
     assert after.kinds == before.kinds
     for what in NAMES:
@@ -405,18 +405,18 @@ def test_conversion_keeps_every_number(sample, tmp_path, name, to):
 
 def test_conversion_of_the_pilot(sample, tmp_path):
     before = open_result(sample(BES))
-    after = open_result(convert(before, "aps", tmp_path / "out.hdf"))
+    after = open_result(convert(before, "aps", tmp_path / "out.hdf").path)
     assert np.allclose(after.g2, before.g2)
     assert after.t_el == pytest.approx(before.t_el, rel=1e-5)
     assert after.temperature_k == pytest.approx(before.temperature_k)
-    own = open_result(convert(before, "own", tmp_path / "own.hdf"))
+    own = open_result(convert(before, "own", tmp_path / "own.hdf").path)
     assert np.array_equal(own.dqmap, before.dqmap)
 
 
 def test_conversion_there_and_back(sample, tmp_path):
     before = open_result(sample(A001))
-    own = open_result(convert(before, "own", tmp_path / "own.h5"))
-    again = open_result(convert(own, "aps", tmp_path / "aps.hdf"))
+    own = open_result(convert(before, "own", tmp_path / "own.h5").path)
+    again = open_result(convert(own, "aps", tmp_path / "aps.hdf").path)
     assert np.array_equal(again.g2, before.g2)
     assert np.allclose(again.coincidences, before.coincidences)
     assert again.static.num_pts == before.static.num_pts

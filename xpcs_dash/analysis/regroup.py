@@ -68,6 +68,7 @@ def regroup_result(
         dqmap=record.dynamic_map,
         sqmap=record.static_map,
         mask=record.mask,
+        blemish=record.blemish,
         geometry=record.geometry or file.geometry,
         g2=_columns(made.g2, record.dynamic.n),
         g2_err=_columns(made.g2_err, record.dynamic.n),

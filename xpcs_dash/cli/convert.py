@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -33,10 +34,13 @@ def convert(
     config: Config = None,
     given: Given = None,
 ) -> None:
-    """Convert one file."""
+    """Convert one file; what the layout cannot hold is said on stderr, one sentence each."""
     from xpcs_dash.cli.files import open_given
     from xpcs_dash.cli.in_force import settings_in_force
     from xpcs_dash.results.convert import convert as write
 
     settings = settings_in_force(config, given)
-    print(write(open_given(file, settings), to.value, out, overwrite=overwrite))
+    made = write(open_given(file, settings), to.value, out, overwrite=overwrite)
+    for loss in made.losses:
+        print(f"xpcs-dash: {loss.sentence}", file=sys.stderr)
+    print(made.path)

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import SchemaError
+from xpcs_dash.hdf5 import as_read
+from xpcs_dash.hdf5.carried import Carried, carry
 from xpcs_dash.hdf5.records import BinTable
 from xpcs_dash.hdf5.schemas import GeometryMetadata
-from xpcs_dash.hdf5.writer import atomic_hdf5, put
+from xpcs_dash.hdf5.writer import Planes, atomic_hdf5, put, put_planes
 
 __all__ = ["ApsResult", "ApsTwoTime", "map_hash", "write_aps"]
 
@@ -36,6 +38,7 @@ class ApsTwoTime:
     g2 : (N, n) mean of each diagonal; None has it computed.
     g2_segments : (N // 5, 5, n) the same in five blocks along the diagonal; None has it computed.
     stride_frame, avg_frame : pre-processing factors of the two-time correlation.
+    compute : False leaves out means that are None instead.
     """
 
     bins: Sequence[int]
@@ -44,6 +47,7 @@ class ApsTwoTime:
     g2_segments: NDArray[np.floating] | None = None
     stride_frame: int = 1
     avg_frame: int = 1
+    compute: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +59,8 @@ class ApsResult:
     dynamic, static : partitions; column k of an array over bins belongs to label k + 1.
     geometry : of the q-map; also written as the nominal one. None where it is not known.
     dqmap, sqmap : (H, W) labels, 0 masked.
-    mask : (H, W) bool; None takes ``dqmap > 0``.
+    mask : (H, W) bool; None takes ``dqmap > 0``, but for a file made from another one, ``as_read``.
+    blemish : (H, W) bool, False where the detector itself spoils a pixel.
     frame_time_s, exposure_s : seconds from frame to frame, and of exposure.
     delay_frames : (n_delay,) whole numbers.
     g2, g2_err : (n_delay, n_q).
@@ -63,11 +68,17 @@ class ApsResult:
     saxs_2d : (H, W) photons per pixel and frame.
     saxs_1d : (n_static,); segments : (n_seg, n_static).
     int_t : (n_frames,) photons per pixel and frame.
-    unnormalized_g2 : (n_delay, 3, H, W) G2, IP, IF of each pixel.
+    int_t_index : (n_frames,) the frames that these belong to; None counts them from 0.
+    unnormalized_g2 : (n_delay, 3, H, W) G2, IP, IF of each pixel, or its planes one by one.
     temperature_c : °C.
     averaged_from : file list of an averaged result.
     extra : further datasets, path in the file → (value, unit); they win over what this writer would write.
     config : further entries of the correlation settings.
+    carried : what an earlier file said, to the places that it had there; it wins over what this writer would
+        write to ``/entry`` and to the settings.
+    rest : what else that file held; here this writer wins.
+    as_read : how that file was read, where this one would be read differently; see `xpcs_dash.hdf5.as_read`.
+        What is None then counts as missing, although other readers find a substitute.
     """
 
     dynamic: BinTable
@@ -77,6 +88,7 @@ class ApsResult:
     static: BinTable | None = None
     sqmap: NDArray[np.integer] | None = None
     mask: NDArray[np.bool_] | None = None
+    blemish: NDArray[np.bool_] | None = None
     exposure_s: float | None = None
     delay_frames: NDArray[np.integer] | NDArray[np.floating] | None = None
     g2: NDArray[np.floating] | None = None
@@ -90,7 +102,8 @@ class ApsResult:
     saxs_1d: NDArray[np.floating] | None = None
     segments: NDArray[np.floating] | None = None
     int_t: NDArray[np.floating] | None = None
-    unnormalized_g2: NDArray[np.floating] | None = None
+    int_t_index: NDArray[np.floating] | None = None
+    unnormalized_g2: NDArray[np.floating] | Planes | None = None
     twotime: ApsTwoTime | None = None
     start_time: datetime | None = None
     end_time: datetime | None = None
@@ -102,6 +115,9 @@ class ApsResult:
     map_hash: str | None = None
     extra: Mapping[str, tuple[Any, str]] = field(default_factory=_nothing)
     config: Mapping[str, Any] = field(default_factory=dict)
+    carried: Sequence[Carried] = ()
+    rest: Sequence[Carried] = ()
+    as_read: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         n_q = self.dynamic.n
@@ -113,6 +129,7 @@ class ApsResult:
             "dqmap": shape,
             "sqmap": shape,
             "mask": shape,
+            "blemish": shape,
             "saxs_2d": shape,
             "delay_frames": (None,),
             "g2": table,
@@ -123,6 +140,7 @@ class ApsResult:
             "saxs_1d": (n_static,),
             "segments": (None, n_static),
             "int_t": (None,),
+            "int_t_index": (None if self.int_t is None else int(np.size(self.int_t)),),
             "unnormalized_g2": (n_delay, 3, *shape),
         }
         for name, want in expected.items():
@@ -187,6 +205,7 @@ def write_aps(
     temporary = path.with_name(path.name + temp_suffix)
     with atomic_hdf5(path, overwrite=overwrite, temporary=temporary, in_memory=in_memory) as h5:
         h5.attrs["default"] = "entry"
+        carry(h5, result.carried)
         _write_entry(h5, result)
         _write_qmap(h5, result)
         _write_means(h5, result)
@@ -202,38 +221,44 @@ def write_aps(
             if name in h5:
                 del h5[name]
             put(h5, name, value, unit=unit)
+        carry(h5, result.rest)
+        if result.as_read is not None:
+            missing = tuple(name for name in ("geometry", "exposure_s") if getattr(result, name) is None)
+            as_read.state(h5, result.as_read, missing)
     return path
 
 
+def _add(h5: h5py.File, name: str, value: Any, unit: str = "") -> None:
+    """Store a value unless it was carried over already."""
+    if name not in h5:
+        put(h5, name, value, unit=unit)
+
+
 def _write_entry(h5: h5py.File, result: ApsResult) -> None:
-    entry = h5.create_group("entry")
+    entry = h5.require_group("entry")
     entry.attrs["NX_class"] = "NXentry"
-    put(h5, "/entry/schema_version", "1.0")
+    _add(h5, "/entry/schema_version", "1.0")
     for name, time in (("start_time", result.start_time), ("end_time", result.end_time)):
         if time is not None:
-            put(h5, f"/entry/{name}", time.isoformat(sep=" ", timespec="microseconds"))
+            _add(h5, f"/entry/{name}", time.isoformat(sep=" ", timespec="microseconds"))
     geometry, detector = result.geometry, "/entry/instrument/detector_1"
-    put(h5, f"{detector}/frame_time", float(result.frame_time_s), unit="s")
-    put(h5, f"{detector}/count_time", float(result.exposure_s or result.frame_time_s), unit="s")
+    _add(h5, f"{detector}/frame_time", float(result.frame_time_s), unit="s")
+    # the viewers do not open files without an exposure
+    _add(h5, f"{detector}/count_time", float(result.exposure_s or result.frame_time_s), unit="s")
     if geometry is not None:
-        put(h5, f"{detector}/distance", geometry.distance_m, unit="m")
-        put(h5, f"{detector}/x_pixel_size", geometry.pixel_m, unit="m")
-        put(h5, f"{detector}/y_pixel_size", geometry.pixel_m, unit="m")
-        put(h5, f"{detector}/beam_center_x", geometry.bcx, unit="pixel")
-        put(h5, f"{detector}/beam_center_y", geometry.bcy, unit="pixel")
-        for name in ("position_x", "position_y", "beam_center_position_x", "beam_center_position_y"):
-            put(h5, f"{detector}/{name}", 0.0, unit="m")
-        put(h5, "/entry/instrument/incident_beam/incident_energy", geometry.energy_kev, unit="keV")
+        _add(h5, f"{detector}/distance", geometry.distance_m, unit="m")
+        _add(h5, f"{detector}/x_pixel_size", geometry.pixel_m, unit="m")
+        _add(h5, f"{detector}/y_pixel_size", geometry.pixel_m, unit="m")
+        _add(h5, f"{detector}/beam_center_x", geometry.bcx, unit="pixel")
+        _add(h5, f"{detector}/beam_center_y", geometry.bcy, unit="pixel")
+        _add(h5, "/entry/instrument/incident_beam/incident_energy", geometry.energy_kev, unit="keV")
     if result.sample is not None:
-        put(h5, "/entry/sample/name", result.sample)
-    if result.temperature_c is not None:
-        put(h5, "/entry/sample/qnw1_temperature", float(result.temperature_c), unit="C")
-    if result.scan is not None:
-        put(
-            h5,
-            "/entry/instrument/bluesky/scan_id",
-            int(result.scan) if result.scan.isdigit() else result.scan,
-        )
+        _add(h5, "/entry/sample/name", result.sample)
+    if result.temperature_c is not None and "/entry/sample/temperature" not in h5:
+        _add(h5, "/entry/sample/qnw1_temperature", float(result.temperature_c), unit="C")
+    if result.scan is not None and result.as_read is None:  # a source's scan need not be one of bluesky's
+        scan = int(result.scan) if result.scan.isdigit() else result.scan
+        _add(h5, "/entry/instrument/bluesky/scan_id", scan)
 
 
 def _smallest(labels: NDArray[np.integer]) -> NDArray[np.unsignedinteger]:
@@ -245,8 +270,11 @@ def _smallest(labels: NDArray[np.integer]) -> NDArray[np.unsignedinteger]:
 def _write_qmap(h5: h5py.File, result: ApsResult) -> None:
     group = h5.create_group("/xpcs/qmap")
     geometry = result.geometry
-    mask = result.dqmap > 0 if result.mask is None else np.asarray(result.mask, dtype=bool)
-    put(group, "mask", mask)
+    mask = result.dqmap > 0 if result.mask is None and result.as_read is None else result.mask
+    if mask is not None:
+        put(group, "mask", np.asarray(mask, dtype=bool))
+    if result.blemish is not None:
+        put(group, "blemish", np.asarray(result.blemish, dtype=bool))
     put(group, "dynamic_roi_map", _smallest(result.dqmap))
     if result.sqmap is not None:
         put(group, "static_roi_map", _smallest(result.sqmap))
@@ -259,17 +287,22 @@ def _write_qmap(h5: h5py.File, result: ApsResult) -> None:
             dataset.attrs["size"] = axis.size
         put(group, f"{which}_num_pts", np.asarray(table.num_pts, dtype=np.int64))
         put(group, f"{which}_index_mapping", _smallest(table.index_mapping))
-    put(group, "map_names", list(result.dynamic.names))
-    put(group, "map_units", list(result.dynamic.units))
+    static = result.static or result.dynamic
+    if (static.names, static.units) == (result.dynamic.names, result.dynamic.units):
+        put(group, "map_names", list(result.dynamic.names))
+        put(group, "map_units", list(result.dynamic.units))
     if geometry is not None:
         put(group, "beam_center_x", geometry.bcx)
         put(group, "beam_center_y", geometry.bcy)
         put(group, "detector_distance", geometry.distance_m)
         put(group, "pixel_size", geometry.pixel_m)
         put(group, "energy", geometry.energy_kev)
-    put(group, "source_file", result.raw_path or "unknown")
+    held = {item.path: item for item in result.rest}
+    if "/xpcs/qmap/source_file" not in held:
+        put(group, "source_file", result.raw_path or "unknown")
     group.attrs["hash"] = result.map_hash or map_hash(result)
-    group.attrs["version"] = "xpcs-dash"
+    if "/xpcs/qmap" not in held or "version" not in held["/xpcs/qmap"].attributes:
+        group.attrs["version"] = "xpcs-dash"
 
 
 def _write_means(h5: h5py.File, result: ApsResult) -> None:
@@ -281,8 +314,10 @@ def _write_means(h5: h5py.File, result: ApsResult) -> None:
         put(h5, "/xpcs/temporal_mean/scattering_1d_segments", np.asarray(result.segments, dtype=np.float32))
     if result.int_t is not None:
         values = np.asarray(result.int_t, dtype=np.float32)
-        index = np.arange(values.size, dtype=np.float32)
-        put(h5, "/xpcs/spatial_mean/intensity_vs_time", np.stack((index, values)))
+        index = np.arange(values.size) if result.int_t_index is None else np.asarray(result.int_t_index)
+        # the correlator counts frames in single precision; other times need more
+        dtype = np.float32 if np.array_equal(index, np.rint(index)) else np.float64
+        put(h5, "/xpcs/spatial_mean/intensity_vs_time", np.stack((index.astype(dtype), values)))
 
 
 def _write_config(
@@ -292,19 +327,14 @@ def _write_config(
         "analysis_type": kind,
         "stride_frame": np.int64(stride),
         "avg_frame": np.int64(avg),
-        "begin_frame": np.int64(0),
-        "end_frame": np.int64(-1),
-        "smooth": "sqmap",
     }
     for name, value in {**defaults, **config}.items():
-        put(h5, f"{group}/config/{name}", value)
+        _add(h5, f"{group}/config/{name}", value)
 
 
 def _write_multitau(h5: h5py.File, result: ApsResult) -> None:
     group = "/xpcs/multitau"
-    n_partial = 0 if result.partial_g2 is None else int(np.shape(result.partial_g2)[0])
-    config = {"num_partial_g2": np.int64(n_partial), **result.config}
-    _write_config(h5, group, "multitau", result.stride_frame, result.avg_frame, config)
+    _write_config(h5, group, "multitau", result.stride_frame, result.avg_frame, result.config)
     put(h5, f"{group}/delay_list", np.asarray(result.delay_frames, dtype=np.int64))
     arrays = {
         "normalized_g2": result.g2,
@@ -312,12 +342,14 @@ def _write_multitau(h5: h5py.File, result: ApsResult) -> None:
         "normalized_g2_partial": result.partial_g2,
         "normalized_g2_partial_err": result.partial_g2_err,
         "normalized_g2_partial_labels": result.partial_labels,
-        "unnormalized_G2": result.unnormalized_g2,
     }
     for name, values in arrays.items():
         if values is not None:
-            dtype = np.int64 if name.endswith("labels") else np.float32
-            put(h5, f"{group}/{name}", np.asarray(values).astype(dtype))
+            stored = np.asarray(values)
+            whole = name.endswith("labels") and np.array_equal(stored, np.rint(stored))
+            put(h5, f"{group}/{name}", stored.astype(np.int64 if whole else np.float32))
+    if result.unnormalized_g2 is not None:
+        put_planes(h5, f"{group}/unnormalized_G2", result.unnormalized_g2)
 
 
 def diagonal_means(upper: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -341,14 +373,15 @@ def _write_twotime(h5: h5py.File, two: ApsTwoTime) -> None:
             raise SchemaError("ApsTwoTime", "matrices", "square matrices", f"shape {matrix.shape}")
         upper = np.triu(np.asarray(matrix, dtype=np.float32))
         put(h5, f"{group}/correlation_map/c2_{number:05d}", upper)
-        if two.g2 is None:
+        if two.g2 is None and two.compute:
             curves.append(diagonal_means(upper))
-        if two.g2_segments is None:
+        if two.g2_segments is None and two.compute:
             m = upper.shape[0] // 5
             parts = [diagonal_means(upper[i * m : (i + 1) * m, i * m : (i + 1) * m]) for i in range(5)]
             blocks.append(np.stack(parts, axis=1))
-    g2 = np.stack(curves, axis=1) if two.g2 is None else two.g2
-    segments = np.stack(blocks, axis=2) if two.g2_segments is None else two.g2_segments
     put(h5, f"{group}/processed_bins", np.asarray(two.bins, dtype=np.int32))
-    put(h5, f"{group}/normalized_g2", np.asarray(g2, dtype=np.float32))
-    put(h5, f"{group}/normalized_g2_segments", np.asarray(segments, dtype=np.float32))
+    g2 = np.stack(curves, axis=1) if curves else two.g2
+    segments = np.stack(blocks, axis=2) if blocks else two.g2_segments
+    for name, values in (("normalized_g2", g2), ("normalized_g2_segments", segments)):
+        if values is not None:
+            put(h5, f"{group}/{name}", np.asarray(values, dtype=np.float32))

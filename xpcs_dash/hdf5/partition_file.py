@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import FileError, IncompleteFile, SchemaError
+from xpcs_dash.hdf5.carried import Carried, carry, gather_group
 from xpcs_dash.hdf5.handle import Group
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool, default_pool
 from xpcs_dash.hdf5.records import BinTable
@@ -22,6 +23,15 @@ __all__ = ["NoPartition", "PartitionRecord", "read_partition", "write_partition"
 
 Kind = Literal["dynamic", "static"]
 GROUPS = ("/qmap", "/xpcs/qmap")
+_KNOWN = (
+    *("mask", "blemish", "beam_center_x", "beam_center_y", "pixel_size", "detector_distance", "energy"),
+    *("map_names", "map_units", "source_file"),
+    *(
+        f"{kind}_{name}"
+        for kind in ("dynamic", "static")
+        for name in ("roi_map", "num_pts", "v_list_dim0", "v_list_dim1", "index_mapping")
+    ),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +48,8 @@ class PartitionRecord:
     source_file : file that the map was made from.
     hash, version : attributes of the group; written when empty.
     warnings : sentences on what had to be guessed when reading.
+    content : digest of what was read, by which a record that was not changed keeps the hash of its maker.
+    rest : what else the file held, carried along when it is written.
     """
 
     dynamic: BinTable
@@ -51,6 +63,8 @@ class PartitionRecord:
     hash: str = ""
     version: str = ""
     warnings: tuple[str, ...] = field(default=())
+    content: str = ""
+    rest: tuple[Carried, ...] = field(default=())
 
 
 def write_partition(
@@ -63,7 +77,9 @@ def write_partition(
     """Write a partition file, atomically.
 
     The group ``/qmap`` holds what boost_corr correlates with and pySimpleMask opens, with the attributes
-    ``hash`` (SHA-256 over names and values) and ``version``.
+    ``hash`` and ``version``. A record that was read and not changed keeps its hash, which every tool computes
+    in its own way; any other gets the SHA-256 of maps, bins and geometry. Where it was made from does not
+    count: the same partition made from another file is the same.
 
     Parameters
     ----------
@@ -80,7 +96,8 @@ def write_partition(
         Where the file cannot be written.
     """
     members = _members(record)
-    digest = _digest(members)
+    digest = content_digest(record)
+    kept = record.hash if record.hash and record.content == digest else digest
     with atomic_hdf5(path, overwrite=overwrite) as h5:
         group = h5.create_group("qmap")
         for name, value in members.items():
@@ -90,8 +107,9 @@ def write_partition(
                 dataset.attrs["name"] = record.dynamic.names[axis]
                 dataset.attrs["unit"] = record.dynamic.units[axis]
                 dataset.attrs["size"] = np.int64(np.size(value))
-        group.attrs["hash"] = digest
+        group.attrs["hash"] = kept
         group.attrs["version"] = version or record.version or "xpcs-dash"
+        carry(h5, record.rest)
     return Path(path)
 
 
@@ -135,12 +153,21 @@ def _smallest(values: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(values).astype(np.min_scalar_type(int(np.max(values, initial=0))))
 
 
-def _digest(members: dict[str, Any]) -> str:
+def content_digest(record: PartitionRecord) -> str:
+    """SHA-256 of what a partition is: maps, masks, bins, and the geometry to twelve digits."""
     digest = hashlib.sha256()
-    for name in sorted(members):
-        value = members[name]
-        digest.update(name.encode())
-        digest.update(value.tobytes() if isinstance(value, np.ndarray) else json.dumps(value).encode())
+    geometry = record.geometry
+    if geometry is not None:
+        # lengths and energies go through changes of unit, which cost the last digits
+        numbers = [geometry.bcx, geometry.bcy, geometry.det_dist, geometry.lambda_, geometry.pix_dim]
+        digest.update(json.dumps([f"{number:.12g}" for number in numbers]).encode())
+    for labels in (record.dynamic_map, record.static_map):
+        digest.update(repr(labels.shape).encode() + np.ascontiguousarray(labels, dtype="<i4").tobytes())
+    for pixels in (record.mask, record.blemish):
+        digest.update(np.packbits(np.asarray(pixels, dtype=bool)).tobytes())
+    for table in (record.dynamic, record.static):
+        digest.update(json.dumps([*table.num_pts, *table.names, *table.units]).encode())
+        digest.update(table.axis0.tobytes() + table.axis1.tobytes() + table.index_mapping.tobytes())
     return digest.hexdigest()
 
 
@@ -186,7 +213,7 @@ def _record(path: Path, group: Group) -> PartitionRecord:
             wanted = f"{name} has shape {array.shape}, dynamic_roi_map {maps['dynamic'].shape}"
             raise IncompleteFile(path, wanted, "make the partition again")
     geometry, warnings = _geometry(group, maps["dynamic"].shape)
-    return PartitionRecord(
+    record = PartitionRecord(
         dynamic=tables["dynamic"],
         static=tables["static"],
         dynamic_map=maps["dynamic"],
@@ -198,7 +225,16 @@ def _record(path: Path, group: Group) -> PartitionRecord:
         hash=_text(group.attrs.get("hash", "")),
         version=_text(group.attrs.get("version", "")),
         warnings=warnings,
+        rest=_rest(group),
     )
+    return replace(record, content=content_digest(record))
+
+
+def _rest(group: Group) -> tuple[Carried, ...]:
+    """Members of the group that this module does not know, with attributes, under ``/qmap``."""
+    known = {f"{group.name}/{name}" for name in _KNOWN}
+    found = gather_group(group, group.name, below=group.name, skip=known).items
+    return tuple(replace(item, path=f"/qmap{item.path if item.path != '/' else ''}") for item in found)
 
 
 def _table(group: Group, kind: str, names: tuple[str, str], units: tuple[str, str]) -> BinTable:

@@ -249,6 +249,7 @@ class TwoTimeRecord:
     dt_s : seconds between neighbouring frames of the matrices, or None if the file does not say.
     g2 : (N, n) diagonal means by position, or None.
     g2_segments : (M, n_segments, n) by position, or None.
+    stride_frame, avg_frame : every how many frames were used, and how many were averaged into one.
     populated : which half the file holds.
     flipped : the time origin is at the lower left.
     baseline : what uncorrelated frames give in the file: 1, or 0 where it was subtracted.
@@ -260,6 +261,8 @@ class TwoTimeRecord:
     dt_s: float | None
     g2: NDArray[np.float64] | None = None
     g2_segments: NDArray[np.float64] | None = None
+    stride_frame: int = 1
+    avg_frame: int = 1
     populated: Literal["upper", "lower", "all"] = "upper"
     flipped: bool = False
     baseline: float = 1.0
@@ -327,6 +330,7 @@ class RawResult:
 
     saxs_2d: Stored | None = None
     mask: Stored | None = None
+    blemish: Stored | None = None
     dqmap: Stored | None = None
     sqmap: Stored | None = None
     int_t: Stored | None = None  # (2, n_frames): index or time, photons per pixel and frame
@@ -349,6 +353,8 @@ class RawResult:
     raw_path: str | None = None
 
     metadata_groups: tuple[str, ...] = ()
+    carried_group: str | None = None  # what an earlier file said, under its own paths
+    restated: bool = False  # a converted file that says itself how its source was read
     metadata: Mapping[str, tuple[Any, str]] = field(default_factory=_no_metadata)
     geometry_mismatch: tuple[str, ...] = ()
     intensity_unit: str = "photons/pixel/frame"
@@ -358,3 +364,15 @@ class RawResult:
         for name, value in list(vars(self).items()):
             if isinstance(value, np.ndarray):
                 object.__setattr__(self, name, frozen_array(value, value.dtype))
+
+    @property
+    def places(self) -> frozenset[str]:
+        """Datasets of the arrays that are read when they are asked for."""
+        found = {
+            v.path for v in (getattr(self, n) for n in self.__dataclass_fields__) if isinstance(v, Stored)
+        }
+        if self.unnormalized_g2 is not None:
+            found.add(self.unnormalized_g2)
+        if self.twotime is not None:
+            found.update(matrix.path for matrix in self.twotime.matrices)
+        return frozenset(found)

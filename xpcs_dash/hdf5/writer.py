@@ -6,18 +6,28 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
 
 from xpcs_dash.errors import FileError, UsageError, XpcsDashError
+from xpcs_dash.hdf5.carried import CARRIED, Carried, carry
 from xpcs_dash.hdf5.schemas import G2Data, GeometryMetadata, MaskSchema, PartitionSchema, QMapSchema
 
-__all__ = ["OWN_LAYOUT", "OWN_LAYOUT_VERSION", "WriteError", "atomic_hdf5", "put", "write_own"]
+__all__ = [
+    "OWN_LAYOUT",
+    "OWN_LAYOUT_VERSION",
+    "Planes",
+    "WriteError",
+    "atomic_hdf5",
+    "put",
+    "put_planes",
+    "write_own",
+]
 
 #: Name of the layout; files before version 0.2 carry "seed_xpcs" there, and nothing depends on it.
 OWN_LAYOUT = "xpcs_dash"
@@ -172,6 +182,25 @@ def put(parent: h5py.Group, name: str, value: Any, unit: str = "", *, compress: 
     return dataset
 
 
+class Planes(Protocol):
+    """Planes along a first axis that are had one at a time, because all together do not fit into memory."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+def put_planes(parent: h5py.Group, name: str, planes: Planes) -> h5py.Dataset:
+    """Store single-precision planes, reading and writing one at a time."""
+    shape = tuple(planes.shape)
+    chunks = (1,) * max(0, len(shape) - 2) + tuple(max(1, min(n, 16_384)) for n in shape[-2:])
+    dataset = parent.create_dataset(name, shape, np.float32, chunks=chunks, compression="lzf")
+    for index in range(shape[0]):
+        dataset[index] = planes[index]
+    return dataset
+
+
 def write_own(
     path: str | Path,
     *,
@@ -182,6 +211,11 @@ def write_own(
     partition: PartitionSchema | None = None,
     extra: Mapping[str, tuple[Any, str]] | None = None,
     provenance: Mapping[str, str] | None = None,
+    source: Mapping[str, str] | None = None,
+    carried: Sequence[Carried] | None = None,
+    rest: Sequence[Carried] = (),
+    planes: Mapping[str, Planes] | None = None,
+    leave_out: Collection[str] = (),
     overwrite: bool = True,
     in_memory: bool = True,
 ) -> Path:
@@ -197,6 +231,11 @@ def write_own(
     extra : further datasets, path → (value, unit); a value that is a function is called when its turn comes,
         so that big arrays need not all be held at once.
     provenance : texts that become attributes of ``/xpcs/metadata``.
+    source : texts on the file that this one was converted from, attributes of the root.
+    carried : metadata of that file, to ``/xpcs/carried``; None where nothing was converted.
+    rest : what else that file held, to the places that it had there.
+    planes : datasets that are written plane by plane, by path.
+    leave_out : paths among those above that are not written.
     overwrite : False refuses to replace an existing file.
     in_memory : False streams to the disk, for files that do not fit into memory.
 
@@ -217,26 +256,9 @@ def write_own(
         h5.attrs["creator"] = "xpcs-dash"
         h5.attrs["layout"] = OWN_LAYOUT
         h5.attrs["layout_version"] = OWN_LAYOUT_VERSION
-        if qmap is not None:
-            for name, unit in (("sqmap", "1/angstrom"), ("dqmap", "1/angstrom"), ("phis", "deg")):
-                put(h5, f"/xpcs/qmap/{name}", getattr(qmap, name), unit=unit)
-            put(h5, "/xpcs/qmap/mask", qmap.mask)
-            put(h5, "/xpcs/qmap/partition_map", qmap.partition_map)
+        _put_maps(h5, qmap, mask, partition, leave_out)
         if g2 is not None:
-            put(h5, "/xpcs/g2/g2", g2.g2)
-            put(h5, "/xpcs/g2/g2_err", g2.g2_err)
-            put(h5, "/xpcs/g2/delay_times", g2.delay_times, unit="s")
-            put(h5, "/xpcs/g2/q_values", g2.q_values, unit="1/angstrom")
-        if mask is not None:
-            group = h5.create_group("/simplemask/mask")
-            put(group, "mask", mask.mask)
-            group.attrs["version"], group.attrs["description"] = mask.version, mask.description
-        if partition is not None:
-            group = h5.create_group("/simplemask/partition")
-            put(group, "partition_map", partition.partition_map)
-            put(group, "val_list", np.asarray(partition.val_list, dtype=np.float64))
-            put(group, "num_list", np.asarray(partition.num_list, dtype=np.int64))
-            group.attrs["num_pts"], group.attrs["version"] = partition.num_pts, "1"
+            _put_g2(h5, g2, leave_out)
         metadata = h5.require_group("/xpcs/metadata")
         if geometry is not None:
             for name in ("bcx", "bcy", "det_dist", "lambda_", "pix_dim"):
@@ -246,4 +268,44 @@ def write_own(
             metadata.attrs[name] = text
         for name, (value, unit) in (extra or {}).items():
             put(h5, name, value() if callable(value) else value, unit=unit)
+        for name, each in (planes or {}).items():
+            put_planes(h5, name, each)
+        h5.attrs.update(source or {})
+        if carried is not None:
+            h5.require_group(CARRIED)
+            carry(h5, carried, below=CARRIED)
+        carry(h5, rest)
     return Path(path)
+
+
+def _put_maps(
+    h5: h5py.File,
+    qmap: QMapSchema | None,
+    mask: MaskSchema | None,
+    partition: PartitionSchema | None,
+    leave_out: Collection[str],
+) -> None:
+    if qmap is not None:
+        for name, unit in (("sqmap", "1/angstrom"), ("dqmap", "1/angstrom"), ("phis", "deg")):
+            put(h5, f"/xpcs/qmap/{name}", getattr(qmap, name), unit=unit)
+        if "/xpcs/qmap/mask" not in leave_out:
+            put(h5, "/xpcs/qmap/mask", qmap.mask)
+        put(h5, "/xpcs/qmap/partition_map", qmap.partition_map)
+    if mask is not None:
+        group = h5.create_group("/simplemask/mask")
+        put(group, "mask", mask.mask)
+        group.attrs["version"], group.attrs["description"] = mask.version, mask.description
+    if partition is not None:
+        group = h5.create_group("/simplemask/partition")
+        put(group, "partition_map", partition.partition_map)
+        put(group, "val_list", np.asarray(partition.val_list, dtype=np.float64))
+        put(group, "num_list", np.asarray(partition.num_list, dtype=np.int64))
+        group.attrs["num_pts"], group.attrs["version"] = partition.num_pts, "1"
+
+
+def _put_g2(h5: h5py.File, g2: G2Data, leave_out: Collection[str]) -> None:
+    put(h5, "/xpcs/g2/g2", g2.g2)
+    if "/xpcs/g2/g2_err" not in leave_out:
+        put(h5, "/xpcs/g2/g2_err", g2.g2_err)
+    put(h5, "/xpcs/g2/delay_times", g2.delay_times, unit="s")
+    put(h5, "/xpcs/g2/q_values", g2.q_values, unit="1/angstrom")

@@ -126,6 +126,16 @@ class ResultHeader:
         return self._raw.geometry_mismatch
 
     @property
+    def reading_warnings(self) -> tuple[str, ...]:
+        """What was odd when the file was read, as clauses, before anything is judged by counting."""
+        return self._raw.warnings
+
+    @property
+    def restated(self) -> bool:
+        """True for a converted file that says itself how its source was read."""
+        return self._raw.restated
+
+    @property
     def detector_shape(self) -> tuple[int, int] | None:
         """(rows, columns)."""
         return self._raw.detector_shape
@@ -172,6 +182,11 @@ class ResultHeader:
 
     def _table(self, values: NDArray[np.float64] | None) -> NDArray[np.float64]:
         return np.empty((0, self.n_q)) if values is None else frozen_array(values, np.float64)
+
+    @property
+    def stored_coincidences(self) -> NDArray[np.float64] | None:
+        """(n_delay, n_q) coincidences that the file itself holds; None where they are computed."""
+        return self._raw.coincidences
 
     @property
     def zero_points(self) -> int:
@@ -247,6 +262,16 @@ class ResultHeader:
     def c2_frame_time_s(self) -> float | None:
         """Seconds from row to row of the two-time matrices, from their own settings."""
         return None if self._raw.twotime is None else self._raw.twotime.dt_s
+
+    @property
+    def c2_stride(self) -> int:
+        """Every how many frames were used for the two-time matrices."""
+        return 1 if self._raw.twotime is None else self._raw.twotime.stride_frame
+
+    @property
+    def c2_avg(self) -> int:
+        """How many frames were averaged into one row of the two-time matrices."""
+        return 1 if self._raw.twotime is None else self._raw.twotime.avg_frame
 
     @property
     def n_frames(self) -> int | None:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from xpcs_dash.errors import UsageError
 from xpcs_dash.hdf5 import bigdata
+from xpcs_dash.hdf5.as_read import AS_READ
+from xpcs_dash.hdf5.carried import Gathered, gather, stated
 from xpcs_dash.hdf5.handle import Handle
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool
 from xpcs_dash.hdf5.records import FileKey, RawResult, Stored, TwoTime
@@ -57,7 +59,9 @@ class XpcsFile(ResultHeader):
     def _image(self, stored: Stored | None) -> Any:
         if stored is None:
             return None
-        return self._load(stored.path, lambda h5: bigdata.read_stored(h5, stored, self.path))
+        # one dataset may be read as two things, such as a label map and the mask that it implies
+        name = f"{stored.path}:{stored.dtype}"
+        return self._load(name, lambda h5: bigdata.read_stored(h5, stored, self.path))
 
     def _load(self, name: str, read: Callable[[Handle], T]) -> T:
         def load() -> T:
@@ -76,6 +80,12 @@ class XpcsFile(ResultHeader):
     def mask(self) -> NDArray[np.bool_] | None:
         """(H, W) bool, True where a pixel is used; read when asked for."""
         image: NDArray[np.bool_] | None = self._image(self._raw.mask)
+        return image
+
+    @property
+    def blemish(self) -> NDArray[np.bool_] | None:
+        """(H, W) bool, False where the detector itself spoils a pixel; read when asked for."""
+        image: NDArray[np.bool_] | None = self._image(self._raw.blemish)
         return image
 
     @property
@@ -231,10 +241,31 @@ class XpcsFile(ResultHeader):
         """Scalars and short texts of the file: name → (value, unit)."""
         raw = self._raw
         found = dict(raw.metadata)
-        if raw.metadata_groups:
+        if raw.metadata_groups or raw.carried_group is not None:
             with self._pool.open(self.path, self.key) as h5:
                 for group in raw.metadata_groups:
                     found.update(bigdata.flat_metadata(h5, group))
+                if raw.carried_group is not None:
+                    carried = bigdata.flat_metadata(h5, raw.carried_group)
+                    found.update({n.removeprefix(raw.carried_group): v for n, v in carried.items()})
+        return found
+
+    def carried(self, *, rest: bool = False) -> Gathered:
+        """What a conversion takes along as it stands: the metadata, with types and attributes.
+
+        Parameters
+        ----------
+        rest : also everything else that the file holds beside what this class reads.
+        """
+        raw = self._raw
+        with self._pool.open(self.path, self.key) as h5:
+            found = gather(h5, raw.metadata_groups) + Gathered(stated(raw.metadata))
+            if raw.carried_group is not None:
+                held = gather(h5, (raw.carried_group,), below=raw.carried_group)
+                found += Gathered(tuple(item for item in held.items if item.path != "/"), held.left)
+            if rest:
+                beside = {AS_READ, *raw.metadata_groups, raw.carried_group or ""}
+                found += gather(h5, ("/",), skip=raw.places | beside)
         return found
 
     @cached_property
@@ -247,7 +278,7 @@ class XpcsFile(ResultHeader):
                 f"counting statistics cannot be used, because {self.photon_check.reason}: "
                 "the errors of g2 are those of the file and may be far too small"
             )
-        if raw.g2 is not None and raw.g2_err is None:
+        if raw.g2 is not None and np.all(np.isnan(self.g2_err)):
             texts.append("the file holds no errors of g2")
         if raw.averaged_from:
             texts.append(

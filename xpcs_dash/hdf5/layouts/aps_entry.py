@@ -38,6 +38,8 @@ class GeometryFound:
     geometry: GeometryMetadata | None
     mismatch: tuple[str, ...]
     warnings: tuple[str, ...]
+    energy_kev: float | None = None
+    distance_m: float | None = None
 
 
 def name_parts(stem: str) -> tuple[str | None, str | None]:
@@ -125,7 +127,9 @@ def read_geometry(reader: Reader, qmap: str, shape: tuple[int, int] | None) -> G
     missing = [_TEXT[field] for field in _SOURCES if field not in values]
     if shape is None or missing:
         warnings.append(f"no geometry: the file does not hold {', '.join(missing) or 'a detector image'}")
-        return GeometryFound(None, tuple(mismatch), tuple(warnings))
+        return GeometryFound(
+            None, tuple(mismatch), tuple(warnings), values.get("energy"), values.get("distance")
+        )
     pixel = values["pixel_size"]
     distance = values["distance"]
     if pixel > 5e-3:  # a pixel of centimetres: the mask tools of one viewer write millimetres
@@ -134,7 +138,7 @@ def read_geometry(reader: Reader, qmap: str, shape: tuple[int, int] | None) -> G
         )
         pixel, distance = pixel / 1e3, distance / 1e3 if distance > 100 else distance
     geometry, complaint = _build(values, distance, pixel, shape)
-    return GeometryFound(geometry, tuple(mismatch), (*warnings, *complaint))
+    return GeometryFound(geometry, tuple(mismatch), (*warnings, *complaint), values["energy"], distance)
 
 
 _TEXT = {

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.errors import IncompleteFile, SchemaError
+from xpcs_dash.hdf5 import as_read
 from xpcs_dash.hdf5.access import Reader, parse_time
+from xpcs_dash.hdf5.carried import CARRIED
 from xpcs_dash.hdf5.handle import Handle
 from xpcs_dash.hdf5.layouts import aps_entry
 from xpcs_dash.hdf5.records import BinTable, OpenFile, RawResult, Stored, StoredMatrix, TwoTimeRecord
@@ -55,6 +57,7 @@ def read(source: OpenFile) -> RawResult:
             ("dqmap", "dynamic_roi_map", "int32"),
             ("sqmap", "static_roi_map", "int32"),
             ("mask", "mask", "bool"),
+            ("blemish", "blemish", "bool"),
         )
     }
     shape = _common_shape(reader, maps)
@@ -64,7 +67,7 @@ def read(source: OpenFile) -> RawResult:
     warnings += [
         f"the q-map holds no {_MAP_TEXT[name]}"
         for name, stored in maps.items()
-        if stored is None and not (name == "sqmap" and static is None)
+        if stored is None and name in _MAP_TEXT and not (name == "sqmap" and static is None)
     ]
     geometry = aps_entry.read_geometry(reader, _QMAP, shape)
     averaged = reader.texts("/xpcs/average/file_list")
@@ -74,12 +77,14 @@ def read(source: OpenFile) -> RawResult:
     multitau = _read_multitau(reader, dynamic.n) if "multitau" in kinds else _MultiTau()
     int_t, n_frames = _read_int_t(reader)
     config = _MULTITAU if "multitau" in kinds else _TWOTIME
-    return RawResult(
+    raw = RawResult(
         layout=NAME,
         kinds=kinds,
         dynamic=dynamic,
         static=static,
         geometry=geometry.geometry,
+        energy_kev=geometry.energy_kev,
+        distance_m=geometry.distance_m,
         detector_shape=shape,
         map_hash=reader.attribute(_QMAP, "hash"),
         delay_frames=multitau.delay_frames,
@@ -93,6 +98,7 @@ def read(source: OpenFile) -> RawResult:
         segments=_segments(reader, static),
         saxs_2d=saxs_2d,
         mask=maps["mask"],
+        blemish=maps["blemish"],
         dqmap=maps["dqmap"],
         sqmap=maps["sqmap"],
         int_t=int_t,
@@ -110,9 +116,11 @@ def read(source: OpenFile) -> RawResult:
         temperature_k=entry.temperature_k,
         raw_path=reader.text("/xpcs/rawdata_path"),
         metadata_groups=("/entry", f"{_MULTITAU}/config", f"{_TWOTIME}/config"),
+        carried_group=CARRIED,
         geometry_mismatch=geometry.mismatch,
         warnings=(*warnings, *geometry.warnings),
     )
+    return as_read.restore(reader, raw)
 
 
 def read_bins(reader: Reader, group: str, which: str) -> BinTable:
@@ -128,17 +136,20 @@ def read_bins(reader: Reader, group: str, which: str) -> BinTable:
     axis1 = np.zeros(1) if axis1 is None or axis1.size == 0 else axis1
     if axis0.size == 0:
         raise reader.wrong(f"{group}/{which}_v_list_dim0", "at least one q-bin", "none")
-    for number, axis in ((0, axis0), (1, axis1)):
-        if not np.all(np.isfinite(axis)):
-            raise reader.wrong(f"{group}/{which}_v_list_dim{number}", "finite bin centres", "NaN or infinity")
     num_pts = _num_pts(reader, group, which, axis0.size, axis1.size)
     mapping = f"{group}/{which}_index_mapping"
     cells = reader.integers(mapping) if reader.has(mapping) else np.arange(num_pts[0] * num_pts[1])
     names, units = _axis_names(reader, group, which)
     try:
-        return BinTable(num_pts, axis0, axis1, cells, names, units)
+        table = BinTable(num_pts, axis0, axis1, cells, names, units)
     except SchemaError as err:
         raise reader.wrong(f"{group}/{which}_{err.field}", err.expected, err.found) from None
+    # rows without pixels may have no centre, and a whole axis may be unknown
+    for number, axis, used in ((0, axis0, table.q), (1, axis1, table.phi)):
+        unknown = number == 1 and np.all(np.isnan(axis))
+        if np.any(np.isinf(axis)) or not (unknown or np.all(np.isfinite(used))):
+            raise reader.wrong(f"{group}/{which}_v_list_dim{number}", "finite bin centres", "NaN or infinity")
+    return table
 
 
 def _num_pts(reader: Reader, group: str, which: str, n0: int, n1: int) -> tuple[int, int]:
@@ -286,6 +297,8 @@ def _read_twotime(reader: Reader, frame_time_s: float, n_q: int) -> TwoTimeRecor
         dt_s=frame_time_s * stride * averaged,
         g2=g2,
         g2_segments=segments,
+        stride_frame=stride,
+        avg_frame=averaged,
     )
 
 

@@ -69,6 +69,7 @@ def read(source: OpenFile) -> RawResult:
         saxs_1d=saxs_1d,
         saxs_2d=saxs_2d,
         mask=reader.stored("/mask", "bool", shape),
+        blemish=reader.stored("/pixel_mask", "bool", shape),
         dqmap=dqmap,
         twotime=twotime,
         frame_time_s=frame_time,

@@ -133,7 +133,7 @@ def read_legacy(
         sqmap=reader.stored(f"{maps}/sqmap", "int32", shape, transposable=True),
         int_t=int_t if int_t is not None and int_t.shape[0] == 2 else None,
         n_frames=None if int_t is None else int_t.shape[1],
-        twotime=_twotime(reader, results, dynamic, instrument.frame_time_s * stride * average)
+        twotime=_twotime(reader, results, dynamic, instrument.frame_time_s, stride, average)
         if twotime
         else None,
         frame_time_s=instrument.frame_time_s,
@@ -193,7 +193,9 @@ def _bins(
     return table
 
 
-def _twotime(reader: Reader, results: str, dynamic: BinTable | None, dt_s: float) -> TwoTimeRecord:
+def _twotime(
+    reader: Reader, results: str, dynamic: BinTable | None, frame_time_s: float, stride: int, average: int
+) -> TwoTimeRecord:
     """Here the number of a matrix is the label of its q-bin."""
     group = f"{results}/C2T_all"
     try:
@@ -218,9 +220,11 @@ def _twotime(reader: Reader, results: str, dynamic: BinTable | None, dt_s: float
         bins=tuple(labels),
         matrices=tuple(StoredMatrix(f"{group}/{name}") for name in names),
         shape=(shape[0], shape[1]),
-        dt_s=dt_s,
+        dt_s=frame_time_s * stride * average,
         g2=g2[:, columns] if fits and g2 is not None else None,
         g2_segments=segments[:, :, columns] if split and segments is not None else None,
+        stride_frame=stride,
+        avg_frame=average,
     )
 
 

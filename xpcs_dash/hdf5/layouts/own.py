@@ -1,8 +1,8 @@
 """The product's own layout: ``/xpcs/{g2,qmap,metadata}`` and ``/simplemask``, written by
 `xpcs_dash.hdf5.writer`.
 
-Beyond those groups a converted file keeps what it can: ``/xpcs/bins`` (the grids), ``/xpcs/saxs``,
-``/xpcs/two_time``.
+Beyond those groups a converted file keeps ``/xpcs/bins`` (the grids), ``/xpcs/saxs``, ``/xpcs/two_time``,
+``/xpcs/acquisition`` and, in ``/xpcs/carried``, the metadata of its source under the paths that they had.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from xpcs_dash.errors import IncompleteFile, SchemaError
 from xpcs_dash.hdf5.access import Reader, decode, parse_time
+from xpcs_dash.hdf5.carried import CARRIED
 from xpcs_dash.hdf5.handle import Handle
 from xpcs_dash.hdf5.records import BinTable, OpenFile, RawResult, Stored, StoredMatrix, TwoTimeRecord
 from xpcs_dash.hdf5.schemas import G2Data, GeometryMetadata
@@ -27,6 +28,9 @@ _QMAP = "/xpcs/qmap"
 _BINS = "/xpcs/bins"
 _SAXS = "/xpcs/saxs"
 _TWO = "/xpcs/two_time"
+_RUN = "/xpcs/acquisition"
+_META = "/xpcs/metadata"
+_PHOTONS = "photons/pixel/frame"
 
 
 def recognise(h5: Handle) -> bool:
@@ -44,6 +48,7 @@ def read(source: OpenFile) -> RawResult:
         "dqmap": labels,
         "sqmap": reader.stored(f"{_QMAP}/static_partition_map", "int32"),
         "mask": _mask(reader),
+        "blemish": reader.stored(f"{_QMAP}/blemish", "bool"),
         "saxs_2d": reader.stored(f"{_SAXS}/saxs_2d", "float32"),
     }
     shapes = {stored.shape for stored in maps.values() if stored is not None}
@@ -60,6 +65,7 @@ def read(source: OpenFile) -> RawResult:
         raise reader.missing(f"{_BINS}/dynamic/axis0")
     int_t = reader.stored(f"{_SAXS}/int_t", "float64")
     attributes = _attributes(reader)
+    converted = reader.has(CARRIED)
     shape = next(iter(shapes), None)
     return RawResult(
         layout=NAME,
@@ -67,6 +73,8 @@ def read(source: OpenFile) -> RawResult:
         dynamic=dynamic,
         static=static,
         geometry=geometry,
+        energy_kev=reader.scalar(f"{_RUN}/energy_kev"),
+        distance_m=reader.scalar(f"{_RUN}/distance_m"),
         detector_shape=None if shape is None else (shape[0], shape[1]),
         map_hash=attributes.get("map_hash"),
         delay_frames=reader.optional_vector(
@@ -74,7 +82,7 @@ def read(source: OpenFile) -> RawResult:
         ),
         delay_s=None if curves is None else curves.delay_times,
         g2=None if curves is None else curves.g2,
-        g2_err=None if curves is None else curves.g2_err,
+        g2_err=None if curves is None or not reader.has(f"{_G2}/g2_err") else curves.g2_err,
         coincidences=None
         if curves is None
         else reader.shaped(f"{_G2}/coincidences", curves.g2.shape, required=False),
@@ -85,31 +93,56 @@ def read(source: OpenFile) -> RawResult:
         segments=reader.optional(f"{_SAXS}/segments"),
         saxs_2d=maps["saxs_2d"],
         mask=maps["mask"],
+        blemish=maps["blemish"],
         dqmap=maps["dqmap"],
         sqmap=maps["sqmap"],
         int_t=int_t,
         int_t_in_seconds=True,
+        unnormalized_g2=_unnormalized(reader, curves),
         twotime=twotime,
-        frame_time_s=reader.positive("/xpcs/acquisition/frame_time_s"),
-        exposure_s=reader.positive("/xpcs/acquisition/exposure_s"),
-        n_frames=None if int_t is None else int(int_t.shape[1]),
-        averaged_from=reader.texts("/xpcs/acquisition/averaged_from"),
+        frame_time_s=reader.positive(f"{_RUN}/frame_time_s"),
+        exposure_s=reader.positive(f"{_RUN}/exposure_s"),
+        stride_frame=reader.factor(f"{_RUN}/stride_frame"),
+        avg_frame=reader.factor(f"{_RUN}/avg_frame"),
+        n_frames=_frames(reader, int_t),
+        averaged_from=reader.texts(f"{_RUN}/averaged_from"),
         start_time=parse_time(attributes.get("start_time")),
         end_time=parse_time(attributes.get("end_time")),
         sample=attributes.get("sample"),
         scan=attributes.get("scan"),
-        temperature_k=reader.scalar("/xpcs/acquisition/temperature_k"),
+        temperature_k=reader.scalar(f"{_RUN}/temperature_k"),
         raw_path=attributes.get("raw_path"),
-        metadata_groups=("/xpcs/acquisition",),
-        metadata={f"/xpcs/metadata/{name}": (value, "") for name, value in attributes.items()},
-        warnings=complaints,
+        # a converted file has the metadata of its source
+        metadata_groups=() if converted else (_RUN,),
+        carried_group=CARRIED,
+        metadata={} if converted else {f"{_META}/{name}": (v, "") for name, v in attributes.items()},
+        geometry_mismatch=reader.texts(f"{_RUN}/geometry_mismatch"),
+        intensity_unit=reader.text(f"{_RUN}/intensity_unit") or _PHOTONS,
+        warnings=(*reader.texts(f"{_RUN}/warnings"), *complaints),
     )
 
 
+def _frames(reader: Reader, int_t: Stored | None) -> int | None:
+    stored = reader.scalar(f"{_RUN}/n_frames")
+    if stored is not None and stored >= 1:
+        return int(stored)
+    return None if int_t is None else int(int_t.shape[1])
+
+
+def _unnormalized(reader: Reader, curves: G2Data | None) -> str | None:
+    name = f"{_G2}/unnormalized_g2"
+    shape = reader.shape(name)
+    if shape is None or curves is None:
+        return None
+    if len(shape) != 4 or shape[:2] != (curves.delay_times.size, 3):
+        raise reader.wrong(name, f"shape ({curves.delay_times.size}, 3, rows, columns)", f"shape {shape}")
+    return name
+
+
 def _attributes(reader: Reader) -> dict[str, str]:
-    if not reader.has("/xpcs/metadata"):
+    if not reader.has(_META):
         return {}
-    found = reader.h5["/xpcs/metadata"].attrs
+    found = reader.h5[_META].attrs
     return {name: decode(value) for name, value in found.items() if np.size(value) == 1}
 
 
@@ -186,15 +219,15 @@ def _partial(reader: Reader, curves: G2Data | None, name: str) -> NDArray[np.flo
 
 
 def _geometry(reader: Reader) -> tuple[GeometryMetadata | None, tuple[str, ...]]:
-    if not reader.has("/xpcs/metadata"):
+    if not reader.has(_META):
         return None, ()
-    found = reader.h5["/xpcs/metadata"].attrs
+    found = reader.h5[_META].attrs
     names = ("bcx", "bcy", "det_dist", "lambda_", "pix_dim", "shape")
     missing = [name for name in names if name not in found]
     if len(missing) == len(names):
         return None, ()
     if missing:
-        return None, (f"no geometry: /xpcs/metadata lacks {', '.join(missing)}",)
+        return None, (f"no geometry: {_META} lacks {', '.join(missing)}",)
     try:
         values = {name: found[name] for name in names[:-1]}
         return GeometryMetadata(**values, shape=tuple(np.asarray(found["shape"]).tolist())), ()
@@ -219,4 +252,6 @@ def _read_twotime(reader: Reader) -> TwoTimeRecord | None:
         dt_s=reader.positive(f"{_TWO}/dt_s"),
         g2=reader.shaped(f"{_TWO}/g2", (shape[0], bins.size), required=False),
         g2_segments=reader.optional(f"{_TWO}/g2_segments"),
+        stride_frame=reader.factor(f"{_TWO}/stride_frame"),
+        avg_frame=reader.factor(f"{_TWO}/avg_frame"),
     )
