@@ -73,6 +73,14 @@ def test_nothing_there(tmp_path):
     assert "no such file" in one_sentence(tmp_path / "a.hdf", UnreadableFile)
 
 
+def test_a_name_that_is_no_text_is_passed_over(tmp_path):
+    synthetic.aps(tmp_path / "a.hdf")
+    with h5py.File(tmp_path / "a.hdf", "a") as h5:
+        kind, space = h5py.h5t.NATIVE_INT32, h5py.h5s.create(h5py.h5s.SCALAR)
+        h5py.h5d.create(h5["/entry/sample"].id, b"temp\xe9rature", kind, space)
+    assert "/entry/sample/name" in use(tmp_path / "a.hdf").metadata
+
+
 def test_empty_file(tmp_path):
     (tmp_path / "a.hdf").touch()
     assert "empty" in one_sentence(tmp_path / "a.hdf", UnreadableFile)

@@ -75,7 +75,8 @@ class Group:
         return self.handle.locate(name, self) is not None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(h5py.Group(self._group))
+        # a name that is no text, as in damaged files, comes as bytes and can name nothing here
+        return (name for name in h5py.Group(self._group) if isinstance(name, str))
 
     def __len__(self) -> int:
         return len(h5py.Group(self._group))
