@@ -1,10 +1,13 @@
 """Averaging result files: which to accept, running means, and the errors of the mean.
 
-Memory is bounded by a few files whatever their number: every sum is updated as a file passes.
+Memory is bounded by a few files whatever their number: every sum is updated as a file passes. Other processes
+help where there are many files, see `analysis.crew`.
 """
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from xpcs_dash.analysis.crew import Crew
+from xpcs_dash.analysis.sums import Sums
 from xpcs_dash.errors import UsageError
 from xpcs_dash.hdf5.aps_writer import ApsResult
 from xpcs_dash.results.convert import aps_result
+from xpcs_dash.results.numbers import Siblings, numbers_of
 from xpcs_dash.results.xpcs_file import XpcsFile
 
 Array = NDArray[np.float64]
@@ -149,11 +155,8 @@ class RunningAverage:
 
     def __init__(self) -> None:
         self._first: XpcsFile | None = None
-        self._paths: list[Path] = []
-        self._sources: list[str] = []
-        self._means: dict[str, Array] = {}
-        self._counts: dict[str, NDArray[np.int64]] = {}
-        self._sums: dict[str, Array] = {}
+        self._siblings: Siblings | None = None
+        self._sums = Sums()
 
     @property
     def first(self) -> XpcsFile:
@@ -163,9 +166,14 @@ class RunningAverage:
         return self._first
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files added."""
+        return tuple(path for path, _ in self._sums.sources)
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """Every file behind the average, those of averaged inputs included."""
-        return tuple(self._sources)
+        return tuple(name for _, names in self._sums.sources for name in names)
 
     def add(self, xf: XpcsFile) -> None:
         """Take one more file into the means."""
@@ -174,14 +182,26 @@ class RunningAverage:
         if self._first is None:
             self._first = xf
         self._check(xf)
-        for name in ("g2", "saxs_1d", "saxs_2d", "segments", "int_t"):
-            values = getattr(xf, name)
-            if values is not None:
-                self._update(name, np.asarray(values, dtype=np.float64))
-        self._add("variance", np.square(xf.g2_err))
-        self._add("coincidences", xf.coincidences)
-        self._paths.append(xf.path)
-        self._sources += xf.averaged_from or (xf.path.name,)
+        self._sums.add(numbers_of(xf))
+
+    def add_path(self, path: Path, open_file: Callable[[Path], XpcsFile]) -> None:
+        """Take one more file into the means, read no more of it than they need."""
+        if self._first is not None and self._siblings is None:
+            self._siblings = Siblings(self._first)
+        found = None if self._siblings is None else self._siblings.read(path)
+        if found is None:
+            self.add(open_file(path))
+        else:
+            self._sums.add(found)
+
+    def merge(self, other: Sums) -> None:
+        """Take in files of the same measurement that somebody else has added up."""
+        self._sums.merge(other)
+
+    def in_order(self, paths: Iterable[Path]) -> None:
+        """Name the files in the order of ``paths``, whatever the order in which they were added."""
+        place = {path.absolute(): k for k, path in enumerate(paths)}
+        self._sums.sources.sort(key=lambda item: place.get(item[0], len(place)))
 
     def _check(self, xf: XpcsFile) -> None:
         first = self.first
@@ -197,46 +217,29 @@ class RunningAverage:
                 f"{xf.path.name}: made with another q-map than {first.path.name}; average them apart."
             )
 
-    def _add(self, name: str, values: Array) -> None:
-        finite = np.nan_to_num(np.asarray(values, dtype=np.float64))
-        self._sums[name] = self._sums[name] + finite if name in self._sums else finite
-
-    def _update(self, name: str, values: Array) -> None:
-        if name not in self._means:
-            self._means[name] = np.zeros_like(values)
-            self._counts[name] = np.zeros(values.shape, dtype=np.int64)
-        mean, count = self._means[name], self._counts[name]
-        if values.shape != mean.shape:
-            raise UsageError(
-                f"{name} has shape {values.shape}, in the first file {mean.shape}; average them apart."
-            )
-        finite = np.isfinite(values)
-        count += finite
-        # Welford's update of the mean: no loss of digits however many files pass
-        mean += np.where(finite, (np.where(finite, values, 0.0) - mean) / np.maximum(count, 1), 0.0)
-
     def result(self) -> Averaged:
         """The averages so far."""
-        number = len(self._paths)
+        sums, number = self._sums, len(self._sums.sources)
         if not number:
             raise UsageError(NONE_ACCEPTED)
-        means = {name: np.where(self._counts[name] > 0, mean, np.nan) for name, mean in self._means.items()}
+        g2 = sums.mean("g2")
+        assert g2 is not None  # every file that was added has one
         return Averaged(
-            paths=tuple(self._paths),
-            g2=means["g2"],
-            g2_err=np.sqrt(self._sums["variance"]) / number,
-            coincidences=self._sums["coincidences"],
-            saxs_1d=means.get("saxs_1d"),
-            saxs_2d=means.get("saxs_2d"),
-            segments=means.get("segments"),
-            int_t=means.get("int_t"),
+            paths=self.paths,
+            g2=g2,
+            g2_err=np.sqrt(sums.total("variance")) / number,
+            coincidences=sums.total("coincidences"),
+            saxs_1d=sums.mean("saxs_1d"),
+            saxs_2d=sums.mean("saxs_2d"),
+            segments=sums.mean("segments"),
+            int_t=sums.mean("int_t"),
         )
 
 
 def _same_map(one: XpcsFile, other: XpcsFile) -> bool:
-    # The hash covers more than the labels, so maps with different hashes may still be equal.
-    if one.map_hash is not None and one.map_hash == other.map_hash:
-        return True
+    # the same maps may be stored in different ways
+    if one.map_key == other.map_key:
+        return one.dqmap is not None and one.sqmap is not None
     return all(
         a is not None and b is not None and np.array_equal(a, b)
         for a, b in ((one.dqmap, other.dqmap), (one.sqmap, other.sqmap))
@@ -247,12 +250,54 @@ def average(
     paths: Iterable[Path],
     open_file: Callable[[Path], XpcsFile],
     on_file: Callable[[int], None] = lambda _: None,
+    *,
+    alone: bool = False,
 ) -> RunningAverage:
-    """Average the files one after the other; ``on_file`` is called after each with their number so far."""
-    running = RunningAverage()
-    for number, path in enumerate(paths, start=1):
-        running.add(open_file(path))
-        on_file(number)
+    """Average files.
+
+    Parameters
+    ----------
+    paths : the files; the average carries the metadata of the first one.
+    open_file : opens one; further files that differ in their numbers alone are read without it, through the
+        handles of the first one.
+    on_file : called now and then with the number of files so far; what it raises ends the work.
+    alone : never let other processes help.
+
+    Raises
+    ------
+    UsageError
+        Where a file's delays, q-bins, detector or q-map differ from the first one's.
+    """
+    order = list(paths)
+    running, todo, number = RunningAverage(), deque(order), 0
+    crew: Crew | None = None
+    try:
+        while todo or (crew is not None and crew.busy):
+            if crew is not None:
+                crew.feed(todo)
+                taken, left, lost = crew.collect(0.0 if todo else 0.2)
+                todo.extend(lost)
+                for path in left:
+                    running.add(open_file(path))
+                number += taken + len(left)
+            if todo:
+                begin = time.perf_counter()
+                running.add_path(todo.popleft(), open_file)
+                number += 1
+                # the first file is opened as a whole, the second one tells how long the others take
+                if number == 2 and not alone:
+                    crew = Crew(running.first, len(todo) * (time.perf_counter() - begin))
+            on_file(number)
+            if crew is not None and not todo and not crew.busy:
+                sums, lost = crew.sums()
+                todo.extend(lost)
+                number -= len(lost)
+                for part in sums:
+                    running.merge(part)
+    finally:
+        if crew is not None:
+            crew.close()
+    running.in_order(order)
     return running
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -74,32 +75,37 @@ def stored_digest(h5: Handle, *maps: Stored | None) -> str | None:
                 return None  # missing, or in another file, which changes by itself
             dataset = found[1]
             layout = dataset.get_create_plist()
-            if layout.get_layout() == h5d.VIRTUAL or layout.get_external_count():
+            kind = layout.get_layout()
+            if kind == h5d.VIRTUAL or layout.get_external_count():
                 return None
+            shape = dataset.shape
             filters = [layout.get_filter(i) for i in range(layout.get_nfilters())]
-            empty = np.zeros(1, dataset.dtype)
-            layout.get_fill_value(empty)
-            shape = (stored.shape, stored.dtype, stored.transpose, dataset.shape)
-            form = (*shape, dataset.get_type().encode(), filters, empty.tobytes())
+            form = (stored.shape, stored.dtype, stored.transpose, shape, dataset.get_type().encode(), filters)
             digest.update(repr(form).encode())
-            _digest_bytes(digest, dataset, layout.get_layout() == h5d.CHUNKED)
+            if kind != h5d.CHUNKED:
+                values: NDArray[Any] = np.empty(shape, dataset.dtype)
+                dataset.read(h5s.ALL, h5s.ALL, values)
+                digest.update(values.tobytes())
+                continue
+            number = _digest_chunks(digest, dataset)
+            if number < math.prod(-(-n // m) for n, m in zip(shape, layout.get_chunk(), strict=True)):
+                empty = np.zeros(1, dataset.dtype)  # what stands in chunks that are not stored
+                layout.get_fill_value(empty)
+                digest.update(empty.tobytes())
     except (KeyError, OSError, RuntimeError, ValueError, TypeError, AttributeError):
         return None  # a damaged map shares nothing; reading it will say what is wrong
     return digest.hexdigest()
 
 
-def _digest_bytes(digest: Any, dataset: h5d.DatasetID, chunked: bool) -> None:
-    if not chunked:
-        values: NDArray[Any] = np.empty(dataset.shape, dataset.dtype)
-        dataset.read(h5s.ALL, h5s.ALL, values)
-        digest.update(values.tobytes())
-        return
+def _digest_chunks(digest: Any, dataset: h5d.DatasetID) -> int:
+    """Take in the chunks of a dataset as they lie in the file; returns how many there are."""
     places: list[tuple[int, ...]] = []
     dataset.chunk_iter(lambda chunk: places.append(chunk.chunk_offset))
-    for place in places:
-        mask, data = dataset.read_direct_chunk(place)
-        digest.update(repr((place, mask, len(data))).encode())
+    chunks = [(place, *dataset.read_direct_chunk(place)) for place in places]
+    digest.update(repr([(place, mask, len(data)) for place, mask, data in chunks]).encode())
+    for _, _, data in chunks:
         digest.update(data)
+    return len(chunks)
 
 
 def time_axis(int_t: NDArray[np.float64], step_s: float | None) -> NDArray[np.float64]:

@@ -244,8 +244,6 @@ class Handle(Group):
 
     def _checked(self, found: h5d.DatasetID, path: str) -> h5d.DatasetID | Dataset:
         """A dataset of this file, or a substitute where HDF5 would read its values from other files."""
-        if found.get_offset() is not None:
-            return found  # stored in one piece in this file
         plan = found.get_create_plist()
         if plan.get_external_count():
             return RawDataset(self, found, path)
@@ -274,7 +272,8 @@ class Handle(Group):
         handle, found = self, open_within(at.id, name.encode())
         if found is None:
             handle, found = self._walk(at.id, name.encode())
-        if isinstance(found, h5d.DatasetID):
+        # what is stored in one piece is stored in this file; nearly all that a result holds is
+        if isinstance(found, h5d.DatasetID) and found.get_offset() is None:
             return handle, handle._checked(found, at.path_of(name))
         return handle, found
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
-from h5py import h5pl
+from h5py import h5f, h5p, h5pl
 
 from xpcs_dash.errors import UnreadableFile
 from xpcs_dash.hdf5.handle import Handle
@@ -264,13 +264,25 @@ def _is_stale(old: FileKey, now: FileKey) -> bool:
     return not same and (old.path == now.path or old.inode == now.inode)
 
 
+def _without_locks() -> h5p.PropFAID:
+    """What ``h5py.File(name, "r", locking=False)`` opens files with, made once for all of them."""
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5f.LIBVER_EARLIEST, h5f.LIBVER_LATEST)
+    access.set_file_locking(False, False)
+    return access
+
+
+_ACCESS = _without_locks()
+
+
 def _open_for_reading(key: FileKey, reach: Reach | None) -> _Handle | None:
     """Open the file that ``key`` names; None where another one has taken its place since."""
     found = look(key.path) if reach is None else reach.open(key.path)
     try:
         if key_of(key.path, found.status) != key:
             return None
-        return _Handle(h5py.File(found.name, "r", locking=False), found.real, leases=1)
+        ident = h5f.open(found.name.encode(), h5f.ACC_RDONLY, _ACCESS)
+        return _Handle(h5py.File(ident), found.real, leases=1)
     except (OSError, RuntimeError, ValueError) as err:
         raise _explain(key.path, found, err) from None
     finally:

@@ -189,11 +189,9 @@ class XpcsFile(ResultHeader):
         table, intensity = self.ring_table, self.ring_intensity
         if table is None or intensity is None:
             return without("the file has no label maps or no intensity")
-        rate = counting.coincidence_rate(table, intensity)
-        expected = counting.expected_coincidences(
-            raw.delay_frames, raw.n_frames, rate, max(1, len(raw.averaged_from))
+        return counting.counted(
+            raw.g2, raw.g2_err, raw.delay_frames, raw.n_frames, table, intensity, len(raw.averaged_from)
         )
-        return expected, counting.check_photons(raw.g2, expected, intensity, raw.g2_err)
 
     @property
     def photon_check(self) -> counting.PhotonCheck:

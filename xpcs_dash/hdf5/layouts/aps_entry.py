@@ -10,7 +10,15 @@ from xpcs_dash.hdf5.access import Reader
 from xpcs_dash.hdf5.schemas import GeometryMetadata
 from xpcs_dash.hdf5.units import to_kelvin, to_kev, to_metres, to_seconds
 
-__all__ = ["DETECTOR", "Entry", "GeometryFound", "name_parts", "read_entry", "read_geometry"]
+__all__ = [
+    "DETECTOR",
+    "Entry",
+    "GeometryFound",
+    "name_parts",
+    "read_entry",
+    "read_frame_time",
+    "read_geometry",
+]
 
 DETECTOR = "/entry/instrument/detector_1"
 _ENERGY = "/entry/instrument/incident_beam/incident_energy"
@@ -64,12 +72,17 @@ def read_entry(reader: Reader) -> Entry:
         number = reader.first("/entry/instrument/bluesky/scan_id", "/entry/scan_number")
         scan = None if number is None else _whole(reader.scalar(number)) or reader.text(number)
     return Entry(
-        frame_time_s=_with_unit(reader, f"{DETECTOR}/frame_time", "s"),
+        frame_time_s=read_frame_time(reader),
         exposure_s=_with_unit(reader, f"{DETECTOR}/count_time", "s"),
         sample=sample,
         scan=scan,
         temperature_k=_temperature(reader),
     )
+
+
+def read_frame_time(reader: Reader) -> float | None:
+    """Seconds from frame to frame of the detector."""
+    return _with_unit(reader, f"{DETECTOR}/frame_time", "s")
 
 
 def _whole(value: float | None) -> str | None:
