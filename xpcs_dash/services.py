@@ -46,6 +46,7 @@ def build_services(settings: Settings) -> Services:
     from xpcs_dash.database.record import open_record
     from xpcs_dash.jobs.client import JobClient
     from xpcs_dash.results.door import Door
+    from xpcs_dash.results.shared import open_shared
 
     use_backend(settings.backend)
     record = open_record(settings)
@@ -56,6 +57,6 @@ def build_services(settings: Settings) -> Services:
         catalogue=catalogue,
         record=record,
         door=door,
-        kernel=ViewerKernel(door),
+        kernel=ViewerKernel(door, open_shared(settings)),
         jobs=JobClient(record),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
@@ -18,9 +19,12 @@ __all__ = ["SharedStore", "ViewerKernel"]
 
 T = TypeVar("T")
 
+#: Results that took less time are computed in every process rather than shared.
+WORTH_SHARING_S = 0.01
+
 
 class SharedStore(Protocol):
-    """A store of derived results that several web processes share; flask-caching's ``Cache`` is one."""
+    """A store of derived results that several web processes share; `SharedCache` is one."""
 
     def get(self, key: str) -> Any:
         """The value, or None."""
@@ -85,11 +89,13 @@ class ViewerKernel:
         def load() -> T:
             if self.store is None:
                 return compute(xf)
-            text = "xd:" + repr(key[1:])
+            text = repr(key[1:])
             found = self.store.get(text)
             if found is None:
+                began = time.perf_counter()
                 found = compute(xf)
-                self.store.set(text, found)
+                if time.perf_counter() - began >= WORTH_SHARING_S:
+                    self.store.set(text, found)
             return cast("T", found)
 
         return self.cache.get(key, load)

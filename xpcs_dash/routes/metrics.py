@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import psutil
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from xpcs_dash.results.shared import SharedCache
 from xpcs_dash.routes.index import FileIndex
 from xpcs_dash.routes.live import watch_state
 from xpcs_dash.services import Services
@@ -63,6 +65,13 @@ class DashboardCollector:
             counter = CounterMetricFamily(f"xpcs_dash_cache_{name}", f"{name} of the data cache")
             counter.add_metric([], getattr(stats, name))
             yield counter
+        shared = getattr(self._services.kernel, "store", None)
+        if isinstance(shared, SharedCache):
+            for name, n in asdict(shared.stats()).items():
+                text = f"{name} of the results that web processes share"
+                counter = CounterMetricFamily(f"xpcs_dash_shared_cache_{name}", text)
+                counter.add_metric([], n)
+                yield counter
         yield _gauge("cache_bytes", "Bytes held by the data cache", stats.nbytes)
         yield _gauge("cache_limit_bytes", "Bound of the data cache", stats.max_bytes)
 
