@@ -241,3 +241,17 @@ def test_a_fit_that_ingest_made_with_other_settings_is_not_shown(
         by_heading(tables["fit"], "tau"), now.values[:, list(now.names).index("tau")]
     )
     assert not np.allclose(now.values[:, list(now.names).index("tau")], columns["fit"]["tau"], rtol=1e-6)
+
+
+def test_a_range_of_delays_scales_the_bounds_alike(sample: Sample, bench: Callable[..., Bench]) -> None:
+    """A decay that is slower than the chosen delays ends at the bound, which follows from the delays."""
+    made = bench(sample(A002))
+    t = made.looked().xf.t_el
+    high = float(t[6]) * 1.001
+    _, fit = live_fit(made.services, made.looked(), FitRequest(labels=(1, 2, 3, 4, 5), delay=(0.0, high)))
+    assert fit.at_bound.any()
+    tables, _ = made.exported("fit", q="1-5", tmax=repr(high))
+    np.testing.assert_array_equal(by_heading(tables["fit"], "tau"), fit["tau"])
+    words = ["--q-bins=1-5", f"--delay-range=0,{high!r}", "--json"]
+    fitted = json.loads(made.command("fit", str(made.path), *words))
+    np.testing.assert_allclose([b["params"]["tau"] for b in fitted["bins"]], fit["tau"], rtol=1e-6)

@@ -10,7 +10,6 @@ from xpcs_dash import open_result
 from xpcs_dash.analysis import diffusion
 from xpcs_dash.errors import UsageError
 from xpcs_dash.fitting.batch import fit_all_q
-from xpcs_dash.pages.diffusion.views import points
 
 
 def made(q, tau, error=None, status=None):
@@ -99,7 +98,7 @@ def test_samples_diffuse_as_their_truth_says(sample, name):
     truth = json.loads((DATA / name.replace("_results.hdf", "_truth.json")).read_text())
     xf = open_result(sample(name))
     fit = fit_all_q(xf.t_el, xf.g2, xf.g2_sigma, xf.trusted, model="single", backend="numpy")
-    law = diffusion.power_law(points(fit, xf.q, "tau"))
+    law = diffusion.power_law(diffusion.points_of(fit, xf.q, "tau"))
     assert law.b == pytest.approx(-2.0, abs=0.06)
     assert law.d == pytest.approx(truth["D_A2_per_s"], rel=0.03)
 

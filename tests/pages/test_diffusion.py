@@ -139,3 +139,18 @@ def test_a_bin_that_the_model_does_not_describe_is_no_good_point(viewed):
     assert before.status[2] == "ok"
     assert after.status[2] == "bound"
     assert not after.good[2]
+
+
+def test_a_time_that_the_data_do_not_determine_is_no_good_point(viewed):
+    from dataclasses import replace
+
+    fit = views.batch(viewed, "1", "single")
+    errors = fit.errors.copy()
+    errors[3, list(fit.names).index("tau")] = 1e9 * fit.values[3, list(fit.names).index("tau")]
+    vague = replace(fit, errors=errors)
+    q = np.linspace(1e-3, 1e-2, fit.n_q)
+    assert not vague.good[3]
+    assert points_of(vague, q, "tau").status[3] == "bound"
+    assert points_of(vague, q, "contrast").status[3] == "ok"
+    labels = np.arange(5, 5 + fit.n_q)
+    assert points_of(vague, q, "tau", labels).label.tolist() == labels.tolist()
