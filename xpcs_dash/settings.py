@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     record_url: str | None = Field(
         None,
         description="SQLAlchemy URL of the record of what people made; default: the database of "
-        "catalogue_url where one is given, else SQLite in the state directory",
+        "catalogue_url where that is a server's, else SQLite in the state directory",
     )
     cache_url: str | None = Field(None, description="redis://… for derived results shared by hosts")
     scheduler: str | None = Field(None, description="address of a Dask scheduler; default: one local worker")
@@ -151,7 +151,10 @@ class Settings(BaseSettings):
     @property
     def record(self) -> str:
         """SQLAlchemy URL of the record of what people made, which is never thrown away."""
-        return self.record_url or self.catalogue_url or f"sqlite:///{self.state_dir / 'record.sqlite'}"
+        shared = self.catalogue_url
+        if shared is not None and shared.startswith("sqlite"):
+            shared = None  # a file that may be thrown away is no place for it
+        return self.record_url or shared or f"sqlite:///{self.state_dir / 'record.sqlite'}"
 
 
 def load_settings(

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from xpcs_dash.acquisition.rows import Change, apply, load
 from xpcs_dash.acquisition.scan import Stat
-from xpcs_dash.database.catalogue import SCHEMA, Catalogue, display_name, meta_table
+from xpcs_dash.database.catalogue import Catalogue, display_name, meta_table
 from xpcs_dash.errors import NotFoundError, UsageError
 from xpcs_dash.results.identity import FileRef
 
@@ -25,7 +25,7 @@ def catalogue(request, tmp_path):
             pytest.skip("XPCS_DASH_TEST_POSTGRES names no server")
         wipe = sa.create_engine(POSTGRES)
         with wipe.begin() as db:
-            db.execute(sa.text("DROP TABLE IF EXISTS files, catalogue_meta"))
+            db.execute(sa.text("DROP TABLE IF EXISTS files, catalogue_meta, index_version"))
         wipe.dispose()
         found = Catalogue(POSTGRES, {"run": tmp_path})
     else:
@@ -108,7 +108,7 @@ def test_files_whose_fit_is_missing_are_known_at_the_next_start(catalogue):
     apply(catalogue, ready("/d/a.hdf", 1.0))
     apply(catalogue, ready("/d/b.hdf", 2.0))
     apply(catalogue, [Change("fit", "/d/b.hdf", Stat(20, int(2e9), 100), values={"fit": {}})])
-    known = load(catalogue)
+    known = load(catalogue, 10.0)
     assert {path: row.has_fit for path, row in known.items()} == {"/d/a.hdf": False, "/d/b.hdf": True}
     assert known["/d/a.hdf"].stat == Stat(10, int(1e9), 100)
 
@@ -190,13 +190,15 @@ def test_readers_are_not_held_up_by_a_running_write(catalogue):
     other.close()
 
 
-def test_a_catalogue_of_an_older_schema_is_built_anew(catalogue):
+@pytest.mark.parametrize(("schema", "sentence"), [("0001", "older version"), ("9999", "newer version")])
+def test_a_catalogue_of_another_schema_is_left_as_it_is(catalogue, monkeypatch, schema, sentence):
+    monkeypatch.setattr("xpcs_dash.database.schema.PATIENCE_S", 0.2)
     apply(catalogue, ready("/d/a.hdf", 1.0))
     with catalogue.write() as db:
-        db.execute(sa.update(meta_table).where(meta_table.c.name == "schema").values(number=SCHEMA - 1))
-    again = Catalogue(catalogue.url)
-    assert again.files() == []
-    again.close()
+        db.execute(sa.text("UPDATE index_version SET version_num = :n"), {"n": schema})
+    with pytest.raises(UsageError, match=sentence):
+        Catalogue(catalogue.url)
+    assert [row.name for row in catalogue.files()] == ["a"]
 
 
 @pytest.mark.parametrize(

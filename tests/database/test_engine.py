@@ -19,7 +19,7 @@ from xpcs_dash.database.catalogue import Catalogue
 from xpcs_dash.database.record import Record
 time.sleep(max(0.0, float(sys.argv[2]) - time.time()))
 catalogue = Catalogue(sys.argv[1])
-Record(sys.argv[1], Path(sys.argv[3]))
+Record(sys.argv[1].replace("catalogue", "record"), Path(sys.argv[3]))
 """
 
 
@@ -29,9 +29,10 @@ def test_processes_that_start_together_create_the_tables_once(tmp_path: Path) ->
     started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(6)]
     ends = [(process.communicate(timeout=60)[1], process.returncode) for process in started]
     assert ends == [("", 0)] * 6
-    engine = open_engine(url)
-    assert {"files", "fits", "jobs"} <= set(sa.inspect(engine).get_table_names())
-    engine.dispose()
+    for name, wanted in (("catalogue", {"files"}), ("record", {"fits", "jobs"})):
+        engine = open_engine(url.replace("catalogue", name))
+        assert wanted <= set(sa.inspect(engine).get_table_names())
+        engine.dispose()
 
 
 def test_a_writer_waits_for_another_writer_rather_than_fail(tmp_path: Path) -> None:

@@ -63,6 +63,8 @@ class Child:
     failures: int = 0
     retry_at: float = 0.0
     state: str = "starting"
+    #: Asked to end, so that it starts anew: no failure.
+    asked: bool = False
 
     def report(self) -> dict[str, Any]:
         """For the status row."""
@@ -138,6 +140,13 @@ class Supervisor:
         """How often in a row a process ended soon after its start."""
         return max((c.failures for c in self.children if c.spec.name == name), default=0)
 
+    def restart(self, name: str) -> None:
+        """Let a process end and start anew, at once."""
+        for child in self.children:
+            if child.spec.name == name and child.process is not None and child.process.poll() is None:
+                child.asked, child.state = True, "starting"
+                child.process.terminate()
+
     def _start(self, child: Child) -> None:
         spec = child.spec
         order = {
@@ -175,6 +184,9 @@ class Supervisor:
                 child.failures = 0
             return
         child.process = None
+        if child.asked:
+            child.asked, child.retry_at = False, 0.0
+            return
         if child.spec.once and code == 0:
             child.state = "done"
             return

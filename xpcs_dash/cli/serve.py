@@ -145,11 +145,13 @@ def index(
 ) -> None:
     """Fill the catalogue without serving it."""
     from xpcs_dash.acquisition.service import index as run_index
+    from xpcs_dash.acquisition.state import guard_of
     from xpcs_dash.settings import load_settings
 
     settings = load_settings(config, root=root, state_dir=state_dir)
     check_root(settings)
     with _Lock(settings):
+        guard_of(settings).start()
         found = run_index(settings, limit)
     if as_json:
         print(json.dumps(found, ensure_ascii=False, indent=2))
@@ -183,6 +185,7 @@ def run_dashboard(
         Directory, state directory, catalogue or port that cannot be used; a web that does not start.
     """
     from xpcs_dash.acquisition.processes import configure_logging
+    from xpcs_dash.acquisition.state import Watch, guard_of
     from xpcs_dash.acquisition.supervisor import Spec, Supervisor
     from xpcs_dash.database.catalogue import Catalogue
 
@@ -190,6 +193,8 @@ def run_dashboard(
     configure_logging(settings.log_level, "serve")
     listener = listen(settings, fall_back=fall_back_port) if "web" in parts else None
     with _Lock(settings) if "ingest" in parts else _Nothing():
+        guard = guard_of(settings)
+        guard.start()
         catalogue = Catalogue(settings.catalogue, settings.roots)
         specs = []
         if "ingest" in parts:
@@ -202,11 +207,20 @@ def run_dashboard(
                 Spec("jobs", "xpcs_dash.jobs.dispatcher:run", one_thread=False, delay_s=JOBS_DELAY_S)
             )
         supervisor = Supervisor(settings, [*specs, *extra], catalogue)
+        guard.on_index_lost = lambda: supervisor.restart("ingest")
+        watch = Watch(guard, catalogue)
         waiter = None if listener is None else _Waiter(settings, listener, supervisor)
+
+        def tick() -> None:
+            watch()
+            if waiter is not None:
+                waiter()
+
         try:
-            supervisor.run(waiter)
+            supervisor.run(tick)
         finally:
             catalogue.close()
+            guard.stop()
             if listener is not None:
                 listener.close()
 

@@ -19,9 +19,13 @@ from typing import Any
 
 import orjson
 
+from xpcs_dash.disk import make_folder, sync_folder
 from xpcs_dash.errors import UsageError
 
-__all__ = ["Act", "Journal", "new_act", "sync_directory"]
+__all__ = ["UNDONE", "Act", "Journal", "new_act"]
+
+#: An act that says of others that they did not come about after all.
+UNDONE = "undone"
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Journal:
         """
         body = b"".join(_line(act) for act in acts)
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             new = not self.path.exists()
             handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
             try:
@@ -82,19 +86,18 @@ class Journal:
             finally:
                 os.close(handle)
             if new:
-                sync_directory(self.path.parent)
+                sync_folder(self.path.parent)
         except OSError as err:
             raise UsageError(
                 f"{self.path.name}: this cannot be kept now ({err.strerror or err}), so nothing was changed; "
                 "free some space in the state directory or mend its permissions, and try again."
             ) from err
 
-    def read(self) -> Iterator[Act]:
-        """Acts in the order in which they were written; damaged lines are left out."""
-        for line in self._lines():
-            act = _parsed(line)
-            if act is not None:
-                yield act
+    def read(self) -> list[Act]:
+        """Acts in the order in which they were written, without damaged lines and what was undone."""
+        found = [act for line in self._lines() if (act := _parsed(line)) is not None]
+        undone = {str(name) for act in found if act.kind == UNDONE for name in act.what.get("ids", ())}
+        return [act for act in found if act.kind != UNDONE and act.id not in undone]
 
     def damaged(self) -> int:
         """Number of lines that cannot be read; a torn last one is among them."""
@@ -137,12 +140,3 @@ def _write_whole(handle: int, body: bytes) -> None:
     except OSError:
         os.ftruncate(handle, size)
         raise
-
-
-def sync_directory(folder: Path) -> None:
-    """Wait until the disk knows the names in a directory."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

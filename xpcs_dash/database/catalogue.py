@@ -17,8 +17,10 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from xpcs_dash.database.engine import open_engine, set_up, writing
+from xpcs_dash.database.engine import disposing_on_error, open_engine, seal, set_up, sqlite_path, writing
 from xpcs_dash.database.kinds import is_result
+from xpcs_dash.database.schema import INDEX, create, settle, where
+from xpcs_dash.database.trouble import detail, report
 from xpcs_dash.errors import NotFoundError, UsageError, nearest_names, not_found
 from xpcs_dash.settings import MADE
 
@@ -35,7 +37,7 @@ files_table = sa.Table(
     _metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("path", sa.Text, nullable=False, unique=True),
-    sa.Column("ref", sa.String(120), nullable=False, unique=True),
+    sa.Column("ref", sa.String(120), nullable=False),
     sa.Column("version", sa.String(32)),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("inode", sa.BigInteger, nullable=False, default=0),
@@ -62,6 +64,7 @@ files_table = sa.Table(
     sa.Column("sort_at", sa.Float, nullable=False),
     sa.Column("retry", sa.Integer, nullable=False, default=0),
     sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Index("files_ref", "ref", unique=True),
     sa.Index("files_order", "sort_at", "id"),
     sa.Index("files_state", "state", "sort_at", "id"),
     sa.Index("files_revision", "revision"),
@@ -74,8 +77,6 @@ meta_table = sa.Table(
     sa.Column("number", sa.BigInteger, nullable=False, default=0),
     sa.Column("value", _JSON),
 )
-#: Raised when the columns above change; an older catalogue is built anew from the files.
-SCHEMA = 2
 
 
 class Revision(NamedTuple):
@@ -195,47 +196,27 @@ class Catalogue:
         self._alias = alias
         self.roots = dict(roots or {})
         try:
-            self.engine = open_engine(url)
-            self._create()
+            path = sqlite_path(url)
+            flags = None if path is None else path.parent
+            self.engine = open_engine(url, None if flags is None else lambda: report(flags, INDEX.name))
+            with disposing_on_error(self.engine):
+                settle(INDEX, self.engine, url, flags, create=self._create)
         except (SQLAlchemyError, OSError, ImportError) as err:
-            detail = str(getattr(err, "orig", None) or err).splitlines()[0]
-            where = sa.make_url(url).render_as_string(hide_password=True) if "://" in url else url
             raise UsageError(
-                f"catalogue {where} cannot be used: {detail}; check that the place exists, has free space "
-                "and may be written (--state-dir, XPCS_DASH_CATALOGUE_URL)."
+                f"catalogue {where(url)} cannot be used: {detail(err)}; check that the place exists, has "
+                "free space and may be written (--state-dir, XPCS_DASH_CATALOGUE_URL)."
             ) from err
+        seal(self.engine)
 
     def _create(self) -> None:
-        if self._is_current():
-            return
-        set_up(self.engine, self._make_tables)
+        create(self.engine, INDEX)
 
-    def _make_tables(self, db: sa.Connection) -> None:
-        _metadata.create_all(db)
-        if self._schema(db) != SCHEMA:
-            files_table.drop(db)
-            files_table.create(db)
-            new_generation_in(db)
-            db.execute(sa.update(meta_table).where(meta_table.c.name == "schema").values(number=SCHEMA))
+        def begin(db: sa.Connection) -> None:
+            if db.scalar(sa.select(meta_table.c.number).where(meta_table.c.name == "revision")) is None:
+                db.execute(sa.insert(meta_table).values(name="revision", number=0))
+                new_generation_in(db)
 
-    def _is_current(self) -> bool:
-        with self.engine.connect() as db:
-            if not sa.inspect(db).has_table(meta_table.name):
-                return False
-            found = db.scalar(sa.select(meta_table.c.number).where(meta_table.c.name == "schema"))
-            return found == SCHEMA
-
-    @staticmethod
-    def _schema(db: sa.Connection) -> int:
-        found = db.execute(sa.select(meta_table.c.number).where(meta_table.c.name == "schema")).scalar()
-        if found is None:
-            db.execute(
-                sa.insert(meta_table),
-                [{"name": "schema", "number": SCHEMA}, {"name": "revision", "number": 0}],
-            )
-            new_generation_in(db)
-            return SCHEMA
-        return int(found)
+        set_up(self.engine, begin)
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:

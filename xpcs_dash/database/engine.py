@@ -5,26 +5,72 @@ SQLite by default; PostgreSQL where several machines share a catalogue.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DisconnectionError, IntegrityError, OperationalError, ProgrammingError
 
-__all__ = ["create_tables", "open_engine", "set_up", "writing"]
+from xpcs_dash.database.trouble import is_trouble
+
+__all__ = [
+    "Place",
+    "create_tables",
+    "disposing_on_error",
+    "fold",
+    "open_engine",
+    "place_of",
+    "plain_engine",
+    "seal",
+    "set_up",
+    "sqlite_path",
+    "writing",
+]
 
 _ATTEMPTS = 5
 _WAL_PATIENCE_S = 15.0
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+#: Device and inode of a SQLite file and of its log; None for what is not there.
+Place = tuple[tuple[int, int] | None, tuple[int, int] | None]
 
 
-def open_engine(url: str) -> sa.Engine:
+def sqlite_path(url: str) -> Path | None:
+    """File of a SQLite URL; None for another database, and for one in memory."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        return None
+    return Path(str(parsed.database)).expanduser().absolute()
+
+
+def place_of(path: Path) -> Place:
+    """Which files lie now where a SQLite database and its log are kept."""
+    return _identity(path), _identity(path.with_name(f"{path.name}-wal"))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - asked at every use of a connection
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def open_engine(url: str, on_trouble: Callable[[], None] | None = None) -> sa.Engine:
     """An engine for ``url``; the directory of a SQLite file is made.
+
+    A connection to a SQLite file that was replaced or deleted is dropped before it is used again, so that
+    nobody goes on reading, or writing, what is no longer there.
+
+    Parameters
+    ----------
+    on_trouble : called when an error says that the database is lost or damaged.
 
     Raises
     ------
@@ -33,16 +79,87 @@ def open_engine(url: str) -> sa.Engine:
     OSError
         A directory that cannot be made.
     """
-    parsed = sa.make_url(url)
-    is_sqlite = parsed.get_backend_name() == "sqlite"
-    if is_sqlite and parsed.database:
-        Path(parsed.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
+    path = sqlite_path(url)
+    is_sqlite = sa.make_url(url).get_backend_name() == "sqlite"
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
     arguments: dict[str, Any] = {"connect_args": {"timeout": 15.0}} if is_sqlite else {"pool_pre_ping": True}
-    engine = sa.create_engine(parsed, json_serializer=_dumps, json_deserializer=orjson.loads, **arguments)
+    engine = sa.create_engine(url, json_serializer=_dumps, json_deserializer=orjson.loads, **arguments)
     if is_sqlite:
         sa.event.listen(engine, "connect", _configure_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
+    if path is not None:
+        _keep_to_the_file(engine, path)
+    if on_trouble is not None:
+        _tell_of_trouble(engine, on_trouble)
     return engine
+
+
+@contextmanager
+def disposing_on_error(engine: sa.Engine) -> Iterator[None]:
+    """Close the connections of an engine that nobody will get."""
+    try:
+        yield
+    except BaseException:
+        engine.dispose()
+        raise
+
+
+def plain_engine(path: Path) -> sa.Engine:
+    """An engine for a SQLite file that need not be ours: nothing is made, changed or cleared away."""
+
+    def connect() -> sqlite3.Connection:
+        found: sqlite3.Connection = sqlite3.connect(
+            f"file:{quote(str(path))}?mode=rw", uri=True, timeout=15.0
+        )
+        found.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
+        return found
+
+    return sa.create_engine(
+        "sqlite://", creator=connect, poolclass=sa.NullPool, json_deserializer=orjson.loads
+    )
+
+
+def fold(path: Path) -> None:
+    """Make one file of a SQLite database and its log; nobody else may have it open."""
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=15.0)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.execute("PRAGMA journal_mode=DELETE")
+    for end in ("-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+
+
+def seal(engine: sa.Engine) -> None:
+    """From now on a SQLite file that is missing is an error and not made anew; call it once tables exist."""
+    path = sqlite_path(engine.url.render_as_string(hide_password=False))
+    if path is None:
+        return
+
+    @sa.event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, _args: Any, options: dict[str, Any]) -> sqlite3.Connection:
+        given = {name: value for name, value in options.items() if name != "uri"}
+        found: sqlite3.Connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, **given)
+        return found
+
+
+def _keep_to_the_file(engine: sa.Engine, path: Path) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def note(connection: Any, record: Any) -> None:
+        # reading something makes the log, so that its place is known as well
+        connection.execute("PRAGMA schema_version").fetchone()
+        record.info["place"] = place_of(path)
+
+    @sa.event.listens_for(engine, "checkout")
+    def compare(_connection: Any, record: Any, _proxy: Any) -> None:
+        if record.info.get("place") != place_of(path):
+            raise DisconnectionError(f"{path.name} is no longer the file that was opened")
+
+
+def _tell_of_trouble(engine: sa.Engine, on_trouble: Callable[[], None]) -> None:
+    @sa.event.listens_for(engine, "handle_error")
+    def tell(context: Any) -> None:
+        if is_trouble(context.original_exception):
+            on_trouble()
 
 
 @contextmanager
@@ -83,6 +200,8 @@ def _dumps(value: Any) -> str:
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     # the driver's own transaction handling is switched off: `_begin_sqlite` decides how each one starts
     connection.isolation_level = None
+    # the last one to close would delete the log by its name, which may be that of a file that took the place
+    connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout=15000")
     end = time.monotonic() + _WAL_PATIENCE_S

@@ -6,14 +6,14 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import psutil
 import sqlalchemy as sa
 
 from xpcs_dash.database.record.jobs import JobRow, to_row
-from xpcs_dash.database.record.store import Record
+from xpcs_dash.database.record.store import Record, steady
 from xpcs_dash.database.record.tables import DISPATCHER, JOBS, dump
 from xpcs_dash.jobs.registry import KINDS
 
@@ -33,11 +33,12 @@ class JobQueue:
     """
 
     def __init__(self, record: Record) -> None:
-        self.record = record
+        self._record = record
         self.token = uuid.uuid4().hex
 
     # -- lease: one dispatcher at a time -------------------------------------------------------------------
 
+    @steady
     def acquire(self) -> bool:
         """Take the lease if nobody holds it, or its holder is gone."""
         now = time.time()
@@ -48,7 +49,7 @@ class JobQueue:
             "beat": now,
             "status": "{}",
         }
-        with self.record.write() as connection:
+        with self._record.write() as connection:
             record = connection.execute(sa.select(DISPATCHER)).first()
             if record is None:
                 connection.execute(DISPATCHER.insert().values(id=1, **mine))
@@ -59,6 +60,7 @@ class JobQueue:
             change = DISPATCHER.update().where(DISPATCHER.c.token == record.token).values(**mine)
             return connection.execute(change).rowcount == 1
 
+    @steady
     def beat(self, status: Mapping[str, Any]) -> bool:
         """Renew the lease and publish the state of the workers; False where another dispatcher took over."""
         change = (
@@ -66,26 +68,38 @@ class JobQueue:
             .where(DISPATCHER.c.token == self.token)
             .values(beat=time.time(), status=dump(status))
         )
-        with self.record.write() as connection:
-            return connection.execute(change).rowcount == 1
+        with self._record.write() as connection:
+            if connection.execute(change).rowcount == 1:
+                return True
+        # a record that was restored knows of no lease; nobody else has one then
+        return self.acquire()
 
+    @steady
     def release(self) -> None:
         """Give the lease back, so that a successor need not wait for it to run out."""
-        with self.record.write() as connection:
+        with self._record.write() as connection:
             connection.execute(
                 DISPATCHER.update().where(DISPATCHER.c.token == self.token).values(beat=0.0, token="")
             )
 
     # -- jobs ----------------------------------------------------------------------------------------------
 
+    @steady
     def anything_waits(self) -> bool:
         """Whether the queue holds a job; a read only, because it is asked several times a second."""
         first = sa.select(JOBS.c.id).where(JOBS.c.state == "queued").limit(1)
-        with self.record.read() as connection:
+        with self._record.read() as connection:
             return connection.execute(first).first() is not None
 
-    def claim(self) -> JobRow | None:
-        """Mark the first job of the queue as running and return it; None where the queue is empty."""
+    @steady
+    def claim(self, in_flight: Collection[int] = ()) -> JobRow | None:
+        """Mark the first job of the queue as running and return it; None where the queue is empty.
+
+        Parameters
+        ----------
+        in_flight : jobs that run already. A record that was restored meanwhile may not know it; they are
+            marked as running again, and not given out a second time.
+        """
         now = time.time()
         first = (
             sa.select(JOBS)
@@ -93,7 +107,10 @@ class JobQueue:
             .order_by(JOBS.c.priority.desc(), JOBS.c.id)
             .limit(1)
         )
-        with self.record.write() as connection:
+        with self._record.write() as connection:
+            if in_flight:
+                ours = sa.and_(JOBS.c.id.in_(list(in_flight)), JOBS.c.state == "queued")
+                connection.execute(JOBS.update().where(ours).values(state="running", updated=now))
             record = connection.execute(first).first()
             if record is None:
                 return None
@@ -115,12 +132,14 @@ class JobQueue:
                 return None  # cancelled in between
             return to_row(connection.execute(sa.select(JOBS).where(JOBS.c.id == record.id)).one())
 
+    @steady
     def to_stop(self) -> list[int]:
         """Running jobs that somebody asked to stop."""
         asked = sa.select(JOBS.c.id).where(JOBS.c.state == "running", JOBS.c.cancel_requested)
-        with self.record.read() as connection:
+        with self._record.read() as connection:
             return [int(job_id) for (job_id,) in connection.execute(asked)]
 
+    @steady
     def mirror(self, job_id: int, report: Mapping[str, Any]) -> None:
         """Write a worker's report into the row, if the job still runs."""
         values: dict[str, Any] = {"updated": time.time()}
@@ -131,7 +150,7 @@ class JobQueue:
         if "worker" in report:
             values["worker"] = str(report["worker"])
         running = sa.and_(JOBS.c.id == job_id, JOBS.c.state == "running")
-        with self.record.write() as connection:
+        with self._record.write() as connection:
             connection.execute(JOBS.update().where(running).values(**values))
             if "message" in report:
                 # a wish to stop keeps its own sentence
@@ -141,24 +160,27 @@ class JobQueue:
                     .values(message=str(report["message"]))
                 )
 
+    @steady
     def end(
         self, job_id: int, state: str, message: str = "", result: Mapping[str, Any] | None = None
     ) -> bool:
-        """Close a running job; False where somebody closed it before."""
-        now = time.time()
-        values: dict[str, Any] = {
-            "state": state,
-            "message": message,
-            "finished": now,
-            "updated": now,
-            "result": dump(result or {}),
-        }
-        if state == "done":
-            values["progress"] = 1.0
-        closing = JOBS.update().where(JOBS.c.id == job_id, JOBS.c.state == "running").values(**values)
-        with self.record.write() as connection:
-            return connection.execute(closing).rowcount == 1
+        """Close a running job; False where somebody closed it before.
 
+        The end goes into the journal too: a job that has run must not run again after a restore.
+        """
+        what = {"id": job_id, "state": state, "message": message, "result": dict(result or {})}
+        with self._record.write() as connection:
+            if not self._runs(connection, job_id):
+                return False
+            self._record.act(connection, "job-ended", "", what)
+        return True
+
+    @staticmethod
+    def _runs(connection: sa.Connection, job_id: int) -> bool:
+        running = sa.select(JOBS.c.id).where(JOBS.c.id == job_id, JOBS.c.state == "running")
+        return connection.execute(running.with_for_update()).first() is not None
+
+    @steady
     def requeue(self, job_id: int, reason: str, *, counts: bool = True) -> str:
         """Queue a running job again that lost its worker, or close it where that would not help.
 
@@ -171,22 +193,24 @@ class JobQueue:
         -------
         The state that the job is in now.
         """
-        now = time.time()
-        with self.record.write() as connection:
+        with self._record.write() as connection:
             record = connection.execute(
                 sa.select(JOBS).where(JOBS.c.id == job_id, JOBS.c.state == "running")
             ).first()
             if record is None:
                 return "gone"
-            values = self._after_loss(record, reason, counts=counts) | {"updated": now, "worker": ""}
-            if values["state"] != "queued":
-                values["finished"] = now
-            connection.execute(JOBS.update().where(JOBS.c.id == job_id).values(**values))
+            values = self._after_loss(record, reason, counts=counts)
+            if values["state"] == "queued":
+                values |= {"updated": time.time(), "worker": ""}
+                connection.execute(JOBS.update().where(JOBS.c.id == job_id).values(**values))
+            else:
+                self._record.act(connection, "job-ended", "", {"id": job_id, "result": {}, **values})
             return str(values["state"])
 
+    @steady
     def recover(self) -> list[int]:
         """Take care of the jobs that a dispatcher before this one left running; returns their ids."""
-        with self.record.read() as connection:
+        with self._record.read() as connection:
             left = [
                 int(i) for (i,) in connection.execute(sa.select(JOBS.c.id).where(JOBS.c.state == "running"))
             ]

@@ -12,6 +12,8 @@ from xpcs_dash.services import Services
 
 #: Ingest that has not said anything for this long (s) is taken for dead.
 HEARTBEAT_LIMIT_S = 15.0
+#: How long the strip tells of a database that was restored, s.
+NOTICE_S = 12 * 3600.0
 
 
 def live_state(
@@ -84,8 +86,22 @@ def find_problems(status: Mapping[str, Any], now: float) -> list[dict[str, str]]
         text = f"The watcher has been silent since {since}; new files are not noticed."
         found.append({"state": "alarm", "text": text})
     found += [{"state": "warning", "text": str(text)} for text in status.get("problems") or ()]
+    found += _notices(status.get("state"), now)
     found += _process_problems(status.get("processes"))
     return found
+
+
+def _notices(state: Any, now: float) -> list[dict[str, str]]:
+    """What became of the databases lately, by the supervisor."""
+    listed = state.get("notices", ()) if isinstance(state, Mapping) else ()
+    return [
+        {
+            "state": "warning",
+            "text": f"{time.strftime('%d %b %H:%M:%S', time.localtime(notice['at']))}: {notice['text']}",
+        }
+        for notice in listed
+        if now - float(notice["at"]) < NOTICE_S
+    ]
 
 
 def _process_problems(processes: Any) -> list[dict[str, str]]:

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpcs_dash.errors import NotFoundError, UsageError
-from xpcs_dash.simplemask.disk import (
+from xpcs_dash.disk import (
     file_lock,
     keep_aside,
     keep_before,
     write_whole,
 )
+from xpcs_dash.errors import NotFoundError, UsageError
 from xpcs_dash.simplemask.draft import DamagedDraft, Draft
 from xpcs_dash.simplemask.versions import VersionStore, is_key, new_key
 

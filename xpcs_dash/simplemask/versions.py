@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpcs_dash.disk import make_folder, sync_folder, write_whole
 from xpcs_dash.errors import NotFoundError, UsageError, XpcsDashError
-from xpcs_dash.simplemask.disk import make_folder, sync_folder, write_whole
 from xpcs_dash.simplemask.draft import Draft
 
 __all__ = ["DraftError", "Version", "VersionStore", "is_key", "new_key"]

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from xpcs_dash.database.acts import Act
-from xpcs_dash.database.record.tables import FITS, IN_USE, JOBS, MASKS, dump
+from xpcs_dash.database.record.tables import ALIASES, FITS, IN_USE, JOBS, MASKS, dump
 
 __all__ = ["APPLY", "apply"]
 
@@ -106,7 +106,14 @@ def _mask_used(db: sa.Connection, act: Act) -> None:
         db.execute(IN_USE.insert().values(**row, owner=act.who, since=act.at))
 
 
+def _named(db: sa.Connection, act: Act) -> None:
+    number = int(act.what["number"])
+    if db.execute(sa.select(ALIASES.c.ref).where(ALIASES.c.number == number)).first() is None:
+        db.execute(ALIASES.insert().values(number=number, ref=str(act.what["ref"])))
+
+
 APPLY: dict[str, Callable[[sa.Connection, Act], None]] = {
+    "file-named": _named,
     "fit-reviewed": _review,
     "fit-deleted": _deleted,
     "fit-purged": _purged,

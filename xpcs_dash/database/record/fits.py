@@ -7,19 +7,25 @@ them, so that no file is opened to show two hundred fits.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from xpcs_dash.database.record.store import Record
+from xpcs_dash.database.record.store import Record, steady
 from xpcs_dash.database.record.tables import FITS, dump, load
+from xpcs_dash.disk import make_folder, write_whole
 from xpcs_dash.errors import NotFoundError, UsageError
 
-__all__ = ["REVIEWS", "FitIndex", "FitRow", "overall"]
+__all__ = ["REVIEWS", "ROW_SUFFIX", "SAID", "FitIndex", "FitRow", "keep_row", "kept_rows", "overall"]
 
 REVIEWS = ("open", "accepted", "rejected", "flagged")
+#: Columns that people fill; never in the file beside a fit.
+SAID = ("review", "note", "reviewer", "reviewed", "deleted", "updated")
+#: End of the name of the file that holds the row of a fit.
+ROW_SUFFIX = ".row.json"
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,8 @@ class FitIndex:
     def __init__(self, record: Record) -> None:
         self._record = record
 
-    def add(self, **values: Any) -> int:
+    @steady
+    def add(self, /, **values: Any) -> int:
         """Enter a stored fit and return its number; the same ``store_id`` twice gives the number it has."""
         now = time.time()
         values["bins"] = dump({"bins": values["bins"]})
@@ -95,8 +102,11 @@ class FitIndex:
             inserted = connection.execute(FITS.insert().values(**row, updated=now))
             key = inserted.inserted_primary_key
             assert key is not None
+            # the row lies beside the numbers before the table has it: a lost table is filled from there
+            keep_row(self._record.directory, {**row, "id": int(key[0])})
             return int(key[0])
 
+    @steady
     def get(self, fit_id: int | str) -> FitRow:
         """The fit with this number, deleted or not.
 
@@ -112,6 +122,7 @@ class FitIndex:
             raise NotFoundError(f"there is no stored fit {fit_id}; look for it on the page Fits.")
         return _row(record)
 
+    @steady
     def list(
         self,
         *,
@@ -144,12 +155,14 @@ class FitIndex:
         with self._record.read() as connection:
             return [_row(record) for record in connection.execute(chosen)]
 
+    @steady
     def stamp(self) -> str:
         """Short text that changes whenever any fit changes."""
         with self._record.read() as connection:
             n, updated = connection.execute(sa.select(sa.func.count(), sa.func.max(FITS.c.updated))).one()
         return f"{n}-{updated or 0:.6f}"
 
+    @steady
     def set_review(self, fit_id: int, verdict: str, note: str, reviewer: str) -> FitRow:
         """Accept, reject or flag a fit; ``open`` takes that back.
 
@@ -176,10 +189,12 @@ class FitIndex:
             self._record.act(db, "fit-reviewed", reviewer.strip()[:200], what)
         return self.get(fit_id)
 
+    @steady
     def delete(self, fit_ids: Sequence[int], who: str = "") -> None:
         """Take fits off the lists; `restore` brings them back, their files stay."""
         self._mark(fit_ids, who, deleted=True)
 
+    @steady
     def restore(self, fit_ids: Sequence[int], who: str = "") -> None:
         """Undo `delete`."""
         self._mark(fit_ids, who, deleted=False)
@@ -189,6 +204,25 @@ class FitIndex:
         with self._record.write() as db:
             for name in names:
                 self._record.act(db, "fit-deleted", who, {"store_id": name, "deleted": deleted})
+
+
+def keep_row(directory: Path, row: Mapping[str, Any]) -> None:
+    """Write the row of a fit beside its files; what people say of it is in the journal, and not here."""
+    folder = directory / "fits"
+    make_folder(folder)
+    content = dump({name: value for name, value in row.items() if name not in SAID}).encode()
+    write_whole(folder / f"{row['store_id']}{ROW_SUFFIX}", lambda stream: stream.write(content))
+
+
+def kept_rows(directory: Path) -> Iterator[dict[str, Any]]:
+    """Rows of the fits whose files are there, as `keep_row` wrote them; damaged ones are left out."""
+    for path in sorted((directory / "fits").glob(f"[!.]*{ROW_SUFFIX}")):
+        try:
+            row = load(path.read_text())
+        except (OSError, ValueError):
+            continue
+        if row.get("store_id") == path.name.removesuffix(ROW_SUFFIX):
+            yield {name: value for name, value in row.items() if name in FITS.c}
 
 
 def overall(states: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from xpcs_dash.database.record.apply import FRESH
-from xpcs_dash.database.record.store import Record
+from xpcs_dash.database.record.store import Record, steady
 from xpcs_dash.database.record.tables import DISPATCHER, JOBS, dump, load
 from xpcs_dash.errors import NotFoundError, UsageError
 
@@ -111,6 +111,7 @@ class JobList:
     def __init__(self, record: Record) -> None:
         self._record = record
 
+    @steady
     def add(
         self,
         kind: str,
@@ -149,6 +150,7 @@ class JobList:
             self._record.act(db, "job-submitted", owner, {**row, "params": dict(params)}, done=True)
         return int(row["id"])
 
+    @steady
     def get(self, job_id: int) -> JobRow:
         """The job with this id.
 
@@ -163,6 +165,7 @@ class JobList:
             raise NotFoundError(f"job {job_id} is not in the list; it may have been cleared.")
         return to_row(record)
 
+    @steady
     def list(
         self, limit: int = 100, states: Sequence[str] | None = None, kind: str | None = None
     ) -> list[JobRow]:
@@ -175,6 +178,7 @@ class JobList:
         with self._record.read() as connection:
             return [to_row(record) for record in connection.execute(statement)]
 
+    @steady
     def counts(self) -> dict[str, int]:
         """Number of jobs in each state."""
         statement = sa.select(JOBS.c.state, sa.func.count()).group_by(JOBS.c.state)
@@ -182,6 +186,7 @@ class JobList:
             found = {state: int(n) for state, n in connection.execute(statement)}
         return {state: found.get(state, 0) for state in STATES}
 
+    @steady
     def stamp(self) -> str:
         """Short text that changes whenever any job changes; for pages that redraw only then."""
         statement = sa.select(sa.func.count(), sa.func.max(JOBS.c.updated))
@@ -189,12 +194,14 @@ class JobList:
             n, updated = connection.execute(statement).one()
         return f"{n}-{updated or 0:.6f}"
 
+    @steady
     def cancel(self, job_id: int, who: str = "") -> JobRow:
         """Stop a job: at once where it waits, within about a second where it runs."""
         if not self.get(job_id).final:
             self._act("job-cancelled", who, id=int(job_id))
         return self.get(job_id)
 
+    @steady
     def retry(self, job_id: int, who: str = "") -> JobRow:
         """Queue a job again that ended without a result, under the same id.
 
@@ -211,12 +218,14 @@ class JobList:
         self._act("job-retried", who, id=int(job_id))
         return self.get(job_id)
 
+    @steady
     def set_priority(self, job_id: int, priority: int, who: str = "") -> JobRow:
         """Change the place of a waiting job in the queue; higher runs first."""
         if self.get(job_id).state == "queued":
             self._act("job-moved", who, id=int(job_id), priority=int(priority))
         return self.get(job_id)
 
+    @steady
     def clear(self, older_than_s: float = 0.0, who: str = "") -> int:
         """Remove ended jobs from the list and say how many; fits that they made stay."""
         ended = sa.select(JOBS.c.id).where(
@@ -232,6 +241,7 @@ class JobList:
         with self._record.write() as db:
             self._record.act(db, kind, who, what)
 
+    @steady
     def dispatcher(self) -> DispatcherStatus:
         """The last sign of life of the dispatcher and its workers."""
         with self._record.read() as connection:

@@ -2,29 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from xpcs_dash.database.acts import Act, Journal, new_act
-from xpcs_dash.database.engine import create_tables, open_engine, writing
+from xpcs_dash.database.acts import UNDONE, Act, Journal, new_act
+from xpcs_dash.database.engine import disposing_on_error, open_engine, seal, sqlite_path, writing
 from xpcs_dash.database.record.apply import apply
-from xpcs_dash.database.record.tables import ACTS, ALIASES, METADATA
+from xpcs_dash.database.record.tables import ACTS, ALIASES
+from xpcs_dash.database.schema import PATIENCE_S, RECORD, create, settle, where
+from xpcs_dash.database.trouble import detail, is_trouble, report
+from xpcs_dash.disk import file_lock, make_folder
 from xpcs_dash.errors import UsageError
 
 if TYPE_CHECKING:
     from xpcs_dash.settings import Settings
 
-__all__ = ["Record", "journal_of", "open_record"]
+__all__ = ["LOCK_KEY", "HasRecord", "Record", "has_past", "journal_of", "lock_of", "open_record", "steady"]
+
+#: PostgreSQL's number for the lock that a restore holds alone.
+LOCK_KEY = 0x78706373
 
 
 def journal_of(directory: Path) -> Journal:
     """The journal of a state directory."""
     return Journal(directory / "journal" / "acts.jsonl")
+
+
+def lock_of(directory: Path) -> Path:
+    """The lock that writers of the record share, and that a restore holds alone."""
+    return directory / "record.lock"
+
+
+def has_past(directory: Path) -> bool:
+    """Whether a record was kept in this state directory before: a missing one is then lost, and not new."""
+    journal = journal_of(directory).path
+    return (journal.exists() and journal.stat().st_size > 0) or any((directory / "backups").glob("record-*"))
+
+
+class HasRecord(Protocol):
+    """What `steady` needs of the object whose method it wraps."""
+
+    _record: Record
+
+
+def steady[S: HasRecord, **P, R](
+    method: Callable[Concatenate[S, P], R],
+) -> Callable[Concatenate[S, P], R]:
+    """Let a method wait for a record that is being restored, and then do its work again from its start.
+
+    Each method is one transaction, and acts that are in the journal already are not repeated (see
+    `Record.write`), so nothing is done twice.
+    """
+
+    @functools.wraps(method)
+    def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        end = time.monotonic() + self._record.patience_s
+        while True:
+            try:
+                return method(self, *args, **kwargs)
+            except Exception as err:
+                if not is_trouble(err):
+                    raise
+                self._record.pause(end, err)
+
+    return call
 
 
 class Record:
@@ -34,26 +83,54 @@ class Record:
     ----------
     url : SQLAlchemy URL, such as ``sqlite:////state/record.sqlite`` or ``postgresql+psycopg://host/db``.
     directory : the state directory, in which the journal and the files of fits and masks lie.
+    patience_s : how long to wait for a lost record to be restored, s.
 
     Raises
     ------
     UsageError
-        Where the record cannot be opened or written.
+        Where the record cannot be opened or written, or has another schema than this program.
     """
 
-    def __init__(self, url: str, directory: Path) -> None:
-        self.url, self.directory = url, directory
+    def __init__(self, url: str, directory: Path, patience_s: float = PATIENCE_S) -> None:
+        self.url, self.directory, self.patience_s = url, directory, patience_s
         self.journal = journal_of(directory)
+        self._path = sqlite_path(url)
+        self._acting = threading.local()
         try:
-            self.engine = open_engine(url)
-            create_tables(self.engine, METADATA)
+            make_folder(directory)
+            self.engine = open_engine(url, lambda: report(directory, RECORD.name))
+            with disposing_on_error(self.engine):
+                settle(
+                    RECORD,
+                    self.engine,
+                    url,
+                    directory,
+                    create=lambda: create(self.engine, RECORD),
+                    lost=lambda: has_past(directory),
+                    patience_s=patience_s,
+                )
         except (SQLAlchemyError, OSError, ImportError) as err:
-            detail = str(getattr(err, "orig", None) or err).splitlines()[0]
-            where = sa.make_url(url).render_as_string(hide_password=True) if "://" in url else url
             raise UsageError(
-                f"record {where} cannot be used: {detail}; check that the place exists, has free space "
-                "and may be written (--state-dir, XPCS_DASH_RECORD_URL)."
+                f"the record {where(url)} cannot be used: {detail(err)}; check that the place exists, has "
+                "free space and may be written (--state-dir, XPCS_DASH_RECORD_URL)."
             ) from err
+        seal(self.engine)
+
+    def pause(self, end: float, problem: BaseException) -> None:
+        """Ask for a look at the record and wait a moment for it; the error of one who waited too long.
+
+        Raises
+        ------
+        UsageError
+            After ``end`` (of `time.monotonic`).
+        """
+        report(self.directory, RECORD.name)
+        if time.monotonic() > end:
+            raise UsageError(
+                f"the record {where(self.url)} cannot be used now ({detail(problem)}). xpcs-dash serve "
+                "restores it from its backup and its journal; try again in a moment."
+            ) from problem
+        time.sleep(0.1)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -63,9 +140,53 @@ class Record:
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A transaction that will write: waits for the write lock, commits at its end."""
-        with writing(self.engine) as db:
-            yield db
+        """A transaction that will write: waits for the write lock, commits at its end.
+
+        Where the record breaks after an act was put into the journal, this waits until the record has been
+        restored with it. Where anything else goes wrong, the act is taken back in the journal.
+        """
+        acts: list[Act] = []
+        try:
+            with self._together(), writing(self.engine) as db:
+                if self._path is None:
+                    db.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(LOCK_KEY)))
+                self._acting.acts = acts
+                yield db
+        except Exception as err:
+            if not acts:
+                raise
+            if not is_trouble(err):
+                self.journal.append(new_act(UNDONE, "", {"ids": [act.id for act in acts]}))
+                raise
+            self._await(acts[-1], err)
+        finally:
+            self._acting.acts = None
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        if self._path is None:
+            yield
+            return
+        with file_lock(lock_of(self.directory), shared=True):
+            yield
+
+    def _await(self, act: Act, problem: Exception) -> None:
+        end = time.monotonic() + self.patience_s
+        while True:
+            try:
+                with self.read() as db:
+                    if db.execute(sa.select(ACTS.c.id).where(ACTS.c.id == act.id)).first() is not None:
+                        return
+            except SQLAlchemyError as err:
+                if not is_trouble(err):
+                    raise
+            try:
+                self.pause(end, problem)
+            except UsageError as err:
+                raise UsageError(
+                    "what you did is kept in the journal and will be there once xpcs-dash serve has restored "
+                    "the record; it need not be done again."
+                ) from err
 
     def act(
         self, db: sa.Connection, kind: str, who: str, what: Mapping[str, Any], *, done: bool = False
@@ -81,6 +202,8 @@ class Record:
         """
         act = new_act(kind, who, what)
         self.journal.append(act)
+        if getattr(self._acting, "acts", None) is not None:
+            self._acting.acts.append(act)
         if not done:
             apply(db, act)
         db.execute(ACTS.insert().values(id=act.id, at=act.at, kind=act.kind))

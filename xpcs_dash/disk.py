@@ -87,20 +87,25 @@ def keep_aside(path: Path) -> Path:
 
 
 @contextmanager
-def file_lock(path: Path) -> Iterator[None]:
-    """One process at a time; the lock goes with the process that holds it."""
-    handle = _locked(path)
+def file_lock(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """One process at a time; the lock goes with the process that holds it.
+
+    Parameters
+    ----------
+    shared : let others in that ask for a shared lock as well, and keep out who asks for one of his own.
+    """
+    handle = _locked(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     try:
         yield
     finally:
         os.close(handle)
 
 
-def _locked(path: Path) -> int:
+def _locked(path: Path, how: int) -> int:
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            fcntl.flock(handle, how)
             with suppress(FileNotFoundError):
                 # housekeeping may have taken the file away while this one waited for it
                 if path.stat().st_ino == os.fstat(handle).st_ino:

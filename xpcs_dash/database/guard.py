@@ -1,0 +1,387 @@
+"""Keeps both databases usable: prepares them at the start, looks after them while the dashboard runs.
+
+A database that is lost or damaged never stops the dashboard. The index is built anew, the record is restored,
+what was damaged is kept aside, and a sentence says what happened. The supervisor alone imports this module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from xpcs_dash.database import backup, legacy, migrate
+from xpcs_dash.database.catalogue import Catalogue
+from xpcs_dash.database.engine import Place, open_engine, place_of, sqlite_path, writing
+from xpcs_dash.database.record.store import has_past
+from xpcs_dash.database.restore import catch_up, restore, set_aside
+from xpcs_dash.database.schema import INDEX, RECORD, Found, Store, create, examine, glance_in, refuse, where
+from xpcs_dash.database.trouble import detail, reported, settled
+from xpcs_dash.disk import file_lock, make_folder, write_whole
+from xpcs_dash.errors import UsageError
+
+__all__ = ["Guard", "Notice"]
+
+log = logging.getLogger(__name__)
+
+#: Pauses between two looks at the names of the files, at a database that changed, and after a failure, s.
+LOOK_S, CHECK_S, AGAIN_S = 0.2, 5.0, 10.0
+#: A check may take this share of the time.
+SHARE = 0.02
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What happened to a database: when (s since the epoch), and a sentence."""
+
+    at: float
+    text: str
+
+
+@dataclass
+class _Watched:
+    """What was last seen of one database."""
+
+    store: Store
+    url: str
+    path: Path | None
+    place: Place = (None, None)
+    size: int = 0
+    stamp: tuple[int, int] = (0, 0)
+    next_check: float = 0.0
+    again: float = 0.0
+
+    def note(self) -> None:
+        """Take what is there now for what is right."""
+        if self.path is None:
+            return
+        self.place = place_of(self.path)
+        self.size = _size(self.path)
+        self.stamp = _stamp(self.path)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
+@dataclass
+class Guard:
+    """Looks after the index and the record of one state directory.
+
+    Attributes
+    ----------
+    index_url, record_url : SQLAlchemy URLs.
+    directory : the state directory.
+    name_of : name of a file of version 0.1.0; see `legacy.Namer`.
+    on_index_lost : called when the index was emptied, so that ingest fills it.
+    notices : what happened, oldest first.
+    """
+
+    index_url: str
+    record_url: str
+    directory: Path
+    name_of: legacy.Namer
+    on_index_lost: Callable[[], None] = lambda: None
+    notices: list[Notice] = field(default_factory=list)
+    #: Rises when the index is built anew, and forgets what it was told.
+    generation: int = 0
+
+    def __post_init__(self) -> None:
+        self._index = _Watched(INDEX, self.index_url, sqlite_path(self.index_url))
+        self._record = _Watched(RECORD, self.record_url, sqlite_path(self.record_url))
+        self._next_look = 0.0
+        if self._index.path is not None and self._index.path == self._record.path:
+            raise UsageError(
+                f"index and record name one file, {self._index.path}; the index may be thrown away, so "
+                "give the record a place of its own (XPCS_DASH_RECORD_URL)."
+            )
+
+    @property
+    def _apart(self) -> bool:
+        return self.index_url != self.record_url
+
+    # At the start.
+
+    def start(self) -> None:
+        """Make, migrate or restore both databases, so that every process finds them as it needs them.
+
+        Raises
+        ------
+        UsageError
+            Where one was made by a newer version, or cannot be made at all.
+        """
+        make_folder(self.directory)
+        with file_lock(self.directory / "guard.lock"):
+            record, index = examine(RECORD, self.record_url), examine(INDEX, self.index_url)
+            for store, url, found in (
+                (RECORD, self.record_url, record),
+                (INDEX, self.index_url, index),
+            ):
+                if found.state == "newer":
+                    raise refuse(store, url, found)
+            facts = self._facts()
+            self._start_record(record, facts)
+            self._start_index(index, facts)
+        for watched in (self._index, self._record):
+            settled(self._flags(watched), watched.store.name)
+            self._note(watched)
+
+    def _facts(self) -> legacy.Facts:
+        """What is needed to translate numbers of files; kept, because an old backup needs it too."""
+        kept = self.directory / "backups" / "files-of-0.1.0.json"
+        if not legacy.holds_record(self.index_url):
+            try:
+                found = orjson.loads(kept.read_bytes())
+                refs = {int(number): str(ref) for number, ref in found["refs"].items()}
+                return legacy.Facts(refs, tuple((str(old), str(new)) for old, new in found["moved"]))
+            except (OSError, ValueError, KeyError, TypeError):
+                return legacy.Facts()
+        facts = legacy.facts_of(self.index_url, self.directory, self.name_of, apart=self._apart)
+        make_folder(kept.parent)
+        content = orjson.dumps(facts.to_dict(), option=orjson.OPT_NON_STR_KEYS)
+        write_whole(kept, lambda stream: stream.write(content))
+        return facts
+
+    def _start_record(self, found: Found, facts: legacy.Facts) -> None:
+        made = ""
+        if found.state in ("older", "missing"):
+            legacy.rename_sources(self.directory, facts.refs)
+            legacy.move_averages(self.directory)
+        if found.state == "older":
+            backup.make(RECORD, self.record_url, self.directory, f"before-{RECORD.head}")
+            self._in_record(lambda db: self._upgrade_record(db, facts))
+            made = f"after-{RECORD.head}"
+        elif found.state == "missing" and self._apart and legacy.holds_record(self.index_url):
+            made = self._take_over(facts)
+        elif found.state == "missing" and not has_past(self.directory):
+            self._in_record(None)
+        elif found.state != "good":
+            self._restore(found)
+        self._in_record(self._enter_missing)
+        if made:
+            backup.make(RECORD, self.record_url, self.directory, made)
+
+    def _take_over(self, facts: legacy.Facts) -> str:
+        try:
+            legacy.take_over(self.index_url, self.record_url, self.directory, facts)
+        except SQLAlchemyError as err:
+            self._in_record(None)
+            self._say(
+                f"Fits and reviews of version 0.1.0 cannot be read from {where(self.index_url)} "
+                f"({detail(err)}); that database is kept aside."
+            )
+            return ""
+        self._say("Fits, reviews and jobs of version 0.1.0 were taken over.")
+        return "from-0.1.0"
+
+    def _in_record(self, work: Callable[[sa.Connection], object] | None) -> None:
+        engine = open_engine(self.record_url)
+        try:
+            if work is None:
+                create(engine, RECORD)
+                return
+            with writing(engine) as db:
+                work(db)
+        finally:
+            engine.dispose()
+
+    def _upgrade_record(self, db: sa.Connection, facts: legacy.Facts) -> None:
+        if RECORD.version_table not in sa.inspect(db).get_table_names():
+            migrate.stamp(db, RECORD, "0001")
+        from_first = glance_in(RECORD, db).schema == "0001"
+        migrate.upgrade(db, RECORD, "head", facts.to_dict())
+        if from_first:
+            legacy.say_again(db, self.directory)
+
+    def _enter_missing(self, db: sa.Connection) -> None:
+        done = catch_up(db, self.directory)
+        if done.acts or done.fits or done.masks:
+            self._say(f"The record lacked something and was {done.sentence()}.")
+
+    def _start_index(self, found: Found, facts: legacy.Facts) -> None:
+        if found.state == "older":
+            try:
+                self._upgrade_index(facts)
+                return
+            except (SQLAlchemyError, UsageError) as err:
+                log.warning("the index cannot be brought up to date (%s) and is built anew", detail(err))
+                found = Found("damaged", detail=detail(err))
+        if found.state == "damaged":
+            self._rebuild_index(found)
+        else:
+            Catalogue(self.index_url).close()
+
+    def _upgrade_index(self, facts: legacy.Facts) -> None:
+        if facts.gone:
+            # it holds what people made; a mere list of files is not worth a copy
+            backup.make(INDEX, self.index_url, self.directory, f"before-{INDEX.head}", keep=1)
+        engine = open_engine(self.index_url)
+        try:
+            with writing(engine) as db:
+                if INDEX.version_table not in sa.inspect(db).get_table_names():
+                    migrate.stamp(db, INDEX, "0001")
+                migrate.upgrade(db, INDEX, "head", facts.to_dict())
+        finally:
+            engine.dispose()
+
+    # While it runs.
+
+    def look(self) -> None:
+        """Look after both databases; cheap, to be called several times a second. Never raises."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + LOOK_S
+        for watched in (self._record, self._index):
+            if now < watched.again:
+                continue
+            try:
+                problem = self._problem(watched, now)
+                if problem is not None:
+                    self._mend(watched, problem)
+            except Exception as err:
+                # whatever it is: the next look tries again, and the dashboard goes on
+                watched.again = time.monotonic() + AGAIN_S
+                log.exception("the %s cannot be mended now", watched.store.name)
+                self._say(f"The {watched.store.name} cannot be mended now: {' '.join(str(err).split())}")
+
+    def _problem(self, watched: _Watched, now: float) -> Found | None:
+        """What is wrong with a database now; None where nothing is known to be."""
+        asked = reported(self._flags(watched), watched.store.name)
+        if asked:
+            settled(self._flags(watched), watched.store.name)
+        if watched.path is not None:
+            lost = self._lost_file(watched)
+            if lost is not None:
+                return lost
+        changed = watched.path is None or _stamp(watched.path) != watched.stamp
+        if not asked and (not changed or now < watched.next_check):
+            return None
+        found = examine(watched.store, watched.url, deep=asked)
+        took = time.monotonic() - now
+        watched.next_check = time.monotonic() + max(CHECK_S, took / SHARE)
+        if watched.path is not None:
+            watched.stamp = _stamp(watched.path)
+        return None if found.state == "good" else found
+
+    @staticmethod
+    def _lost_file(watched: _Watched) -> Found | None:
+        assert watched.path is not None
+        file, log_file = place_of(watched.path)
+        if file is None or file != watched.place[0]:
+            return Found("damaged", detail="the file was deleted or replaced")
+        if watched.place[1] is not None and log_file != watched.place[1]:
+            return Found("damaged", detail="its log was deleted or replaced")
+        size = _size(watched.path)
+        if size < watched.size:
+            return Found("damaged", detail="the file was cut off")
+        watched.place, watched.size = (file, log_file), size
+        return None
+
+    def _mend(self, watched: _Watched, found: Found) -> None:
+        log.error("the %s %s is damaged: %s", watched.store.name, where(watched.url), found.detail)
+        with file_lock(self.directory / "guard.lock"):
+            if self._mended_by_another(watched):
+                watched.note()
+                return
+            if watched.store is RECORD:
+                self._restore(found)
+            else:
+                self._rebuild_index(found)
+                self.on_index_lost()
+        settled(self._flags(watched), watched.store.name)
+        self._note(watched)
+
+    def _note(self, watched: _Watched) -> None:
+        """Take what is there for what is right, and leave word of it for another supervisor."""
+        watched.note()
+        file = watched.place[0]
+        if watched.path is not None and file is not None:
+            write_whole(self._marker(watched), lambda stream: stream.write(f"{file[0]} {file[1]}\n".encode()))
+
+    def _mended_by_another(self, watched: _Watched) -> bool:
+        """Whether the file that took the place of the one that was known is another supervisor's work."""
+        if watched.path is None:
+            return False
+        file = place_of(watched.path)[0]
+        try:
+            told = self._marker(watched).read_text().split()
+        except OSError:
+            return False
+        same = file is not None and told == [str(file[0]), str(file[1])] and file != watched.place[0]
+        return same and examine(watched.store, watched.url).state == "good"
+
+    def _marker(self, watched: _Watched) -> Path:
+        return self.directory / f".{watched.store.name}-is"
+
+    def stop(self) -> None:
+        """Fold the logs back into the files, so that a copy of them is whole."""
+        for watched in (self._record, self._index):
+            if watched.path is not None and watched.path.is_file():
+                engine = open_engine(watched.url)
+                with contextlib.suppress(SQLAlchemyError), engine.connect() as db:
+                    db.exec_driver_sql("ROLLBACK")
+                    db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                engine.dispose()
+
+    # What both do.
+
+    def _restore(self, found: Found) -> None:
+        done = restore(self.record_url, self.directory, self._upgrade_backup)
+        self._say(f"The record was lost or damaged ({found.detail or 'missing'}) and was {done.sentence()}.")
+        with contextlib.suppress(UsageError):
+            backup.make(RECORD, self.record_url, self.directory, "after-restore")
+
+    def _upgrade_backup(self, db: sa.Connection, to: str) -> None:
+        migrate.upgrade(db, RECORD, to, self._facts().to_dict())
+
+    def _rebuild_index(self, found: Found) -> None:
+        path = self._index.path
+        if path is not None:
+            set_aside(path)
+        else:
+            self._drop_index()
+        Catalogue(self.index_url).close()
+        self.generation += 1
+        why = found.detail or "missing"
+        self._say(f"The index of the directory was lost or damaged ({why}) and is built anew from its files.")
+
+    def _drop_index(self) -> None:
+        engine = open_engine(self.index_url)
+        try:
+            with writing(engine) as db:
+                names = set(sa.inspect(db).get_table_names())
+                for name in (*INDEX.metadata.tables, INDEX.version_table):
+                    if name in names:
+                        db.execute(sa.text(f"DROP TABLE {db.dialect.identifier_preparer.quote(name)}"))
+        finally:
+            engine.dispose()
+
+    def _flags(self, watched: _Watched) -> Path:
+        if watched.store is INDEX and watched.path is not None:
+            return watched.path.parent
+        return self.directory
+
+    def _say(self, text: str) -> None:
+        log.warning("%s", text)
+        if not self.notices or self.notices[-1].text != text:
+            self.notices.append(Notice(time.time(), text))
+            del self.notices[:-10]

@@ -1,0 +1,1 @@
+"""Alembic scripts, one directory a store. `xpcs_dash.database.migrate` runs them."""
