@@ -508,12 +508,33 @@ def test_scan_and_sample_do_not_depend_on_the_new_name(tmp_path):
     assert (after.scan, after.sample) == (None, None)
 
 
-def test_what_is_too_large_to_carry_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("xpcs_dash.hdf5.carried.LARGEST", 1000)
+@pytest.mark.parametrize("limit", ["LARGEST", "TOGETHER"])
+def test_what_is_too_large_to_carry_is_named(tmp_path, monkeypatch, limit):
+    monkeypatch.setattr(f"xpcs_dash.hdf5.carried.{limit}", 10_000)
     synthetic.aps(tmp_path / "a.hdf", entry__instrument__pixel_mask=np.zeros((50, 50)))
     made = convert(open_result(tmp_path / "a.hdf"), "own", tmp_path / "b.h5")
     sentences = [loss.sentence for loss in made.losses]
-    assert sentences == ["/entry/instrument/pixel_mask is not carried along, because it takes 0 MB."]
+    assert sentences == ["/entry/instrument/pixel_mask is not carried along, because it takes 0.02 MB."]
+
+
+def test_bins_without_a_centre_survive(tmp_path):
+    """An older file that marks a whole row of cells as empty knows no q of that row."""
+    empty = np.repeat([0.004, np.nan, 0.008], 3)
+    DIALECTS["aps_legacy"](
+        tmp_path / NAME,
+        **{
+            "/xpcs/sqlist": empty[None],
+            "/xpcs/sphilist": np.where(np.isnan(empty), np.nan, np.tile([-60.0, 0, 60], 3))[None],
+            "/xpcs/sqspan": None,
+            "/exchange/partition-mean-total": np.arange(1.0, 7)[None],
+            "/exchange/partition-mean-partial": np.ones((10, 6)),
+        },
+    )
+    before = open_result(tmp_path / NAME)
+    assert np.isnan(before.static.axis0).tolist() == [False, True, False]
+    for to in ("own", "aps"):
+        after, _ = check(before, to, tmp_path / f"{to}_results.hdf")
+        assert same(after.static, before.static)
 
 
 def test_infinite_numbers_are_said_to_change(tmp_path):

@@ -20,6 +20,8 @@ __all__ = ["CARRIED", "Carried", "Gathered", "carry", "gather", "gather_group", 
 CARRIED = "/xpcs/carried"
 #: Bytes of the largest dataset that is carried along.
 LARGEST = 64 * 2**20
+#: Bytes of all datasets together that are carried along, because they are held in memory meanwhile.
+TOGETHER = 512 * 2**20
 _ERRORS = (KeyError, OSError, RuntimeError, ValueError, TypeError, AttributeError)
 
 
@@ -95,9 +97,32 @@ def gather_group(
     """The same for a group that is at hand, whose path is ``name``."""
     items: list[Carried] = []
     left: list[tuple[str, str]] = []
-    for path, item in _walk(group, "" if name == "/" else name, skip, set() if seen is None else seen):
-        _take(path.removeprefix(below) or "/", item, items, left)
+    room = TOGETHER
+    for at, item in _walk(group, "" if name == "/" else name, skip, set() if seen is None else seen):
+        path = at.removeprefix(below) or "/"
+        if isinstance(item, Group):
+            items.append(Carried(path, attributes=_attributes(item)))
+            continue
+        reason = _why_not(item, room)
+        if not reason:
+            try:
+                values = np.asarray(item[()], dtype=object if item.dtype.kind == "O" else None)
+                items.append(Carried(path, values, item.dtype, _attributes(item)))
+                room -= int(values.nbytes)
+                continue
+            except _ERRORS:
+                reason = "cannot be read"
+        left.append((path, reason))
     return Gathered(tuple(items), tuple(left))
+
+
+def _why_not(item: Dataset, room: int) -> str:
+    """Why a dataset stays behind, as a clause; empty where it is taken."""
+    if item.shape is None:
+        return "is empty"
+    if item.nbytes > min(LARGEST, room):
+        return f"takes {item.nbytes / 1e6:.3g} MB"
+    return "refers to places in its own file" if _refers(item.dtype) else ""
 
 
 def _walk(
@@ -121,25 +146,6 @@ def _walk(
                 yield from _walk(item, member, skip, seen)
             else:
                 yield member, item
-
-
-def _take(path: str, item: Group | Dataset, items: list[Carried], left: list[tuple[str, str]]) -> None:
-    if isinstance(item, Group):
-        items.append(Carried(path, attributes=_attributes(item)))
-        return
-    if item.shape is None:
-        left.append((path, "is empty"))
-    elif item.nbytes > LARGEST:
-        left.append((path, f"takes {item.nbytes / 2**20:.0f} MB"))
-    elif _refers(item.dtype):
-        left.append((path, "refers to places in its own file"))
-    else:
-        try:
-            values = np.asarray(item[()], dtype=object if item.dtype.kind == "O" else None)
-        except _ERRORS:
-            left.append((path, "cannot be read"))
-        else:
-            items.append(Carried(path, values, item.dtype, _attributes(item)))
 
 
 def _refers(dtype: np.dtype[Any]) -> bool:
