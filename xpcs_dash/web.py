@@ -94,7 +94,7 @@ def create_app(services: Services, pages: Sequence[Page] | None = None) -> dash.
         server.wsgi_app = ProxyFix(server.wsgi_app, x_for=1, x_proto=1, x_host=1)
     index = FileIndex(services.catalogue)
     measure(server, services, index, prefix)
-    protect(server, prefix, app.csp_hashes)
+    protect(server, prefix, app.csp_hashes, behind_proxy=settings.trust_proxy)
     register_routes(server, services, index, prefix)
     for page in shown:
         if page.routes is not None:

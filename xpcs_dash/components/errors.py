@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
-from dash import no_update, set_props
+from dash import ctx, no_update, set_props
 from dash.exceptions import PreventUpdate
 
 from xpcs_dash.components import graphs, states
@@ -66,4 +66,4 @@ def on_error(err: Exception) -> Any:
     else:
         log.error("callback_failed", exc_info=err)
         notify(f"Something went wrong in the server ({type(err).__name__}); its log says more.", "alarm")
-    return no_update
+    return no_update if ctx.outputs_list else None  # Dash refuses any answer of a callback without outputs
