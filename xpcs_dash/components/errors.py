@@ -9,11 +9,26 @@ from typing import Any
 import structlog
 from dash import ctx, no_update, set_props
 from dash.exceptions import PreventUpdate
+from sqlalchemy.exc import SQLAlchemyError
 
 from xpcs_dash.components import graphs, states
-from xpcs_dash.errors import XpcsDashError
+from xpcs_dash.errors import UnavailableError, XpcsDashError
 
 log = structlog.get_logger(__name__)
+
+
+def foreseen(err: BaseException) -> XpcsDashError | None:
+    """The error as a sentence of ours where we know what it means; None where nobody foresaw it.
+
+    A database that is away, or is being restored, is no fault of the program: one line in the log is enough.
+    """
+    if isinstance(err, XpcsDashError):
+        return err
+    if isinstance(err, SQLAlchemyError):
+        log.warning("database_unavailable", reason=str(getattr(err, "orig", None) or err))
+        kind = type(err).__name__
+        return UnavailableError(f"The database cannot be used now ({kind}): try again in a moment.")
+    return None
 
 
 def guarded[**P](fn: Callable[P, Any] | None = None, *, outputs: int = 1, figure: bool = False) -> Any:
@@ -35,12 +50,12 @@ def guarded[**P](fn: Callable[P, Any] | None = None, *, outputs: int = 1, figure
                 return inner(*args, **kwargs)
             except PreventUpdate:
                 raise
-            except XpcsDashError as err:
-                shown = graphs.message(str(err)) if figure else states.failed(err)
             except Exception as err:
-                log.exception("callback_failed", callback=inner.__qualname__)
+                known = foreseen(err)
+                if known is None:
+                    log.exception("callback_failed", callback=inner.__qualname__)
                 name = f"This view could not be made ({type(err).__name__}); the log of the server says more."
-                shown = graphs.message(name) if figure else states.failed(err)
+                shown = graphs.message(str(known or name)) if figure else states.failed(known or err)
             return shown if outputs == 1 else (shown, *[no_update] * (outputs - 1))
 
         return call
@@ -61,8 +76,9 @@ def notify(sentence: str, kind: str = "info") -> None:
 
 def on_error(err: Exception) -> Any:
     """Handle an error that no callback handled itself: tell the person, leave the page as it is."""
-    if isinstance(err, XpcsDashError):
-        notify(str(err), "alarm")
+    known = foreseen(err)
+    if known is not None:
+        notify(str(known), "alarm")
     else:
         log.error("callback_failed", exc_info=err)
         notify(f"Something went wrong in the server ({type(err).__name__}); its log says more.", "alarm")

@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 import structlog
 from flask import Blueprint, Response, request
-from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
+from xpcs_dash.components.errors import foreseen
 from xpcs_dash.components.roles import NotAllowedError
 from xpcs_dash.errors import NotFoundError, UnavailableError, UsageError, XpcsDashError
 from xpcs_dash.hdf5.reach import OutOfReach
@@ -53,10 +53,11 @@ def broken(err: Exception) -> Response | HTTPException:
     """Answer to an error that nobody foresaw; the log of the server holds the rest."""
     if isinstance(err, HTTPException):
         return err
-    log.error("request_failed", path=request.path, exc_info=err)
+    known = foreseen(err)
+    if known is not None:
+        return explain(known)
     kind = type(err).__name__
-    if isinstance(err, SQLAlchemyError):
-        return send({"error": f"The database cannot be used now ({kind}): try again in a moment."}, 503)
+    log.error("request_failed", path=request.path, exc_info=err)
     if isinstance(err, MemoryError):
         return send({"error": "There is not enough memory for this now: try again in a moment."}, 503)
     return send({"error": f"Something went wrong in the server ({kind}); its log says more."}, 500)
