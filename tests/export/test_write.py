@@ -1,8 +1,11 @@
 import hashlib
+import inspect
 import json
+import os
 import re
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 
@@ -16,6 +19,7 @@ from xpcs_dash.export.views import VIEWS, ViewOptions, find_view
 from xpcs_dash.export.write import export as write
 from xpcs_dash.figures.publication import MM_PER_INCH, PageSize
 from xpcs_dash.hdf5.table_file import read_tables
+from xpcs_dash.results.xpcs_file import XpcsFile
 from xpcs_dash.settings import Settings
 
 
@@ -230,3 +234,26 @@ def test_the_record_names_settings_root_and_error_model(aging, sample, tmp_path)
     assert record["parameters.g2_sigma"] == "the file's error and photon counting together"
     with pytest.raises(ValueError, match="other settings"):
         write(aging, "g2", tmp_path / "y.csv", ViewOptions(), Settings(min_coincidences=20))
+
+
+def test_files_that_links_lead_to_are_part_of_the_record(sample, tmp_path):
+    part, path = tmp_path / "part.hdf", tmp_path / "linked_results.hdf"
+    shutil.copy(sample(A001), part)
+    with h5py.File(path, "w") as h5, h5py.File(part) as source:
+        for name in source:
+            h5[name] = h5py.ExternalLink("part.hdf", f"/{name}")
+    xf = open_result(path)
+    record = recorded(export(xf, "g2", tmp_path / "x.csv", ViewOptions()))
+    assert record["source_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert record["linked.part.hdf"] == hashlib.sha256(part.read_bytes()).hexdigest()
+    os.utime(part, (1e9, 1e9))
+    with pytest.raises(FileError, match=r"part\.hdf: it was replaced while it was exported"):
+        export(xf, "g2", tmp_path / "y.csv", ViewOptions())
+
+
+def test_without_settings_a_file_is_read_as_with_the_default_ones():
+    limits = [
+        inspect.signature(function).parameters["min_coincidences"].default
+        for function in (open_result, XpcsFile.__init__)
+    ]
+    assert limits == [Settings.model_fields["min_coincidences"].default] * 2

@@ -36,13 +36,12 @@ def open_given(file: Path, settings: Settings) -> XpcsFile:
     FileError
         Where it cannot be read.
     """
-    from xpcs_dash.results.door import open_file
+    from xpcs_dash.results.door import Door
 
-    path = find_file(file, settings)
-    real = path.resolve()
-    if not any(real.is_relative_to(top.resolve()) for top in settings.roots.values()):
-        settings = settings.model_copy(update={"root": None})
-    return open_file(path, settings)
+    path, door = find_file(file, settings), Door(settings)
+    if door.reach is not None and not door.reach.holds(path.resolve()):
+        door = Door(settings.model_copy(update={"root": None}))
+    return door.open(path)
 
 
 def find_file(file: Path, settings: Settings) -> Path:

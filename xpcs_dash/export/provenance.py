@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +37,7 @@ class Provenance:
     map_hash : hash of the q-map, as the file names it.
     view : what is shown: the figure's name.
     parameters : everything that was chosen for this view: q-bins, ranges, σ model, fit model.
+    linked : path from the file, and content hash, of each other file that its links lead to.
     settings : every setting in force that changes numbers, by its name in the settings file.
     url : address of the page that shows the same, where there is one.
     warnings : sentences about the file that stand beside its numbers on the pages.
@@ -51,6 +53,7 @@ class Provenance:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     ref: str = ""
     root: str = ""
+    linked: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     url: str = ""
     warnings: tuple[str, ...] = ()
@@ -83,17 +86,30 @@ def content_hash(xf: XpcsFile) -> str:
     UnreadableFile
         Where the file is gone, cannot be read, or was replaced since it was opened.
     """
-    opened = look(xf.path)
+    return _digest(xf.path, replace(xf.key, others=()).token)
+
+
+def linked_hashes(xf: XpcsFile) -> dict[str, str]:
+    """The same of each file that links in the file lead to and that is there, by its path from the file."""
+    return {
+        Path(os.path.relpath(path, xf.path.parent)).as_posix(): _digest(path, token)
+        for path, token in xf.key.others
+        if token
+    }
+
+
+def _digest(path: Path, token: str) -> str:
+    opened = look(path)
     try:
-        if key_of(xf.path, opened.status) != xf.key:
+        if key_of(path, opened.status).token != token:
             raise UnreadableFile(
-                xf.path, "it was replaced while it was exported", "export it again", transient=True
+                path, "it was replaced while it was exported", "export it again", transient=True
             )
         with Path(opened.name).open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as err:
         raise UnreadableFile(
-            xf.path, f"cannot be read ({err.strerror})", "check that it is still there"
+            path, f"cannot be read ({err.strerror})", "check that it is still there"
         ) from None
     finally:
         opened.close()
@@ -122,6 +138,7 @@ def provenance(
         view=view,
         ref=str(ref),
         root=ref.root,
+        linked=linked_hashes(xf),
         parameters=dict(parameters),
         settings=settings.numbers,
         url=url,

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
     from xpcs_dash.services import Services
 
-COMBINE_TITLE = "neighbouring delays are combined until each point holds 10 expected coincidences"
 
-
-def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: ARG001 - the page protocol
+def layout(services: Services, query: Mapping[str, str]) -> Component:
     """Head line, g2 and detector above, I(t) and the numbers of the last files below."""
+    combined = (
+        "neighbouring delays are combined until each point holds "
+        f"{services.settings.min_coincidences:g} expected coincidences"
+    )
     scale = KIOSK_SCALE if query.get("kiosk") == "1" else 1.0
     empty = figure_detector(None, (512, 512), theme=current_theme()).to_plotly_json()
     g2 = panel(
@@ -32,7 +34,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
         graph("live-g2", filename="g2"),
         controls=[
             html.Div(id="live-qbar", className="xd-qbar"),
-            switch("live-combine", "combine", query.get("combine", "1") != "0", title=COMBINE_TITLE),
+            switch("live-combine", "combine", query.get("combine", "1") != "0", title=combined),
         ],
         conditions=html.Span(id="live-g2-conditions"),
         export=("g2", "live-g2"),
