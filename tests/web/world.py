@@ -21,10 +21,14 @@ from xpcs_dash.web import create_app
 
 
 def snapshot(folder: Path) -> dict[str, str]:
-    """Everything that lasts: rows of the databases, other files by their digest."""
+    """Everything that lasts: rows of the databases, other files by their digest; results that are only kept
+    at hand, in ``cache``, do not.
+    """
     found = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name = str(path.relative_to(folder))
+        if name.startswith("cache/"):
+            continue
         if path.suffix == ".sqlite":
             with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
                 found[name] = "\n".join(db.iterdump())
