@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from xpcs_dash.acquisition.rows import Change, apply, load
 from xpcs_dash.acquisition.scan import Stat
-from xpcs_dash.database.catalogue import Catalogue, display_name, meta_table
+from xpcs_dash.database.catalogue import Catalogue
+from xpcs_dash.database.files import display_name, meta_table
 from xpcs_dash.errors import NotFoundError, UsageError
 from xpcs_dash.results.identity import FileRef
 

@@ -33,7 +33,7 @@ def test_layout__takes_its_state_from_the_address(query: dict[str, str], search:
 
 
 def test_columns__show_what_the_route_sends() -> None:
-    from xpcs_dash.database.catalogue import FileRow
+    from xpcs_dash.database.files import FileRow
 
     row = FileRow(
         ref="a~0f", path="/data/x/a_results.hdf", name="a", mtime_ns=1, size=2, state="failed",

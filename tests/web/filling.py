@@ -8,7 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from xpcs_dash.database.catalogue import Catalogue, bump_in, files_table
+from xpcs_dash.database.catalogue import Catalogue
+from xpcs_dash.database.files import bump_in, files_table
 from xpcs_dash.results.identity import display_name, ref_of
 
 

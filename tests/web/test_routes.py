@@ -315,7 +315,7 @@ def test_index__forgets_a_catalogue_that_was_replaced(services: Services) -> Non
 
 def rebuild(services: Services) -> None:
     """Empty the catalogue as a rebuild does; numbers of rows and revisions begin again."""
-    from xpcs_dash.database.catalogue import files_table, meta_table, new_generation_in
+    from xpcs_dash.database.files import files_table, meta_table, new_generation_in
 
     with services.catalogue.write() as db:
         db.execute(files_table.delete())

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from xpcs_dash.acquisition.reading import with_fit
 from xpcs_dash.acquisition.scan import Stat
-from xpcs_dash.database.catalogue import Catalogue, bump_in, files_table
+from xpcs_dash.database.catalogue import Catalogue
+from xpcs_dash.database.files import bump_in, files_table
 from xpcs_dash.database.kinds import holds_result, is_result
 from xpcs_dash.results.identity import display_name, ref_of
 

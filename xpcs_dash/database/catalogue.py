@@ -6,169 +6,34 @@ in WAL mode, so readers never hold up the writer; any other SQLAlchemy URL (Post
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from xpcs_dash.database.engine import disposing_on_error, open_engine, seal, set_up, sqlite_path, writing
+from xpcs_dash.database.files import (
+    FULL_COLUMNS,
+    PRESENT,
+    ROW_COLUMNS,
+    STATES,
+    FileRow,
+    Revision,
+    bump_in,
+    display_name,
+    files_table,
+    meta_table,
+    new_generation_in,
+    to_row,
+)
 from xpcs_dash.database.kinds import is_result
 from xpcs_dash.database.schema import INDEX, create, settle, where
 from xpcs_dash.database.trouble import detail, report
 from xpcs_dash.errors import NotFoundError, UsageError, nearest_names, not_found
 from xpcs_dash.settings import MADE
-
-State = Literal["waiting", "ready", "failed", "gone"]
-STATES: tuple[State, ...] = ("waiting", "ready", "failed", "gone")
-#: States of files that are there.
-PRESENT: tuple[State, ...] = ("waiting", "ready", "failed")
-
-_metadata = sa.MetaData()
-# "not there" is NULL, which a query can ask for, and not the JSON text "null"
-_JSON = sa.JSON(none_as_null=True)
-files_table = sa.Table(
-    "files",
-    _metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("path", sa.Text, nullable=False, unique=True),
-    sa.Column("ref", sa.String(120), nullable=False),
-    sa.Column("version", sa.String(32)),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("inode", sa.BigInteger, nullable=False, default=0),
-    sa.Column("mtime_ns", sa.BigInteger, nullable=False),
-    sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("reason", sa.Text),
-    sa.Column("layout", sa.String(64)),
-    sa.Column("kinds", _JSON, nullable=False, default=list),
-    sa.Column("sample", sa.Text),
-    sa.Column("scan", sa.Text),
-    sa.Column("start_time", sa.String(40)),
-    sa.Column("n_q", sa.Integer),
-    sa.Column("n_delay", sa.Integer),
-    sa.Column("n_frames", sa.Integer),
-    sa.Column("temperature_k", sa.Float),
-    sa.Column("flags", _JSON, nullable=False, default=list),
-    sa.Column("warnings", _JSON, nullable=False, default=list),
-    sa.Column("summary", _JSON),
-    sa.Column("fit", _JSON),
-    sa.Column("content", sa.String(64)),
-    sa.Column("first_seen", sa.Float, nullable=False),
-    sa.Column("ready_at", sa.Float),
-    sa.Column("sort_at", sa.Float, nullable=False),
-    sa.Column("retry", sa.Integer, nullable=False, default=0),
-    sa.Column("revision", sa.BigInteger, nullable=False),
-    sa.Index("files_ref", "ref", unique=True),
-    sa.Index("files_order", "sort_at", "id"),
-    sa.Index("files_state", "state", "sort_at", "id"),
-    sa.Index("files_revision", "revision"),
-    sa.Index("files_retry", "retry"),
-)
-meta_table = sa.Table(
-    "catalogue_meta",
-    _metadata,
-    sa.Column("name", sa.String(64), primary_key=True),
-    sa.Column("number", sa.BigInteger, nullable=False, default=0),
-    sa.Column("value", _JSON),
-)
-
-
-class Revision(NamedTuple):
-    """State of the catalogue: ``n`` rises with every change; a rebuild begins another ``generation``.
-
-    Numbers of two generations say nothing about each other. As text it is ``generation.n``.
-    """
-
-    generation: str
-    n: int
-
-    def __str__(self) -> str:
-        return f"{self.generation}.{self.n}"
-
-    @classmethod
-    def parse(cls, text: str) -> Revision:
-        """The inverse of ``str``; a bare number belongs to no generation.
-
-        Raises
-        ------
-        UsageError
-            For any other text.
-        """
-        generation, _, number = text.rpartition(".")
-        if not number.isdecimal() or len(number) > 15 or len(generation) > 40:
-            raise UsageError(f"since={text[:40]!r} is no revision; take the one of an earlier answer.")
-        return cls(generation, int(number))
-
-
-@dataclass(frozen=True)
-class FileRow:
-    """One file of the watched directory as the catalogue knows it.
-
-    Attributes
-    ----------
-    ref : public name, which follows from where the file lies; see `xpcs_dash.results.identity`.
-    version : fingerprint of its g2, delays and maps; None until it has been read.
-    path : absolute path.
-    name : file name without suffix and without ``_results``.
-    mtime_ns, size : of the version that the row describes.
-    state : "waiting", "ready", "failed" or "gone".
-    reason : sentence for a person where the state is not "ready".
-    summary : what `analysis.quality.summarise` found, JSON-able. `Catalogue.get`, `get_many` add
-        the fit of every q under ``"fit"`` (None until it is done); lists of files leave it out: it is long.
-    first_seen : when ingest first saw the file, s since the epoch.
-    ready_at : when this version of the file arrived, s since the epoch; the order of "newest".
-    revision : revision of the catalogue at which this row last changed.
-    """
-
-    ref: str
-    path: str
-    name: str
-    mtime_ns: int
-    size: int
-    state: State
-    reason: str | None = None
-    layout: str | None = None
-    kinds: tuple[str, ...] = ()
-    sample: str | None = None
-    scan: str | None = None
-    start_time: datetime | None = None
-    n_q: int | None = None
-    n_delay: int | None = None
-    n_frames: int | None = None
-    temperature_k: float | None = None
-    version: str | None = None
-    flags: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    summary: dict[str, Any] | None = None
-    first_seen: float = 0.0
-    ready_at: float | None = None
-    revision: int = 0
-
-
-def display_name(path: str | Path) -> str:
-    """File name without its suffix and without ``_results``."""
-    return Path(path).stem.removesuffix("_results")
-
-
-_ROW_COLUMNS = [files_table.c[name] for name in FileRow.__dataclass_fields__]
-_FULL_COLUMNS = [*_ROW_COLUMNS, files_table.c.fit]
-
-
-def _row(found: sa.RowMapping) -> FileRow:
-    values = dict(found)
-    if "fit" in values:
-        fit = values.pop("fit")
-        values["summary"] = None if values["summary"] is None else {**values["summary"], "fit": fit}
-    for name in ("kinds", "flags", "warnings"):
-        values[name] = tuple(values[name] or ())
-    values["start_time"] = datetime.fromisoformat(values["start_time"]) if values["start_time"] else None
-    return FileRow(**values)
 
 
 class Catalogue:
@@ -318,9 +183,9 @@ class Catalogue:
                 return self.get(ref)
         stem = display_name(wanted)
         called = sa.and_(files_table.c.name.in_([wanted, stem]), files_table.c.state != "gone")
-        query = sa.select(*_FULL_COLUMNS).where(called).order_by(files_table.c.sort_at.desc()).limit(20)
+        query = sa.select(*FULL_COLUMNS).where(called).order_by(files_table.c.sort_at.desc()).limit(20)
         with self.read() as db:
-            rows = [_row(row) for row in db.execute(query).mappings()]
+            rows = [to_row(row) for row in db.execute(query).mappings()]
         if len(rows) == 1:
             return rows[0]
         if rows:
@@ -343,8 +208,8 @@ class Catalogue:
     def get_many(self, refs: Sequence[str]) -> list[FileRow]:
         """Rows of several files in the order asked for; unknown ones are left out."""
         with self.read() as db:
-            query = sa.select(*_FULL_COLUMNS).where(files_table.c.ref.in_([str(ref) for ref in refs]))
-            rows = {row.ref: row for row in map(_row, db.execute(query).mappings())}
+            query = sa.select(*FULL_COLUMNS).where(files_table.c.ref.in_([str(ref) for ref in refs]))
+            rows = {row.ref: row for row in map(to_row, db.execute(query).mappings())}
         return [rows[ref] for ref in refs if ref in rows]
 
     def versions(self, refs: Iterable[str]) -> dict[str, str]:
@@ -361,9 +226,9 @@ class Catalogue:
 
     def _first(self, where: sa.ColumnElement[bool], *, full: bool = False) -> FileRow | None:
         with self.read() as db:
-            query = sa.select(*(_FULL_COLUMNS if full else _ROW_COLUMNS)).where(where)
+            query = sa.select(*(FULL_COLUMNS if full else ROW_COLUMNS)).where(where)
             found = db.execute(query).mappings().first()
-        return None if found is None else _row(found)
+        return None if found is None else to_row(found)
 
     def path_of(self, ref: str) -> Path:
         """Path of the file with this name, public or typed: the resolver of `xpcs_dash.results.door`.
@@ -416,7 +281,7 @@ class Catalogue:
         """
         chosen = tuple(states) if states is not None else (PRESENT if since_revision is None else STATES)
         table = files_table.c
-        query = sa.select(*_ROW_COLUMNS).order_by(table.sort_at.desc(), table.id.desc())
+        query = sa.select(*ROW_COLUMNS).order_by(table.sort_at.desc(), table.id.desc())
         if set(chosen) == set(PRESENT):
             # unlike IN this leaves the database the index in which the rows lie in order
             query = query.where(table.state != "gone")
@@ -433,7 +298,7 @@ class Catalogue:
         if limit is not None:
             query = query.limit(limit)
         with self.read() as db:
-            return [_row(found) for found in db.execute(query).mappings()]
+            return [to_row(found) for found in db.execute(query).mappings()]
 
     def counts(self) -> dict[str, int]:
         """Number of files in each state; every state is present."""
@@ -467,20 +332,3 @@ class Catalogue:
             with self.write() as db:
                 db.execute(sa.update(files_table).where(files_table.c.path.in_(found)).values(retry=0))
         return list(found)
-
-
-def new_generation_in(db: sa.Connection) -> None:
-    """Say that the rows were made anew: whoever kept some of them throws them away."""
-    db.execute(sa.delete(meta_table).where(meta_table.c.name == "generation"))
-    db.execute(sa.insert(meta_table).values(name="generation", number=0, value=secrets.token_hex(4)))
-
-
-def bump_in(db: sa.Connection) -> int:
-    """Raise the revision inside a running transaction and return it."""
-    statement = (
-        sa.update(meta_table)
-        .where(meta_table.c.name == "revision")
-        .values(number=meta_table.c.number + 1)
-        .returning(meta_table.c.number)
-    )
-    return int(db.execute(statement).scalar_one())

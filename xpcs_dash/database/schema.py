@@ -82,7 +82,7 @@ class Store:
             from xpcs_dash.database.record.tables import METADATA
 
             return METADATA
-        from xpcs_dash.database.catalogue import files_table
+        from xpcs_dash.database.files import files_table
 
         return files_table.metadata
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from xpcs_dash.database.catalogue import display_name
+from xpcs_dash.database.files import display_name
 from xpcs_dash.settings import MADE
 
 __all__ = ["MADE", "FileRef", "display_name", "is_ref", "ref_of"]

@@ -6,7 +6,7 @@ from flask import Blueprint, Flask, Response, request
 
 from xpcs_dash.components.roles import require_write
 from xpcs_dash.components.selection import View
-from xpcs_dash.database.catalogue import STATES, Revision
+from xpcs_dash.database.files import STATES, Revision
 from xpcs_dash.errors import UsageError
 from xpcs_dash.routes import exports, images, live
 from xpcs_dash.routes.answers import guard, send

@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from xpcs_dash.database.catalogue import Catalogue, FileRow, Revision
+from xpcs_dash.database.catalogue import Catalogue
+from xpcs_dash.database.files import FileRow, Revision
 from xpcs_dash.database.kinds import is_result
 from xpcs_dash.errors import NotFoundError
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xpcs_dash.database.catalogue import FileRow
+from xpcs_dash.database.files import FileRow
 from xpcs_dash.routes.index import FileIndex, arrival, key_of
 from xpcs_dash.services import Services
 

@@ -12,7 +12,7 @@ from xpcs_dash.figures.format import MINUS, number, uncertain
 from xpcs_dash.figures.trends import Trend
 
 if TYPE_CHECKING:
-    from xpcs_dash.database.catalogue import FileRow
+    from xpcs_dash.database.files import FileRow
 
 #: How many files a trend covers.
 N_FILES = 30

@@ -18,7 +18,7 @@ from xpcs_dash.figures.theme import q_colours
 from xpcs_dash.pages.g2.curves import choose_q, curve_of, name_of_bin, same_bin, source_of
 
 if TYPE_CHECKING:
-    from xpcs_dash.database.catalogue import FileRow
+    from xpcs_dash.database.files import FileRow
     from xpcs_dash.results.xpcs_file import XpcsFile
     from xpcs_dash.services import Services
 

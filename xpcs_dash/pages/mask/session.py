@@ -18,7 +18,7 @@ import numpy as np
 from flask import after_this_request, has_request_context, request
 
 from xpcs_dash.components.scope import COOKIE, browser_scope
-from xpcs_dash.database.catalogue import FileRow
+from xpcs_dash.database.files import FileRow
 from xpcs_dash.database.kinds import MASK, RAW
 from xpcs_dash.errors import FileError, NotFoundError, SchemaError, UnknownLayout, UsageError
 from xpcs_dash.hdf5.records import file_key
