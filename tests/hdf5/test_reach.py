@@ -179,6 +179,28 @@ def test_links_that_lead_in_circles_end(root, pool):
     assert pool.stats().leased_now == 0
 
 
+def test_links_to_more_files_than_are_open_at_once(root, pool):
+    n = 130
+    with h5py.File(root / "many.h5", "w") as h5:
+        for i in range(n):
+            with h5py.File(root / f"n{i:03}.h5", "w") as other:
+                other["x"] = np.full(3, i)
+                other["g/y"] = i
+            h5[f"data/x{i:03}"] = h5py.ExternalLink(f"n{i:03}.h5", "/x")
+            h5[f"groups/g{i:03}"] = h5py.ExternalLink(f"n{i:03}.h5", "/g")
+    with pool.open(root / "many.h5") as h5:
+        assert [found[0] for found in h5["data"].datasets()] == list(range(n))
+        assert [node.preview for node in tree.children(h5, "/data")][-1] == "129 129 129"
+        assert len(tree.find(h5, "x", limit=1000)) == n
+        assert tree.difference(h5, h5) == []
+    with pool.open(root / "many.h5") as h5:
+        kept = [h5.get(f"data/x{i:03}") for i in range(n)]
+        assert kept[99][0] == 99
+        assert kept[100] is None
+        assert "more than 100 files are needed at once" in h5.refused["/data/x100"]
+    assert pool.stats().open_now == 0
+
+
 def test_a_link_to_what_is_no_hdf5_file(root, pool):
     (root / "text.h5").write_text("abc")
     os.mkfifo(root / "pipe.h5")

@@ -19,7 +19,7 @@ from xpcs_dash.acquisition.reading import beside
 from xpcs_dash.acquisition.rows import Change
 from xpcs_dash.acquisition.scan import stat_of
 from xpcs_dash.components.roles import CONFIG_KEY
-from xpcs_dash.errors import NotFoundError, UsageError
+from xpcs_dash.errors import NotFoundError, UsageError, XpcsDashError
 from xpcs_dash.jobs.context import JobContext
 from xpcs_dash.jobs.kinds import regroup as kind
 from xpcs_dash.pages.mask import bench_of
@@ -250,3 +250,28 @@ def test_g2_of_a_file_without_the_pixels_is_refused_with_the_reason(at_work):
         submit(at_work.bench, at_work.session)
     assert reason in str(refused.value)
     assert "save_G2" in reason
+
+
+def test_frames_and_pictures_are_opened_within_the_roots(at_work):
+    root = at_work.bench.services.settings.root
+    (root / "raw").mkdir()
+    (root / "masters").mkdir()
+    frames = np.ones((3, 20, 30), np.uint16)
+    for path in (root / "raw" / "data.h5", root.parent / "outside.h5"):
+        with h5py.File(path, "w") as h5:
+            h5["x"] = frames
+    for name, target in (("in", "../raw/data.h5"), ("out", "../../outside.h5")):
+        with h5py.File(root / "masters" / f"{name}.h5", "w") as h5:
+            h5["/entry/data/data_000001"] = h5py.ExternalLink(target, "/x")
+    np.save(root.parent / "outside.npy", frames[0])
+    (root / "linked.npy").symlink_to(root.parent / "outside.npy")
+
+    def opened(name):
+        draft = at_work.bench.store.load(at_work.session)
+        return at_work.bench.image(at_work.session, draft.changed(source={"kind": "file", "path": name}))
+
+    assert opened("masters/in.h5").frames == 3
+    with pytest.raises(XpcsDashError, match=r"outside\.h5, which lies outside the watched directory"):
+        opened("masters/out.h5")
+    with pytest.raises(XpcsDashError):
+        opened("linked.npy")

@@ -61,7 +61,7 @@ def read_fit_file(path: Path) -> tuple[dict[str, dict[str, NDArray[Any]]], dict[
     """
     pool = HDF5ConnectionPool(idle_s=0.1, limit=1)
     try:
-        with pool.open(path) as h5:
+        with pool.open(path) as h5, h5.in_words():
             root = h5.get("fit")
             if not isinstance(root, Group) or "text" not in root:
                 raise IncompleteFile(path, "it is not a stored fit", "choose a file made by this program")

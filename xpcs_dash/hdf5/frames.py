@@ -59,7 +59,7 @@ def find_frames(path: str | Path, pool: HDF5ConnectionPool | None = None) -> Fra
     FileError
         Where the file cannot be read or holds no frames.
     """
-    with (pool or default_pool()).open(path) as h5:
+    with (pool or default_pool()).open(path) as h5, h5.in_words():
         return _find(Path(path), h5)
 
 
@@ -88,7 +88,7 @@ def reduce_frames(
     """
     if how not in ("mean", "max"):
         raise UsageError(f"frames can be reduced to their mean or max, not {how!r}.")
-    with (pool or default_pool()).open(path) as h5:
+    with (pool or default_pool()).open(path) as h5, h5.in_words():
         stack = _find(Path(path), h5)
         stop = stack.frames if count is None else min(stack.frames, start + count)
         if not 0 <= start < stop:

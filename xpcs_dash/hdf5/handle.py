@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,10 +27,10 @@ from typing import Any, TypeVar
 import h5py
 from h5py import h5d, h5g, h5i, h5l, h5o, h5p, h5t
 
-from xpcs_dash.errors import UnreadableFile
+from xpcs_dash.errors import UnreadableFile, XpcsDashError
 from xpcs_dash.hdf5.datasets import Dataset, NotReached, NotThere
 from xpcs_dash.hdf5.lease import Lease
-from xpcs_dash.hdf5.links import WITHIN, identity_of, kind_of, open_within, parts, text
+from xpcs_dash.hdf5.links import WITHIN, encoded, identity_of, kind_of, open_within, parts, text
 from xpcs_dash.hdf5.outside import RawDataset
 from xpcs_dash.hdf5.reach import MISSING, OutOfReach, Reach
 from xpcs_dash.hdf5.records import token_of
@@ -101,7 +101,7 @@ class Group:
 
     def link(self, name: str) -> h5py.HardLink | h5py.SoftLink | h5py.ExternalLink | None:
         """How a direct member is linked; None where there is none."""
-        group, member = self._group, name.encode()
+        group, member = self._group, encoded(name)
         kind = kind_of(group, member)
         if kind is None:
             return None
@@ -120,25 +120,25 @@ class Group:
         while waiting and limit:
             limit -= 1
             group, name = waiting.pop()
-            link = group.link(name)
-            if isinstance(link, h5py.SoftLink):
-                continue
-            if isinstance(link, h5py.ExternalLink):
-                with group.apart() as alone:
-                    found = alone.get(name)
-                    if isinstance(found, Dataset):
-                        yield found
-                        continue
-                if not isinstance(found, Group):
+            with suppress(KeyError, OSError, RuntimeError, ValueError):  # a damaged object
+                link = group.link(name)
+                if isinstance(link, h5py.SoftLink):
                     continue
-            found = group.get(name)
-            if found is None or (what := identity_of(found.id)) in seen:
-                continue
-            seen.add(what)
-            if isinstance(found, Dataset):
-                yield found
-            elif isinstance(found, Group):
-                waiting += [(found, member) for member in reversed(list(found))]
+                if isinstance(link, h5py.ExternalLink):
+                    with group.apart() as alone:
+                        found = alone.get(name)
+                        if isinstance(found, Dataset):
+                            yield found
+                    if not isinstance(found, Group):
+                        continue
+                found = group.get(name)
+                if found is None or (what := identity_of(found.id)) in seen:
+                    continue
+                seen.add(what)
+                if isinstance(found, Dataset):
+                    yield found
+                elif isinstance(found, Group):
+                    waiting += [(found, member) for member in reversed(list(found))]
 
     @contextmanager
     def apart(self) -> Iterator[Group]:
@@ -193,6 +193,19 @@ class Handle(Group):
         """The same file; other files that are opened through it are closed at the end of the block."""
         with self.lease.part(deeper) as lease:
             yield Handle(self.path, self.real, self.file, self.reach, self._lend, lease)
+
+    @contextmanager
+    def in_words(self) -> Iterator[None]:
+        """Whatever HDF5 raises in the block because the file is damaged becomes one sentence."""
+        try:
+            yield
+        except XpcsDashError:
+            raise
+        except (ArithmeticError, KeyError, OSError, RuntimeError, TypeError, ValueError) as err:
+            reason = " ".join(str(err).split())[:160] or type(err).__name__
+            raise UnreadableFile(
+                self.path, f"it cannot be read ({reason})", "it may be damaged: copy it again", transient=True
+            ) from None
 
     def others(self) -> tuple[tuple[Path, str], ...]:
         """Path and token of each other file that a link led to so far; empty where there was none."""
@@ -263,15 +276,15 @@ class Handle(Group):
         """True where a name stands for an object of this file itself, even if that cannot be opened."""
         parent, _, last = name.strip("/").rpartition("/")
         try:
-            at = h5o.open(self.id, b"/" + parent.encode(), WITHIN)
-            return isinstance(at, h5g.GroupID) and kind_of(at, last.encode()) == h5l.TYPE_HARD
+            at = h5o.open(self.id, b"/" + encoded(parent), WITHIN)
+            return isinstance(at, h5g.GroupID) and kind_of(at, encoded(last)) == h5l.TYPE_HARD
         except (KeyError, OSError, RuntimeError, ValueError):
             return False
 
     def _open(self, at: Group, name: str) -> tuple[Handle, Any]:
-        handle, found = self, open_within(at.id, name.encode())
+        handle, found = self, open_within(at.id, encoded(name))
         if found is None:
-            handle, found = self._walk(at.id, name.encode())
+            handle, found = self._walk(at.id, encoded(name))
         # what is stored in one piece is stored in this file; nearly all that a result holds is
         if isinstance(found, h5d.DatasetID) and found.get_offset() is None:
             return handle, handle._checked(found, at.path_of(name))

@@ -8,7 +8,7 @@ from typing import Any
 
 from h5py import h5fd, h5g, h5o, h5p
 
-__all__ = ["WITHIN", "identity_of", "kind_of", "open_within", "parts", "text"]
+__all__ = ["WITHIN", "encoded", "identity_of", "kind_of", "open_within", "parts", "text"]
 
 
 class _Nothing:
@@ -86,6 +86,11 @@ def identity_of(ident: Any) -> tuple[int, int]:
 def parts(path: bytes) -> list[bytes]:
     """Parts of a path, the last one first."""
     return [part for part in reversed(path.split(b"/")) if part and part != b"."]
+
+
+def encoded(name: str) -> bytes:
+    """A name as it stands in the file; the inverse of `text`."""
+    return name.encode("utf-8", "surrogateescape")
 
 
 def text(name: bytes) -> str:

@@ -52,7 +52,7 @@ def read_mask_hdf5(path: str | Path, pool: HDF5ConnectionPool | None = None) -> 
     FileError
         Where the file cannot be read or holds no mask.
     """
-    with (pool or default_pool()).open(path) as h5:
+    with (pool or default_pool()).open(path) as h5, h5.in_words():
         for name in PATHS:
             found = h5.get(name)
             if isinstance(found, Dataset) and found.dtype.kind in "biuf":

@@ -63,7 +63,7 @@ def read_tables(path: Path) -> tuple[dict[str, dict[str, tuple[NDArray[np.generi
     IncompleteFile
         Where the file holds no tables.
     """
-    with HDF5ConnectionPool().open(path) as h5:
+    with HDF5ConnectionPool().open(path) as h5, h5.in_words():
         if "tables" not in h5:
             raise IncompleteFile(
                 path, "holds no exported table", "choose an HDF5 file that this program exported"

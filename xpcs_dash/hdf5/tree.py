@@ -6,6 +6,7 @@ What a link leads to is shown where it may be read; elsewhere the link stands wi
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,9 @@ PREVIEW_VALUES, PREVIEW_CHARS = 8, 240
 COMPARE_BYTES = 4_000_000
 #: Objects visited at most by a search or a comparison.
 VISIT_LIMIT = 20_000
+
+#: What HDF5 raises where a file is damaged.
+_DAMAGE = (ArithmeticError, KeyError, OSError, RuntimeError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -78,12 +82,14 @@ def node(h5: Handle, path: str) -> Node:
     """
     clean = "/" + path.strip("/")
     if clean == "/":
-        return _describe(h5, "/")
+        with h5.in_words():
+            return _describe(h5, "/")
     parent, _, name = clean.rpartition("/")
-    group = _group(h5, parent or "/")
-    if group.link(name) is None:
-        raise NotFoundError(f"there is no {clean} in this file.")
-    return _member(group, name, clean)
+    with h5.in_words():
+        group = _group(h5, parent or "/")
+        if group.link(name) is None:
+            raise NotFoundError(f"there is no {clean} in this file.")
+        return _member(group, name, clean)
 
 
 def children(h5: Handle, path: str = "/") -> list[Node]:
@@ -94,7 +100,8 @@ def children(h5: Handle, path: str = "/") -> list[Node]:
     UsageError
         Where there is no such group.
     """
-    return _members(_group(h5, path), path)
+    with h5.in_words():
+        return _members(_group(h5, path), path)
 
 
 def find(h5: Handle, text: str, limit: int = 300) -> list[Node]:
@@ -137,10 +144,17 @@ def _unlike(a: Node, b: Node, left: Handle, right: Handle) -> str:
         return "target" if a.preview != b.preview else ""
     if a.preview != b.preview:
         return "value"
-    first, second = left[a.path], right[b.path]
-    if max(first.nbytes, second.nbytes) > COMPARE_BYTES:
-        return ""
-    same = np.array_equal(first[()], second[()], equal_nan=first.dtype.kind == "f" == second.dtype.kind)
+    with left.apart() as ours, right.apart() as theirs:
+        first, second = ours.get(a.path), theirs.get(b.path)
+        if not isinstance(first, Dataset) or not isinstance(second, Dataset):
+            return ""  # named types
+        if max(first.nbytes, second.nbytes) > COMPARE_BYTES:
+            return ""
+        both_float = first.dtype.kind == "f" == second.dtype.kind
+        try:
+            same = np.array_equal(first[()], second[()], equal_nan=both_float)
+        except _DAMAGE:
+            return "values that cannot be read"
     return "" if same else "values"
 
 
@@ -156,11 +170,15 @@ def _walk(h5: Handle) -> Iterator[Node]:
     waiting, seen, entered = ["/"], 0, set()
     while waiting:
         path = waiting.pop()
-        group = _group(h5, path)
-        if group.identity in entered:
+        try:
+            group = _group(h5, path)
+            if group.identity in entered:
+                continue
+            entered.add(group.identity)
+            members = _members(group, path)
+        except (NotFoundError, *_DAMAGE):  # it stands among the members of its parent all the same
             continue
-        entered.add(group.identity)
-        for found in _members(group, path):
+        for found in members:
             seen += 1
             if seen > VISIT_LIMIT:
                 return
@@ -186,20 +204,18 @@ def _members(group: Group, path: str) -> list[Node]:
 
 
 def _member(group: Group, name: str, path: str) -> Node:
-    link = group.link(name)
-    with group.apart() as alone:
-        try:
-            found = alone.get(name)
-        except (OSError, RuntimeError, ValueError):
-            if isinstance(link, h5py.HardLink):
-                return Node(path, "dataset", preview="unreadable: the file is damaged")
-            found = None
+    link = None
+    with group.apart() as alone, suppress(*_DAMAGE):
+        link = alone.link(name)
+        found = alone.get(name)
         if found is not None:
             return _describe(found, path)
     reason = group.handle.refused.get(group.path_of(name))
     if reason is not None:
         return Node(path, "link", preview=f"missing: it {reason}")
-    return Node(path, "link", preview=f"link to {getattr(link, 'path', 'nothing')}, broken")
+    if isinstance(link, h5py.SoftLink | h5py.ExternalLink):
+        return Node(path, "link", preview=f"link to {link.path}, broken")
+    return Node(path, "dataset", preview="unreadable: the file is damaged")
 
 
 def _describe(found: Any, path: str) -> Node:

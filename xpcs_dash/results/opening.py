@@ -73,9 +73,8 @@ def _read(source: OpenFile) -> RawResult:
         if not refused or "and is not read" in err.reason:
             raise
         # what is missing may be missing because it must not be read
-        raise type(err)(
-            err.path, f"{err.reason} ({refused[0]})", err.remedy, transient=err.transient
-        ) from None
+        err.reason = f"{err.reason} ({refused[0]})"
+        raise
     except XpcsDashError:
         raise
     except MemoryError:
