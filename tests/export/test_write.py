@@ -16,6 +16,7 @@ from xpcs_dash.export.provenance import content_hash
 from xpcs_dash.export.ranges import described
 from xpcs_dash.export.tables import from_csv
 from xpcs_dash.export.views import VIEWS, ViewOptions, find_view
+from xpcs_dash.export.views.base import literal
 from xpcs_dash.export.write import export as write
 from xpcs_dash.figures.publication import MM_PER_INCH, PageSize
 from xpcs_dash.hdf5.table_file import read_tables
@@ -257,3 +258,18 @@ def test_without_settings_a_file_is_read_as_with_the_default_ones():
         for function in (open_result, XpcsFile.__init__)
     ]
     assert limits == [Settings.model_fields["min_coincidences"].default] * 2
+
+
+@pytest.mark.parametrize("text", ["a$b$c", "$\\frac{1", "100 $ and $2 \\$", "1/$\\AA$", "试样 α", "plain"])
+def test_texts_of_files_are_drawn_as_they_stand(text):
+    from matplotlib.text import Text
+
+    assert Text()._preprocess_math(literal(text)) == (text, False)
+
+
+def test_units_and_names_of_a_file_cannot_break_a_figure(sample, tmp_path, monkeypatch):
+    xf = open_result(sample(A001))
+    monkeypatch.setattr(type(xf), "q_unit", "$\\frac{", raising=False)
+    monkeypatch.setattr(type(xf), "intensity_unit", "$\\bad$ 试", raising=False)
+    for view in ("saxs", "detector", "diffusion", "intensity", "stability"):
+        assert export(xf, view, tmp_path / f"{view}.pdf", ViewOptions(title=True)).is_file()

@@ -6,9 +6,11 @@ metadata. Matplotlib is imported when a figure is drawn, never at import.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +73,18 @@ class AxisText:
     log: bool = False
 
 
+#: Fonts for letters that ours lacks, in titles and units; those that are installed are used.
+FALLBACKS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK KR",
+    "Source Han Sans SC",
+    "WenQuanYi Zen Hei",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Microsoft YaHei",
+    "Noto Sans",
+)
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
@@ -101,12 +115,21 @@ def _canvas(size: PageSize, **subplots: Any) -> Iterator[tuple[Figure, Any]]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context({**STYLE, "font.family": _families()}):
         figure = Figure(
             figsize=(size.width_mm / MM_PER_INCH, size.height_mm / MM_PER_INCH), layout="constrained"
         )
         FigureCanvasAgg(figure)
         yield figure, figure.subplots(**subplots)
+
+
+@cache
+def _families() -> list[str]:
+    """Our font, then those of this machine that have the letters which it lacks."""
+    from matplotlib.font_manager import fontManager
+
+    installed = set(fontManager.get_font_names())
+    return [STYLE["font.family"], *(name for name in FALLBACKS if name in installed)]
 
 
 def curve_colours(count: int) -> list[tuple[float, float, float, float]]:
@@ -263,7 +286,9 @@ def save(figure: Figure, path: Path, provenance: str) -> None:
         )
     partial = path.with_name(f".{path.name}.partial")
     try:
-        with mpl.rc_context(STYLE):
+        with mpl.rc_context(STYLE), warnings.catch_warnings():
+            # a letter that no font on this machine has is drawn as a box
+            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
             figure.savefig(partial, format=kind, metadata=metadata)
         partial.replace(path)
     finally:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xpcs_dash.errors import IncompleteFile, UsageError
+from xpcs_dash.errors import IncompleteFile, UsageError, shown
 from xpcs_dash.export.tables import Table
 from xpcs_dash.figures.publication import PageSize, PaperFigure
 
@@ -90,4 +90,9 @@ def chosen_bins(xf: XpcsFile, options: ViewOptions, at_most: int | None = None) 
 
 def title_of(xf: XpcsFile, options: ViewOptions) -> str:
     """File name where the person asked for a title."""
-    return xf.path.stem if options.title else ""
+    return literal(xf.path.stem) if options.title else ""
+
+
+def literal(text: str) -> str:
+    """A text out of a file, or its name, for a figure: drawn as it stands, with no formula read into it."""
+    return shown(text).replace("$", r"\$")

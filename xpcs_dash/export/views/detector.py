@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xpcs_dash.export.tables import Column, Table
-from xpcs_dash.export.views.base import View, ViewOptions, need, title_of
+from xpcs_dash.export.views.base import View, ViewOptions, literal, need, title_of
 from xpcs_dash.figures.publication import PageSize, PaperFigure, image
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
         size,
         x="x (px)",
         y="y (px)",
-        colour_label=f"I ({xf.intensity_unit})",
+        colour_label=f"I ({literal(xf.intensity_unit)})",
         log=True,
         marker=None if xf.geometry is None else (xf.geometry.bcx, xf.geometry.bcy),
         title=title_of(xf, options),

@@ -9,7 +9,7 @@ import numpy as np
 from xpcs_dash.analysis.diffusion import Points, PowerLaw, points_of, power_law
 from xpcs_dash.errors import UsageError
 from xpcs_dash.export.tables import Column, Table
-from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, title_of
+from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, literal, title_of
 from xpcs_dash.export.views.fit import fit_bins, parameter_table
 from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
 from xpcs_dash.fitting.batch_result import BatchFit
@@ -70,7 +70,7 @@ def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     shown = Curve(points.q, points.value, label, points.error, points.good, line)
     return curves(
         [shown],
-        AxisText(f"q ({xf.q_unit})", log=True),
+        AxisText(f"q ({literal(xf.q_unit)})", log=True),
         AxisText("relaxation time τ (s)", log=True),
         size,
         title=title_of(xf, options),

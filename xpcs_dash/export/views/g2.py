@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xpcs_dash.export.tables import Column, Table
-from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, title_of
+from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, literal, title_of
 from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def tables(xf: XpcsFile, options: ViewOptions) -> list[Table]:
 def curve_of(xf: XpcsFile, column: int) -> Curve:
     """The points of one q-bin."""
     return Curve(
-        xf.t_el, xf.g2[:, column], xf.q_labels[column], xf.g2_sigma[:, column], xf.trusted[:, column]
+        xf.t_el, xf.g2[:, column], literal(xf.q_labels[column]), xf.g2_sigma[:, column], xf.trusted[:, column]
     )
 
 

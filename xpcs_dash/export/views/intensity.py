@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from xpcs_dash.analysis.intensity import decimate
 from xpcs_dash.export.tables import Column, Table
-from xpcs_dash.export.views.base import View, ViewOptions, need, title_of
+from xpcs_dash.export.views.base import View, ViewOptions, literal, need, title_of
 from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     return curves(
         [Curve(found.x, found.mean)],
         AxisText("time (s)"),
-        AxisText(f"I ({xf.intensity_unit})"),
+        AxisText(f"I ({literal(xf.intensity_unit)})"),
         size,
         title=title_of(xf, options),
         lines=True,

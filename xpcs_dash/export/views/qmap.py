@@ -8,7 +8,7 @@ import numpy as np
 
 from xpcs_dash.analysis.saxs import pixel_counts
 from xpcs_dash.export.tables import Column, Table
-from xpcs_dash.export.views.base import View, ViewOptions, need, title_of
+from xpcs_dash.export.views.base import View, ViewOptions, literal, need, title_of
 from xpcs_dash.figures.publication import PageSize, PaperFigure, image
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
         size,
         x="x (px)",
         y="y (px)",
-        colour_label=f"{bins.names[0]} ({bins.units[0]})",
+        colour_label=literal(f"{bins.names[0]} ({bins.units[0]})"),
         limits=(float(bins.q.min()), float(bins.q.max())),
         cmap="viridis",
         marker=None if xf.geometry is None else (xf.geometry.bcx, xf.geometry.bcy),

@@ -9,7 +9,7 @@ import numpy as np
 from xpcs_dash.analysis import saxs
 from xpcs_dash.analysis.views import profile_errors
 from xpcs_dash.export.tables import Column, Table
-from xpcs_dash.export.views.base import View, ViewOptions, need, title_of
+from xpcs_dash.export.views.base import View, ViewOptions, literal, need, title_of
 from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     line = Curve(found.q[good], found.average[good], sigma=None if errors is None else errors[0][good])
     return curves(
         [line],
-        AxisText(f"q ({xf.q_unit})", log=True),
-        AxisText(f"I ({xf.intensity_unit})", log=True),
+        AxisText(f"q ({literal(xf.q_unit)})", log=True),
+        AxisText(f"I ({literal(xf.intensity_unit)})", log=True),
         size,
         title=title_of(xf, options),
         lines=True,

@@ -8,7 +8,7 @@ import numpy as np
 
 from xpcs_dash.analysis import saxs, stability
 from xpcs_dash.export.tables import Column, Table
-from xpcs_dash.export.views.base import View, ViewOptions, need, title_of
+from xpcs_dash.export.views.base import View, ViewOptions, literal, need, title_of
 from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
         shown.append(Curve(bins.axis0[good], line[good] / np.nanmean(line), label))
     return curves(
         shown,
-        AxisText(f"q ({xf.q_unit})", log=True),
+        AxisText(f"q ({literal(xf.q_unit)})", log=True),
         AxisText("I / mean of its segment", log=True),
         size,
         title=title_of(xf, options),

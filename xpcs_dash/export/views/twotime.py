@@ -9,7 +9,7 @@ import numpy as np
 from xpcs_dash.analysis import twotime
 from xpcs_dash.errors import IncompleteFile, UsageError
 from xpcs_dash.export.tables import Column, Table
-from xpcs_dash.export.views.base import View, ViewOptions, title_of
+from xpcs_dash.export.views.base import View, ViewOptions, literal, title_of
 from xpcs_dash.figures.publication import PageSize, PaperFigure, image
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     seen = twotime.picture(data, pixels=PIXELS)
     span = data.n * step
     low, high = np.percentile(seen.values, (2.0, 99.0))
-    title = title_of(xf, options) or xf.q_labels[label - 1]
+    title = title_of(xf, options) or literal(xf.q_labels[label - 1])
     return image(
         seen.values,
         size,
