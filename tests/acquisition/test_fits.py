@@ -8,7 +8,7 @@ import pytest
 
 from xpcs_dash.acquisition.fits import PAUSES_S, FitQueue
 from xpcs_dash.acquisition.ingest import Ingest
-from xpcs_dash.acquisition.readers import Failure, InlinePool, Outcome
+from xpcs_dash.acquisition.readers import Failure, InlinePool, Outcome, ReaderPool
 from xpcs_dash.acquisition.rows import Known
 from xpcs_dash.acquisition.scan import Stat
 from xpcs_dash.errors import UnreadableFile
@@ -214,3 +214,25 @@ class Never(InlinePool):
 
     def free(self):
         return 0
+
+
+def test_a_fitter_that_is_killed_in_the_middle_of_a_fit_fits_the_file_later(monkeypatch, tmp_path):
+    (tmp_path / "mortal_fitter.py").write_text(
+        "import os, pathlib, signal\n"
+        "def make(mark):\n"
+        "    def fit(path):\n"
+        "        try: pathlib.Path(mark).touch(exist_ok=False)\n"
+        "        except FileExistsError: return {'fit': {'tau': [1.0]}, 'summary': {}}\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return fit\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    pool = ReaderPool("mortal_fitter:make", {"mark": str(tmp_path / "mark")}, n=1)
+    fits = FitQueue(pool, (0.05,))
+    try:
+        fits.add("a.hdf", Stat(1, 1, 1), 1.0)
+        changes = work(fits, 60.0)
+    finally:
+        fits.close()
+    assert [change.kind for change in changes] == ["unfitted", "fit"]
+    assert "SIGKILL" in changes[0].values["reason"]

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.disk import make_folder, sync_folder, write_whole
-from xpcs_dash.errors import NotFoundError, UsageError, XpcsDashError
+from xpcs_dash.errors import NotFoundError, UnavailableError, UsageError, XpcsDashError
 from xpcs_dash.simplemask.draft import Draft
 
 __all__ = ["DraftError", "Version", "VersionStore", "is_key", "new_key"]
@@ -26,7 +26,7 @@ __all__ = ["DraftError", "Version", "VersionStore", "is_key", "new_key"]
 _KEY = re.compile(r"^[A-Za-z0-9_-]{16,64}$")
 
 
-class DraftError(XpcsDashError):
+class DraftError(UnavailableError):
     """A draft that cannot be read or stored now. What lies on disk is as it was."""
 
 
