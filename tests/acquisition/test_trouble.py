@@ -362,16 +362,18 @@ def test_names_that_are_no_files_are_neither_read_nor_in_the_way(beamline):
     assert not beamline.ingest._problems
 
 
-def test_a_file_that_becomes_a_folder_or_a_pipe_is_gone(beamline):
+def test_a_file_that_becomes_a_folder_a_pipe_or_a_circle_is_gone(beamline):
     beamline.start()
-    for name in ("a.hdf", "b.hdf"):
+    names = ("a.hdf", "b.hdf", "c.hdf")
+    for name in names:
         beamline.write(name, f"{name} end")
-    beamline.until(lambda: beamline.states() == {"a.hdf": "ready", "b.hdf": "ready"})
-    for name in ("a.hdf", "b.hdf"):
+    beamline.until(lambda: beamline.states() == dict.fromkeys(names, "ready"))
+    for name in names:
         (beamline.root / name).unlink()
     (beamline.root / "a.hdf").mkdir()
     os.mkfifo(beamline.root / "b.hdf")
-    beamline.until(lambda: beamline.states() == {"a.hdf": "gone", "b.hdf": "gone"})
+    (beamline.root / "c.hdf").symlink_to(beamline.root / "c.hdf")
+    beamline.until(lambda: beamline.states() == dict.fromkeys(names, "gone"))
 
 
 def test_names_that_are_no_text_are_told_and_come_as_events_too(beamline):

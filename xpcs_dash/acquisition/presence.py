@@ -257,11 +257,13 @@ class Presence:
         """Why a walk says nothing about the files of the catalogue, as a sentence; None where it does."""
         if scan.root_error is not None:
             return f"{self.root} cannot be read: {scan.root_error}."
+        point = None if self.ground is None else self.ground.unmounted(scan.ground)
+        if self.ground is None or (point is None and scan.ground.key == self.ground.key):
+            return None
         here = [p for p, known in self.known.items() if known.state != "gone" and p.startswith(self._top)]
-        if self.ground is None or not here:
+        if not here:
             return None
         kept = f"its {len(here)} file(s) stay in the list until it is back"
-        point = self.ground.unmounted(scan.ground)
         # the same files on another disk are the same files
         if point is not None and 2 * sum(path in scan.files for path in here) < len(here):
             return f"{self.root} is away: the disk of {point} is not mounted; {kept}."
