@@ -423,6 +423,49 @@ def test_a_result_whose_image_lies_in_a_text_file(root, pool):
 
 
 @pytest.mark.parametrize("kind", ["raw", "virtual", "link"])
+def test_every_dataset_of_a_result_in_turn_lies_outside(root, pool, kind):
+    """Whichever it is, it is not read; what is asked for is missing with the reason, or an error with it."""
+    plain, path = root / "plain.hdf", root / "r.hdf"
+    synthetic.aps(plain, **{name[6:].replace("/", "__"): v for name, v in synthetic.twotime().items()})
+    names: list[str] = []
+    with h5py.File(plain, locking=False) as h5:
+        h5.visititems(lambda name, o: names.append(name) if isinstance(o, h5py.Dataset) else None)
+    (root.parent / "values").write_bytes(np.full(100_000, 4711.0).tobytes())
+    told = 0
+    for i, name in enumerate(names):
+        path.write_bytes(plain.read_bytes())
+        with h5py.File(path, "r+") as h5, h5py.File(root.parent / "secret.h5", "a") as other:
+            shape = h5[name].shape
+            other[f"all/{i}"] = np.full(shape, 4711.0)
+            del h5[name]
+            if kind == "link":
+                h5[name] = h5py.ExternalLink("../secret.h5", f"/all/{i}")
+            elif kind == "raw":
+                h5.create_dataset(name, shape=shape, dtype="f8", external=[("../values", 0, h5f.UNLIMITED)])
+            elif shape:
+                layout = h5py.VirtualLayout(shape, "f8")
+                layout[...] = h5py.VirtualSource("../secret.h5", f"all/{i}", shape)
+                h5.create_virtual_dataset(name, layout)
+        outside = root.parent / ("values" if kind == "raw" else "secret.h5")
+        with openings(outside) as opened:
+            try:
+                xf = open_result(path, pool)
+                fields = [
+                    getattr(xf, f) for f in ("g2", "g2_err", "t_el", "q", "saxs_1d", "saxs_2d", "int_t")
+                ]
+                fields += [xf.segments, xf.mask, xf.dqmap, xf.sqmap, xf.partial_g2]
+                fields += [xf.twotime(label).c2_upper for label in xf.twotime_bins]
+                said = str((xf.metadata, xf.warnings, xf.geometry))
+                assert not any(np.any(field == 4711.0) for field in fields if field is not None), name
+            except XpcsDashError as err:
+                said = str(err)
+        assert opened == [], name
+        assert "4711" not in said, name
+        told += "lies outside the watched directory" in said
+    assert told > len(names) // 2
+
+
+@pytest.mark.parametrize("kind", ["raw", "virtual", "link"])
 def test_a_result_whose_arrays_lie_beside_it(root, pool, kind):
     plain, path = root / "plain.hdf", root / "r.hdf"
     synthetic.aps(plain)
