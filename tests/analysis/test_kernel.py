@@ -101,7 +101,9 @@ def test_requests_for_the_same_result_wait_for_one_computation(kernel):
     assert len(calls) == 1
 
 
-def test_a_shared_store_answers_another_process(folder, sample):
+def test_a_shared_store_answers_another_process(folder, sample, monkeypatch):
+    monkeypatch.setattr("xpcs_dash.analysis.kernel.WORTH_SHARING_S", 0.0)
+
     class Store(dict):
         def set(self, key, value, timeout=None):
             self[key] = value

@@ -276,6 +276,8 @@ class Handle(Group):
         """True where a name stands for an object of this file itself, even if that cannot be opened."""
         parent, _, last = name.strip("/").rpartition("/")
         try:
+            if not self.file.id.links.exists(encoded(name), lapl=WITHIN):
+                return False
             at = h5o.open(self.id, b"/" + encoded(parent), WITHIN)
             return isinstance(at, h5g.GroupID) and kind_of(at, encoded(last)) == h5l.TYPE_HARD
         except (KeyError, OSError, RuntimeError, ValueError):

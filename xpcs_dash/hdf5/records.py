@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -359,6 +359,9 @@ class RawResult:
     geometry_mismatch: tuple[str, ...] = ()
     intensity_unit: str = "photons/pixel/frame"
     warnings: tuple[str, ...] = ()
+
+    #: Reads what was left out at first, and returns the whole record; None where this is the whole record.
+    rest: Callable[[OpenFile], RawResult] | None = None
 
     def __post_init__(self) -> None:
         for name, value in list(vars(self).items()):

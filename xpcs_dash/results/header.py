@@ -19,11 +19,16 @@ class ResultHeader:
     """What is known of a file once it has been opened; see `xpcs_dash.results.xpcs_file.XpcsFile`."""
 
     _key: FileKey
-    _raw: RawResult
+    #: What was read when the file was opened; `_raw` is the whole record, read on demand.
+    _early: RawResult
 
     def __init__(self, key: FileKey, raw: RawResult) -> None:
         self._put("_key", key)
-        self._put("_raw", raw)
+        self._put("_early", raw)
+
+    @cached_property
+    def _raw(self) -> RawResult:
+        raise NotImplementedError
 
     def _put(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -52,18 +57,22 @@ class ResultHeader:
     @property
     def layout(self) -> str:
         """Name of the file layout."""
-        return self._raw.layout
+        return self._early.layout
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """Of "multitau" and "twotime", those that the file holds."""
-        return self._raw.kinds
+        return self._early.kinds
 
     @property
     def nbytes(self) -> int:
-        """Bytes that this object holds (big arrays are in the cache and counted there)."""
-        raw = self._raw
-        arrays = (raw.g2, raw.g2_err, raw.partial_g2, raw.partial_g2_err, raw.saxs_1d, raw.segments)
+        """Bytes that this object holds (big arrays are in the cache and counted there).
+
+        With room for ten partial g2 and their errors, which may be read later.
+        """
+        raw = self._early
+        parts = () if raw.g2 is None else (raw.g2,) * 20
+        arrays = (raw.g2, raw.g2_err, raw.saxs_1d, raw.segments, *parts)
         two = raw.twotime
         extra = (two.g2, two.g2_segments) if two is not None else ()
         return 40_000 + 3 * sum(int(a.nbytes) for a in (*arrays, *extra) if a is not None)
@@ -73,12 +82,12 @@ class ResultHeader:
     @property
     def dynamic(self) -> BinTable | None:
         """Bins of g2 and C2."""
-        return self._raw.dynamic
+        return self._early.dynamic
 
     @property
     def static(self) -> BinTable | None:
         """Bins of I(q)."""
-        return self._raw.static
+        return self._early.static
 
     @property
     def n_q(self) -> int:
@@ -138,25 +147,25 @@ class ResultHeader:
     @property
     def detector_shape(self) -> tuple[int, int] | None:
         """(rows, columns)."""
-        return self._raw.detector_shape
+        return self._early.detector_shape
 
     @property
     def map_hash(self) -> str | None:
         """Hash of the q-map, as its maker wrote it."""
-        return self._raw.map_hash
+        return self._early.map_hash
 
     # -- multi-tau
 
     @property
     def delay_frames(self) -> NDArray[np.float64]:
         """(n_delay,) delays in frames after stride and averaging."""
-        frames = self._raw.delay_frames
+        frames = self._early.delay_frames
         return np.empty(0) if frames is None else frozen_array(frames, np.float64)
 
     @cached_property
     def t_el(self) -> NDArray[np.float64]:
         """(n_delay,) delays in seconds."""
-        raw = self._raw
+        raw = self._early
         if raw.delay_s is not None:
             return frozen_array(raw.delay_s, np.float64)
         if raw.delay_frames is None or self.g2_frame_time_s is None:
@@ -166,19 +175,19 @@ class ResultHeader:
     @property
     def n_delay(self) -> int:
         """Number of delays."""
-        return 0 if self._raw.g2 is None else int(self._raw.g2.shape[0])
+        return 0 if self._early.g2 is None else int(self._early.g2.shape[0])
 
     @property
     def g2(self) -> NDArray[np.float64]:
         """(n_delay, n_q); exactly 0 where no coincidence was recorded, NaN where there is no number."""
-        return self._table(self._raw.g2)
+        return self._table(self._early.g2)
 
     @cached_property
     def g2_err(self) -> NDArray[np.float64]:
         """(n_delay, n_q) errors of the file; NaN where it has none."""
-        if self._raw.g2_err is None:
+        if self._early.g2_err is None:
             return frozen_array(np.full(self.g2.shape, np.nan), np.float64)
-        return self._table(self._raw.g2_err)
+        return self._table(self._early.g2_err)
 
     def _table(self, values: NDArray[np.float64] | None) -> NDArray[np.float64]:
         return np.empty((0, self.n_q)) if values is None else frozen_array(values, np.float64)
@@ -186,7 +195,7 @@ class ResultHeader:
     @property
     def stored_coincidences(self) -> NDArray[np.float64] | None:
         """(n_delay, n_q) coincidences that the file itself holds; None where they are computed."""
-        return self._raw.coincidences
+        return self._early.coincidences
 
     @property
     def zero_points(self) -> int:
@@ -213,24 +222,24 @@ class ResultHeader:
     @property
     def saxs_1d(self) -> NDArray[np.float64] | None:
         """(n_static,) photons per pixel and frame of each static bin; `static.expand` puts it on the grid."""
-        return self._raw.saxs_1d
+        return self._early.saxs_1d
 
     @property
     def segments(self) -> NDArray[np.float64] | None:
         """(n_seg, n_static) as `saxs_1d` for each stretch of time; divide by the mean, the scale varies."""
-        return self._raw.segments
+        return self._early.segments
 
     @property
     def intensity_unit(self) -> str:
         """Unit of the intensities."""
-        return self._raw.intensity_unit
+        return self._early.intensity_unit
 
     # -- time and provenance
 
     @property
     def frame_time_s(self) -> float | None:
         """Seconds from frame to frame of the detector."""
-        return self._raw.frame_time_s
+        return self._early.frame_time_s
 
     @property
     def exposure_s(self) -> float | None:
@@ -240,17 +249,17 @@ class ResultHeader:
     @property
     def stride(self) -> int:
         """Every how many frames were used."""
-        return self._raw.stride_frame
+        return self._early.stride_frame
 
     @property
     def avg(self) -> int:
         """How many frames were averaged into one."""
-        return self._raw.avg_frame
+        return self._early.avg_frame
 
     @property
     def g2_frame_time_s(self) -> float | None:
         """Seconds of one unit of `delay_frames`."""
-        raw = self._raw
+        raw = self._early
         return None if raw.frame_time_s is None else raw.frame_time_s * raw.stride_frame * raw.avg_frame
 
     @property
@@ -261,27 +270,27 @@ class ResultHeader:
     @property
     def c2_frame_time_s(self) -> float | None:
         """Seconds from row to row of the two-time matrices, from their own settings."""
-        return None if self._raw.twotime is None else self._raw.twotime.dt_s
+        return None if self._early.twotime is None else self._early.twotime.dt_s
 
     @property
     def c2_stride(self) -> int:
         """Every how many frames were used for the two-time matrices."""
-        return 1 if self._raw.twotime is None else self._raw.twotime.stride_frame
+        return 1 if self._early.twotime is None else self._early.twotime.stride_frame
 
     @property
     def c2_avg(self) -> int:
         """How many frames were averaged into one row of the two-time matrices."""
-        return 1 if self._raw.twotime is None else self._raw.twotime.avg_frame
+        return 1 if self._early.twotime is None else self._early.twotime.avg_frame
 
     @property
     def n_frames(self) -> int | None:
         """Frames that were correlated, after stride and averaging."""
-        return self._raw.n_frames
+        return self._early.n_frames
 
     @property
     def averaged_from(self) -> tuple[str, ...]:
         """Files that an averaged file was made of; empty for a single acquisition."""
-        return self._raw.averaged_from
+        return self._early.averaged_from
 
     @property
     def start_time(self) -> datetime | None:
@@ -318,9 +327,9 @@ class ResultHeader:
     @property
     def twotime_bins(self) -> tuple[int, ...]:
         """Labels of the q-bins that have a two-time matrix, in the order of the file."""
-        return () if self._raw.twotime is None else self._raw.twotime.bins
+        return () if self._early.twotime is None else self._early.twotime.bins
 
     @property
     def twotime_shape(self) -> tuple[int, int] | None:
         """(N, N) of the matrices."""
-        return None if self._raw.twotime is None else self._raw.twotime.shape
+        return None if self._early.twotime is None else self._early.twotime.shape

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from xpcs_dash.errors import FileError, IncompleteFile, UnreadableFile, XpcsDashError
+from xpcs_dash.errors import FileError, UnreadableFile
 from xpcs_dash.hdf5.layouts import find_layout
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool, default_pool
-from xpcs_dash.hdf5.records import OpenFile, RawResult, file_key
+from xpcs_dash.hdf5.record import read_record
+from xpcs_dash.hdf5.records import OpenFile, file_key
 from xpcs_dash.results.cache import DataCache
 from xpcs_dash.results.xpcs_file import XpcsFile
 
@@ -49,7 +50,11 @@ def open_result(
         key = file_key(path)
         try:
             with pool.open(key.path, key) as h5:
-                raw = _read(OpenFile(key.path, key, h5))
+                source = OpenFile(key.path, key, h5)
+                raw = read_record(source, lambda source: find_layout(source).read(source))
+                if raw.rest is not None and (h5.others() or h5.remarks()):
+                    # where links lead out of the file, all of them are known at once
+                    raw = read_record(source, raw.rest)
                 others = h5.others()
         except FileError as err:
             if not err.transient or file_key(path) == key:
@@ -61,33 +66,3 @@ def open_result(
     raise UnreadableFile(
         path, "it keeps changing while it is read", "wait until it is finished", transient=True
     )
-
-
-def _read(source: OpenFile) -> RawResult:
-    try:
-        raw = find_layout(source).read(source)
-        refused = source.h5.remarks()
-        return replace(raw, warnings=(*raw.warnings, *refused)) if refused else raw
-    except FileError as err:
-        refused = source.h5.remarks()
-        if not refused or "and is not read" in err.reason:
-            raise
-        # what is missing may be missing because it must not be read
-        err.reason = f"{err.reason} ({refused[0]})"
-        raise
-    except XpcsDashError:
-        raise
-    except MemoryError:
-        raise IncompleteFile(
-            source.path, "its header asks for more memory than there is", "process it again"
-        ) from None
-    except (
-        Exception
-    ) as err:  # a damaged file can make the library raise anything: it must become one sentence
-        reason = " ".join(str(err).split()) or type(err).__name__
-        raise UnreadableFile(
-            source.path,
-            f"it cannot be read ({reason[:200]})",
-            "it may be damaged: copy it again",
-            transient=True,
-        ) from err

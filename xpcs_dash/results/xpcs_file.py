@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -15,7 +16,8 @@ from xpcs_dash.hdf5.as_read import AS_READ
 from xpcs_dash.hdf5.carried import Gathered, gather, stated
 from xpcs_dash.hdf5.handle import Handle
 from xpcs_dash.hdf5.pool import HDF5ConnectionPool
-from xpcs_dash.hdf5.records import FileKey, RawResult, Stored, TwoTime
+from xpcs_dash.hdf5.record import read_record
+from xpcs_dash.hdf5.records import FileKey, OpenFile, RawResult, Stored, TwoTime
 from xpcs_dash.hdf5.schemas import frozen_array
 from xpcs_dash.results import counting
 from xpcs_dash.results.cache import DataCache
@@ -54,7 +56,20 @@ class XpcsFile(ResultHeader):
         self._put("_cache", DataCache(PRIVATE_CACHE_BYTES) if cache is None else cache)
         self._put("min_coincidences", float(min_coincidences))
 
-    # -- big arrays
+    # -- what is read when it is asked for
+
+    @cached_property
+    def _raw(self) -> RawResult:
+        """The whole record. Opening reads what curves and counting need; names, times, geometry follow."""
+        early = self._early
+        if early.rest is None:
+            return early
+        with self._pool.open(self.path, self.key) as h5:
+            whole = read_record(OpenFile(self.path, self.key, h5), early.rest)
+            if h5.others():
+                # from now on a change of these files is a change of this one
+                self._put("_key", replace(self.key, others=h5.others()))
+        return whole
 
     def _image(self, stored: Stored | None) -> Any:
         if stored is None:
@@ -73,37 +88,37 @@ class XpcsFile(ResultHeader):
     @property
     def saxs_2d(self) -> NDArray[np.float32] | None:
         """(H, W) float32 photons per pixel and frame, read when asked for."""
-        image: NDArray[np.float32] | None = self._image(self._raw.saxs_2d)
+        image: NDArray[np.float32] | None = self._image(self._early.saxs_2d)
         return image
 
     @property
     def mask(self) -> NDArray[np.bool_] | None:
         """(H, W) bool, True where a pixel is used; read when asked for."""
-        image: NDArray[np.bool_] | None = self._image(self._raw.mask)
+        image: NDArray[np.bool_] | None = self._image(self._early.mask)
         return image
 
     @property
     def blemish(self) -> NDArray[np.bool_] | None:
         """(H, W) bool, False where the detector itself spoils a pixel; read when asked for."""
-        image: NDArray[np.bool_] | None = self._image(self._raw.blemish)
+        image: NDArray[np.bool_] | None = self._image(self._early.blemish)
         return image
 
     @property
     def dqmap(self) -> NDArray[np.int32] | None:
         """(H, W) int32 dynamic labels, 0 masked; read when asked for."""
-        image: NDArray[np.int32] | None = self._image(self._raw.dqmap)
+        image: NDArray[np.int32] | None = self._image(self._early.dqmap)
         return image
 
     @property
     def sqmap(self) -> NDArray[np.int32] | None:
         """(H, W) int32 static labels, 0 masked; read when asked for."""
-        image: NDArray[np.int32] | None = self._image(self._raw.sqmap)
+        image: NDArray[np.int32] | None = self._image(self._early.sqmap)
         return image
 
     @property
     def int_t(self) -> NDArray[np.float64] | None:
         """(2, n_frames) row 0 time in s, row 1 photons per pixel and frame; read when asked for."""
-        raw, stored = self._raw, self._raw.int_t
+        raw, stored = self._early, self._early.int_t
         if stored is None:
             return None
         step = None if raw.int_t_in_seconds else self.processed_frame_time_s
@@ -122,7 +137,7 @@ class XpcsFile(ResultHeader):
         It rests on the bytes of the maps, not on `map_hash`, which is what the file says of itself.
         """
         with self._pool.open(self.path, self.key) as h5:
-            return bigdata.stored_digest(h5, self._raw.dqmap, self._raw.sqmap) or self.key.token
+            return bigdata.stored_digest(h5, self._early.dqmap, self._early.sqmap) or self.key.token
 
     def per_map(self, name: Hashable, load: Callable[[], T]) -> T:
         """What follows from the label maps alone, computed once for all files that have the same ones.
@@ -139,7 +154,7 @@ class XpcsFile(ResultHeader):
     @cached_property
     def ring_table(self) -> counting.RingTable | None:
         """Pixels shared by static rings and dynamic bins; None where the file has no label maps."""
-        raw = self._raw
+        raw = self._early
         dynamic, static = raw.dynamic, raw.static
         if dynamic is None or raw.dqmap is None:
             return None
@@ -158,7 +173,7 @@ class XpcsFile(ResultHeader):
         A single file stores it as `saxs_1d`. Averaging tools average some fields and copy others, so in
         averaged files it is taken from the detector image, as for files without `saxs_1d`.
         """
-        raw, table = self._raw, self.ring_table
+        raw, table = self._early, self.ring_table
         if table is None:
             return None
         by_static = raw.sqmap is not None and raw.static is not None
@@ -174,7 +189,7 @@ class XpcsFile(ResultHeader):
     @cached_property
     def _counting(self) -> tuple[NDArray[np.float64], counting.PhotonCheck]:
         """Expected coincidences and the model's own check; NaN and a reason where it cannot be applied."""
-        raw = self._raw
+        raw = self._early
         unknown = np.full(self.g2.shape, np.nan)
 
         def without(reason: str) -> tuple[NDArray[np.float64], counting.PhotonCheck]:
@@ -293,7 +308,7 @@ class XpcsFile(ResultHeader):
 
     def _scale_ratio(self) -> float:
         """Median of `saxs_1d` over the ring means of the image; 1 where one of them is missing."""
-        stored, rings = self._raw.saxs_1d, self.ring_intensity
+        stored, rings = self._early.saxs_1d, self.ring_intensity
         if stored is None or rings is None or stored.shape != rings.shape:
             return 1.0
         both = np.isfinite(stored) & np.isfinite(rings) & (rings > 0)
@@ -317,7 +332,7 @@ class XpcsFile(ResultHeader):
         UsageError
             Where the file has no matrix for it.
         """
-        position, record = self._position(label), self._raw.twotime
+        position, record = self._position(label), self._early.twotime
         assert record is not None  # _position has found a bin
 
         def read(h5: Handle) -> NDArray[np.float32]:
@@ -333,7 +348,7 @@ class XpcsFile(ResultHeader):
         -------
         (N,) mean of each diagonal and (M, n_segments) the same in equal blocks; None where absent.
         """
-        position, record = self._position(label), self._raw.twotime
+        position, record = self._position(label), self._early.twotime
         assert record is not None  # _position has found a bin
         g2, segments = record.g2, record.g2_segments
         return (
@@ -343,7 +358,7 @@ class XpcsFile(ResultHeader):
 
     def twotime_block(self, label: int, rows: slice, cols: slice) -> NDArray[np.float32]:
         """A block of the full (symmetric) matrix of one q-bin, reading only what it needs: float32."""
-        position, record = self._position(label), self._raw.twotime
+        position, record = self._position(label), self._early.twotime
         assert record is not None  # _position has found a bin
         with self._pool.open(self.path, self.key) as h5:
             return bigdata.read_block(h5, record, position, rows, cols, self.path)
@@ -351,7 +366,7 @@ class XpcsFile(ResultHeader):
     @property
     def has_unnormalized(self) -> bool:
         """True where the file holds G2, IP and IF of each pixel."""
-        return self._raw.unnormalized_g2 is not None
+        return self._early.unnormalized_g2 is not None
 
     def unnormalized_g2(self, delay_index: int) -> NDArray[np.float32]:
         """(3, H, W) float32 G2, IP and IF of each pixel at one delay.
@@ -361,7 +376,7 @@ class XpcsFile(ResultHeader):
         UsageError
             Where the file does not hold them, or the delay does not exist.
         """
-        name = self._raw.unnormalized_g2
+        name = self._early.unnormalized_g2
         if name is None:
             raise UsageError(f"{self.path.name}: it was processed without the per-pixel G2.")
         if not 0 <= delay_index < self.n_delay:

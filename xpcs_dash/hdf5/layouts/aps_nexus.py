@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ def recognise(h5: Handle) -> bool:
 
 
 def read(source: OpenFile) -> RawResult:
-    """Read header and 1-D data; big arrays are described, not read.
+    """Read bins, curves and I(q); big arrays are described, and names, times and geometry left to `rest_of`.
 
     Raises
     ------
@@ -69,10 +70,9 @@ def read(source: OpenFile) -> RawResult:
         for name, stored in maps.items()
         if stored is None and name in _MAP_TEXT and not (name == "sqmap" and static is None)
     ]
-    geometry = aps_entry.read_geometry(reader, _QMAP, shape)
     averaged = reader.texts("/xpcs/average/file_list")
-    entry = aps_entry.read_entry(reader)
-    if entry.frame_time_s is None:
+    frame_time_s = aps_entry.read_frame_time(reader)
+    if frame_time_s is None:
         raise reader.missing(f"{aps_entry.DETECTOR}/frame_time")
     multitau = _read_multitau(reader, dynamic.n) if "multitau" in kinds else _MultiTau()
     int_t, n_frames = _read_int_t(reader)
@@ -82,17 +82,11 @@ def read(source: OpenFile) -> RawResult:
         kinds=kinds,
         dynamic=dynamic,
         static=static,
-        geometry=geometry.geometry,
-        energy_kev=geometry.energy_kev,
-        distance_m=geometry.distance_m,
         detector_shape=shape,
         map_hash=reader.attribute(_QMAP, "hash"),
         delay_frames=multitau.delay_frames,
         g2=multitau.g2,
         g2_err=multitau.g2_err,
-        partial_g2=multitau.partial_g2,
-        partial_g2_err=multitau.partial_g2_err,
-        partial_labels=multitau.partial_labels,
         unnormalized_g2=multitau.unnormalized_g2,
         saxs_1d=_static_vector(reader, static),
         segments=_segments(reader, static),
@@ -103,24 +97,51 @@ def read(source: OpenFile) -> RawResult:
         sqmap=maps["sqmap"],
         int_t=int_t,
         n_frames=n_frames,
-        twotime=_read_twotime(reader, entry.frame_time_s, dynamic.n) if "twotime" in kinds else None,
-        frame_time_s=entry.frame_time_s,
-        exposure_s=entry.exposure_s,
+        twotime=_read_twotime(reader, frame_time_s, dynamic.n) if "twotime" in kinds else None,
+        frame_time_s=frame_time_s,
         stride_frame=reader.factor(f"{config}/config/stride_frame"),
         avg_frame=reader.factor(f"{config}/config/avg_frame"),
         averaged_from=averaged,
+        metadata_groups=("/entry", f"{_MULTITAU}/config", f"{_TWOTIME}/config"),
+        carried_group=CARRIED,
+        warnings=tuple(warnings),
+    )
+    # a file that says itself how its source was read says that of everything
+    if reader.has(as_read.AS_READ):
+        return as_read.restore(reader, _with_rest(reader, raw))
+    return replace(raw, rest=partial(rest_of, raw))
+
+
+def rest_of(raw: RawResult, source: OpenFile) -> RawResult:
+    """``raw``, as `read` made it of the same file, with what was left out: a page that shows a curve, or an
+    average of many files, needs none of it, and it is half of what takes time.
+    """
+    return _with_rest(Reader(source), raw)
+
+
+def _with_rest(reader: Reader, raw: RawResult) -> RawResult:
+    geometry = aps_entry.read_geometry(reader, _QMAP, raw.detector_shape)
+    entry = aps_entry.read_entry(reader)
+    parts = _Partial() if raw.g2 is None else _read_partial(reader, raw.g2.shape)
+    return replace(
+        raw,
+        rest=None,
+        geometry=geometry.geometry,
+        energy_kev=geometry.energy_kev,
+        distance_m=geometry.distance_m,
+        geometry_mismatch=geometry.mismatch,
+        warnings=(*raw.warnings, *geometry.warnings),
+        partial_g2=parts.g2,
+        partial_g2_err=parts.g2_err,
+        partial_labels=parts.labels,
+        exposure_s=entry.exposure_s,
         start_time=parse_time(reader.text("/entry/start_time")),
         end_time=parse_time(reader.text("/entry/end_time")),
         sample=entry.sample,
         scan=entry.scan,
         temperature_k=entry.temperature_k,
         raw_path=reader.text("/xpcs/rawdata_path"),
-        metadata_groups=("/entry", f"{_MULTITAU}/config", f"{_TWOTIME}/config"),
-        carried_group=CARRIED,
-        geometry_mismatch=geometry.mismatch,
-        warnings=(*warnings, *geometry.warnings),
     )
-    return as_read.restore(reader, raw)
 
 
 def read_bins(reader: Reader, group: str, which: str) -> BinTable:
@@ -193,10 +214,14 @@ class _MultiTau:
     delay_frames: NDArray[np.float64] | None = None
     g2: NDArray[np.float64] | None = None
     g2_err: NDArray[np.float64] | None = None
-    partial_g2: NDArray[np.float64] | None = None
-    partial_g2_err: NDArray[np.float64] | None = None
-    partial_labels: NDArray[np.float64] | None = None
     unnormalized_g2: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Partial:
+    g2: NDArray[np.float64] | None = None
+    g2_err: NDArray[np.float64] | None = None
+    labels: NDArray[np.float64] | None = None
 
 
 def _read_multitau(reader: Reader, n_q: int) -> _MultiTau:
@@ -207,21 +232,21 @@ def _read_multitau(reader: Reader, n_q: int) -> _MultiTau:
     shape = (delays.size, n_q)
     g2 = reader.shaped(_G2, shape)
     g2_err = reader.shaped(f"{_G2}_err", shape, required=False)
-    unnormalized = _unnormalized(reader, delays.size)
+    return _MultiTau(delays, g2, g2_err, _unnormalized(reader, delays.size))
+
+
+def _read_partial(reader: Reader, shape: tuple[int, ...]) -> _Partial:
+    """g2 of parts of the run; ``shape`` is that of g2."""
     name = reader.first(f"{_G2}_partial", f"{_G2}_segments")
     if name is None:
-        return _MultiTau(delays, g2, g2_err, unnormalized_g2=unnormalized)
-    partial = reader.numbers(name)
-    if partial.ndim != 3 or partial.shape[1:] != shape:
-        raise reader.wrong(name, f"shape (segments, {shape[0]}, {shape[1]})", f"shape {partial.shape}")
-    return _MultiTau(
-        delays,
-        g2,
-        g2_err,
-        partial,
-        reader.shaped(f"{name}_err", partial.shape, required=False),
-        reader.optional_vector(f"{name}_labels", partial.shape[0]),
-        unnormalized,
+        return _Partial()
+    values = reader.numbers(name)
+    if values.ndim != 3 or values.shape[1:] != shape:
+        raise reader.wrong(name, f"shape (segments, {shape[0]}, {shape[1]})", f"shape {values.shape}")
+    return _Partial(
+        values,
+        reader.shaped(f"{name}_err", values.shape, required=False),
+        reader.optional_vector(f"{name}_labels", values.shape[0]),
     )
 
 
