@@ -61,3 +61,19 @@ def test_nothing_is_lost_or_given_out_twice(steps):
     assert {id(f) for f in taken} == {id(w) for w in wanted.values()}
     assert len(taken) == len(wanted)
     assert [f.sort_at for f in taken] == sorted((f.sort_at for f in taken), reverse=True)
+
+
+def test_progress_counts_from_when_the_queue_was_last_empty():
+    schedule = Schedule()
+    for name in ("a", "b", "c"):
+        schedule.put(item(name, 0.0))
+    schedule.put(schedule.items["a"])
+    assert schedule.progress == (0, 3)
+    schedule.drop("a")
+    schedule.put(item("d", 0.0))
+    assert schedule.progress == (1, 4)
+    for name in ("b", "c", "d"):
+        schedule.drop(name)
+    assert schedule.progress == (4, 4)
+    schedule.put(item("e", 0.0))
+    assert schedule.progress == (0, 1)

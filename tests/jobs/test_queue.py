@@ -9,7 +9,7 @@ import time
 import pytest
 
 from xpcs_dash.database.record import Record
-from xpcs_dash.database.record.tables import DISPATCHER
+from xpcs_dash.database.record.tables import DISPATCHER, JOBS
 from xpcs_dash.jobs.client import JobClient
 from xpcs_dash.jobs.queue import MAX_ATTEMPTS, JobQueue
 from xpcs_dash.jobs.registry import KINDS, Kind
@@ -134,3 +134,29 @@ def _free_pid() -> int:
         except PermissionError:
             pass
         pid -= 1
+
+
+def test_a_job_that_runs_is_taken_back_from_a_record_that_says_it_waits(client, jobs):
+    runs, waits = client.submit("sleep", {}, "runs", priority=1), client.submit("sleep", {}, "waits")
+    row = jobs.claim()
+    assert row.id == runs
+    with jobs._record.write() as db:  # as a restore leaves it
+        db.execute(JOBS.update().values(state="queued", attempts=0, started=None, worker=""))
+    flight = {runs: {"attempts": row.attempts, "started": row.started, "worker": "h:1"}}
+    assert jobs.take_back(flight) == [runs]
+    assert jobs.take_back(flight) == []
+    again = client.get(runs)
+    assert (again.state, again.attempts, again.started, again.worker) == ("running", 1, row.started, "h:1")
+    assert jobs.claim().id == waits
+
+
+def test_a_dispatcher_keeps_its_lease_in_a_record_that_was_restored(jobs):
+    assert jobs.acquire()
+    with jobs._record.write() as db:
+        db.execute(DISPATCHER.delete())
+    assert jobs.beat({"workers": []})
+    other = JobQueue(jobs._record)
+    assert not other.acquire()
+    with jobs._record.write() as db:
+        db.execute(DISPATCHER.update().values(token="another", beat=time.time()))
+    assert not jobs.beat({"workers": []})

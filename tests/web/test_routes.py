@@ -335,3 +335,22 @@ def test_files__after_a_rebuild_all_is_sent_again(services: Services, client: Fl
     again = client.get(f"/api/files?since={first['revision']}").json
     assert again["all"]
     assert [f["name"] for f in again["files"]] == ["b"]
+
+
+def test_revision__tells_of_restored_databases_and_of_a_list_that_is_being_filled(
+    services: Services, client: FlaskClient
+) -> None:
+    import time
+
+    old, new = time.time() - 13 * 3600, time.time() - 60
+    notices = [{"at": old, "text": "long ago"}, {"at": new, "text": "The record was restored."}]
+    services.catalogue.set_status("state", {"notices": notices})
+    beat(services.catalogue, root_of(services), progress=(1200, 50000))
+    told = [problem["text"] for problem in client.get("/api/revision").json["problems"]]
+    assert told[0] == "The list of files is being filled: 1,200 of 50,000 files are done."
+    assert told[1].endswith(": The record was restored.")
+    assert len(told) == 2
+    beat(services.catalogue, root_of(services), age_s=60.0, progress=(1200, 50000))
+    time.sleep(0.6)
+    told = [problem["text"] for problem in client.get("/api/revision").json["problems"]]
+    assert not any("being filled" in text for text in told)

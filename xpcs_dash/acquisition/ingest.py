@@ -395,6 +395,7 @@ class Ingest:
             "scan_s": round(self.watcher.scan_s, 4),
             "n_files": self.presence.count(),
             "queue": len(self.schedule),
+            "progress": self.schedule.progress if len(self.schedule) > BACKLOG else None,
             "fits_queue": 0 if self._fits is None else len(self._fits),
             "rate": round(recent / 60.0, 3),
             "reads": self.reads,

@@ -14,6 +14,7 @@ class Schedule:
     def __init__(self) -> None:
         self.items: dict[str, Pending] = {}
         self._tokens = count()
+        self._most = 0
         self._valid: dict[str, int] = {}
         self._later: list[tuple[float, int, str]] = []
         self._fresh: list[tuple[float, int, str]] = []
@@ -22,9 +23,16 @@ class Schedule:
     def __len__(self) -> int:
         return len(self.items)
 
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many files have been dealt with since the queue was last empty, and of how many."""
+        return self._most - len(self.items), self._most
+
     def put(self, item: Pending) -> None:
         """Add a file, or move it to its new due time."""
         token = next(self._tokens)
+        if item.path not in self.items:
+            self._most = (self._most if self.items else 0) + 1
         self.items[item.path] = item
         self._valid[item.path] = token
         heapq.heappush(self._later, (item.due, token, item.path))

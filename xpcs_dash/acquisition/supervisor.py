@@ -40,6 +40,7 @@ class Spec:
     target : ``module:function``, called with the settings and ``args``.
     fds : file descriptors that it inherits.
     once : True for a process that may come to its end (a replay).
+    every_s : pause after which a process that came to its end is started again; None: never.
     delay_s : pause before the first start, so that it does not compete with what people wait for.
     """
 
@@ -48,6 +49,7 @@ class Spec:
     args: Mapping[str, Any] = field(default_factory=dict)
     fds: tuple[int, ...] = ()
     once: bool = False
+    every_s: float | None = None
     one_thread: bool = True
     delay_s: float = 0.0
 
@@ -174,8 +176,9 @@ class Supervisor:
 
     def _watch(self, child: Child) -> None:
         if child.process is None:
-            if child.state != "done" and time.monotonic() >= child.retry_at:
-                child.restarts += child.started > 0
+            waits = child.state != "done" or child.spec.every_s is not None
+            if waits and time.monotonic() >= child.retry_at:
+                child.restarts += child.started > 0 and child.state != "done"
                 self._start(child)
             return
         code = child.process.poll()
@@ -189,6 +192,7 @@ class Supervisor:
             return
         if child.spec.once and code == 0:
             child.state = "done"
+            child.retry_at = time.monotonic() + (child.spec.every_s or 0.0)
             return
         child.failures += 1
         pause = backoff(child.failures)

@@ -21,6 +21,7 @@ import typer
 from xpcs_dash.errors import XpcsDashError
 
 if TYPE_CHECKING:
+    from xpcs_dash.database.schema import Found
     from xpcs_dash.settings import Settings
 
 PACKAGES = (
@@ -34,6 +35,7 @@ PACKAGES = (
     "arviz",
     "distributed",
     "sqlalchemy",
+    "alembic",
     "watchdog",
 )
 
@@ -86,7 +88,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("Python", _python),
         ("packages", _packages),
         ("state directory", _state),
+        ("state", _sizes),
         ("catalogue", _catalogue),
+        ("record", _record),
         ("directory", _root),
         ("watching", _watching),
         ("inotify limits", _limits),
@@ -146,18 +150,65 @@ def _is_network(kind: str | None) -> bool:
 
 
 def _catalogue(settings: Settings) -> Finding:
-    import sqlalchemy as sa
-
     from xpcs_dash.database.catalogue import Catalogue
+    from xpcs_dash.database.schema import INDEX, examine, where
 
+    shown, found = where(settings.catalogue), examine(INDEX, settings.catalogue)
+    if found.state != "good":
+        return _not_good("catalogue", shown, found, "builds it anew from the files")
     catalogue = Catalogue(settings.catalogue, settings.roots)
     try:
         counts = catalogue.counts()
-        shown = sa.make_url(settings.catalogue).render_as_string(hide_password=True)
         text = ", ".join(f"{n} {state}" for state, n in counts.items())
         return Finding("catalogue", "ok", f"{shown}: {text}, revision {catalogue.stamp()}")
     finally:
         catalogue.close()
+
+
+def _record(settings: Settings) -> Finding:
+    from xpcs_dash.database.backup import age_s, backups
+    from xpcs_dash.database.record.store import journal_of
+    from xpcs_dash.database.schema import RECORD, examine, where
+
+    shown, found = where(settings.record), examine(RECORD, settings.record)
+    if found.state != "good":
+        return _not_good("record", shown, found, "restores it from its backup and its journal")
+    age = age_s(RECORD, settings.state_dir)
+    n = len(backups(RECORD, settings.state_dir))
+    kept = f"{n} backup(s), the last {age / 3600:.0f} h old" if age is not None else "no backup yet"
+    damaged = journal_of(settings.state_dir).damaged()
+    if damaged:
+        text = f"{shown}: {kept}; {damaged} line(s) of the journal cannot be read, the others are whole"
+        return Finding("record", "warning", text)
+    if age is not None and age > 3 * 86400:
+        return Finding("record", "warning", f"{shown}: {kept}; does xpcs-dash serve run, has the disk room?")
+    return Finding("record", "ok", f"{shown}: {kept}")
+
+
+def _not_good(name: str, shown: str, found: Found, remedy: str) -> Finding:
+    if found.state == "missing":
+        return Finding(name, "ok", f"{shown}: not there yet; xpcs-dash serve makes it, or {remedy}")
+    if found.state == "older":
+        return Finding(name, "ok", f"{shown}: of an older version; xpcs-dash serve brings it up to date")
+    if found.state == "newer":
+        return Finding(name, "failed", f"{shown}: schema {found.schema} of a newer version; start that one")
+    return Finding(name, "failed", f"{shown}: damaged ({found.detail}); xpcs-dash serve {remedy}")
+
+
+def _sizes(settings: Settings) -> Finding:
+    from xpcs_dash.acquisition.housekeeping import part_sizes
+
+    sizes = part_sizes(settings.state_dir)
+    text = ", ".join(f"{name} {_bytes(size)}" for name, size in sizes.items())
+    return Finding("state", "ok", f"{_bytes(sum(sizes.values()))}: {text or 'nothing yet'}")
+
+
+def _bytes(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            break
+        size /= 1000
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
 
 
 def _root(settings: Settings) -> Finding:

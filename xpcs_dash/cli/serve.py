@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PARTS = ("ingest", "web", "jobs")
 #: The job process starts last: nobody waits for it, and its imports would hold up the first page.
 JOBS_DELAY_S = 2.0
+#: Housekeeping waits until what people wait for is done, and comes again every hour, s.
+HOUSEKEEPING_DELAY_S, HOUSEKEEPING_S = 30.0, 3600.0
 
 Host = Annotated[str | None, typer.Option(help="address to listen on; 0.0.0.0 for all of this machine")]
 Port = Annotated[int | None, typer.Option(help="port to listen on; 0 takes a free one")]
@@ -199,6 +201,15 @@ def run_dashboard(
         specs = []
         if "ingest" in parts:
             specs.append(Spec("ingest", "xpcs_dash.acquisition.service:run"))
+            specs.append(
+                Spec(
+                    "housekeeping",
+                    "xpcs_dash.acquisition.housekeeping:run",
+                    once=True,
+                    every_s=HOUSEKEEPING_S,
+                    delay_s=HOUSEKEEPING_DELAY_S,
+                )
+            )
         if listener is not None:
             fd = listener.fileno()
             specs.append(Spec("web", "xpcs_dash.wsgi:run", {"fd": fd}, fds=(fd,), one_thread=False))

@@ -220,6 +220,12 @@ class Catalogue:
             found = db.execute(sa.select(table.ref, table.version).where(wanted))
             return {ref: version or "" for ref, version in found}
 
+    def inodes(self, refs: Sequence[str]) -> dict[str, int]:
+        """Inode of each file as it was last seen."""
+        query = sa.select(files_table.c.ref, files_table.c.inode).where(files_table.c.ref.in_(refs))
+        with self.read() as db:
+            return {ref: int(inode) for ref, inode in db.execute(query)}
+
     def by_path(self, path: str | Path) -> FileRow | None:
         """Row of the file at ``path``, or None."""
         return self._first(files_table.c.path == str(path))

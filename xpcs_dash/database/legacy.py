@@ -154,6 +154,7 @@ def take_over(index_url: str, record_url: str, directory: Path, facts: Facts) ->
                     _copy(old, db, name)
         migrate.upgrade(db, RECORD, "head", facts.to_dict())
         say_again(db, directory)
+        _note_unlisted(db, directory)
 
     path = sqlite_path(record_url)
     try:
@@ -230,6 +231,15 @@ def say_again(db: sa.Connection, directory: Path) -> None:
     fresh = [{"id": act.id, "at": act.at, "kind": act.kind} for act in acts if act.id not in done]
     if fresh:
         db.execute(ACTS.insert(), fresh)
+
+
+def _note_unlisted(db: sa.Connection, directory: Path) -> None:
+    """Write down which fits lie there without a row that could be read, so that nobody sweeps them."""
+    folder = directory / "fits"
+    names = {path.stem for path in folder.glob("[!.]*.h5")} - set(db.scalars(sa.select(FITS.c.store_id)))
+    if names:
+        log.warning("of %d fits in %s nothing is known but their files", len(names), folder)
+        write_whole(folder / "unlisted.json", partial(_put, json.dumps(sorted(names)).encode()))
 
 
 def _acts_of_job(row: sa.RowMapping) -> list[Act]:

@@ -235,8 +235,10 @@ class Dispatcher:
 
         if not self.jobs.anything_waits():
             return
+        for job_id in self.jobs.take_back(self._in_flight()):
+            LOG.warning("job %d runs, though the record that was restored says that it waits", job_id)
         free = sum(workers_of(client).values()) - len(self.flights)
-        while free > 0 and (row := self.jobs.claim(self._in_flight())) is not None:
+        while free > 0 and (row := self.jobs.claim()) is not None:
             try:
                 kind = find(row.kind)
                 params = resolve(kind.prepare)(row.params, self.settings) if kind.prepare else row.params
@@ -259,8 +261,16 @@ class Dispatcher:
             self.flights[self._runs] = Flight(row, self._runs, future)
             free -= 1
 
-    def _in_flight(self) -> list[int]:
-        return [flight.row.id for flight in self.flights.values() if not flight.closed]
+    def _in_flight(self) -> dict[int, dict[str, Any]]:
+        return {
+            flight.row.id: {
+                "attempts": flight.row.attempts,
+                "started": flight.row.started,
+                "worker": flight.worker,
+            }
+            for flight in self.flights.values()
+            if not flight.closed
+        }
 
     def _beat(self, client: Client) -> None:
         from xpcs_dash.jobs.cluster import workers_of

@@ -6,7 +6,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import psutil
@@ -92,14 +92,31 @@ class JobQueue:
             return connection.execute(first).first() is not None
 
     @steady
-    def claim(self, in_flight: Collection[int] = ()) -> JobRow | None:
-        """Mark the first job of the queue as running and return it; None where the queue is empty.
+    def take_back(self, in_flight: Mapping[int, Mapping[str, Any]]) -> list[int]:
+        """Mark those of these jobs as running that the list has as waiting, and give their ids.
+
+        They run already; a record that was restored meanwhile does not know it.
 
         Parameters
         ----------
-        in_flight : jobs that run already. A record that was restored meanwhile may not know it; they are
-            marked as running again, and not given out a second time.
+        in_flight : id -> what the row said (attempts, started, worker).
         """
+        if not in_flight:
+            return []
+        waiting = sa.select(JOBS.c.id).where(JOBS.c.id.in_(list(in_flight)), JOBS.c.state == "queued")
+        with self._record.read() as connection:
+            found = [int(i) for i in connection.scalars(waiting)]
+        if found:
+            with self._record.write() as connection:
+                for job_id in found:
+                    change = JOBS.update().where(JOBS.c.id == job_id, JOBS.c.state == "queued")
+                    values = {**in_flight[job_id], "state": "running", "updated": time.time()}
+                    connection.execute(change.values(**values))
+        return found
+
+    @steady
+    def claim(self) -> JobRow | None:
+        """Mark the first job of the queue as running and return it; None where the queue is empty."""
         now = time.time()
         first = (
             sa.select(JOBS)
@@ -108,9 +125,6 @@ class JobQueue:
             .limit(1)
         )
         with self._record.write() as connection:
-            if in_flight:
-                ours = sa.and_(JOBS.c.id.in_(list(in_flight)), JOBS.c.state == "queued")
-                connection.execute(JOBS.update().where(ours).values(state="running", updated=now))
             record = connection.execute(first).first()
             if record is None:
                 return None

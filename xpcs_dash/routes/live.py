@@ -86,6 +86,10 @@ def find_problems(status: Mapping[str, Any], now: float) -> list[dict[str, str]]
         text = f"The watcher has been silent since {since}; new files are not noticed."
         found.append({"state": "alarm", "text": text})
     found += [{"state": "warning", "text": str(text)} for text in status.get("problems") or ()]
+    if watch["alive"] and status.get("progress"):
+        done, total = status["progress"]
+        text = f"The list of files is being filled: {done:,} of {total:,} files are done."
+        found.append({"state": "warning", "text": text})
     found += _notices(status.get("state"), now)
     found += _process_problems(status.get("processes"))
     return found

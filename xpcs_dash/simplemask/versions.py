@@ -34,7 +34,8 @@ class DraftError(UnavailableError):
 class Version:
     """A saved version: key, name, time (s since 1970), who, and what it holds.
 
-    ``problem`` says why a damaged one cannot be taken up again; else it is empty.
+    ``problem`` says why a damaged one cannot be taken up again; else it is empty. ``ref`` and ``of_version``
+    name the result file that it was drawn on, and what that held.
     """
 
     key: str
@@ -45,6 +46,8 @@ class Version:
     shape: tuple[int, int]
     has_partition: bool
     problem: str = ""
+    ref: str = ""
+    of_version: str = ""
 
 
 def new_key() -> str:
@@ -70,9 +73,21 @@ class VersionStore:
         self._seen = False
 
     def save_version(
-        self, name: str, owner: str, draft: Draft, mask: NDArray[Any], partition: Path | None
+        self,
+        name: str,
+        owner: str,
+        draft: Draft,
+        mask: NDArray[Any],
+        partition: Path | None,
+        *,
+        ref: str = "",
+        of_version: str = "",
     ) -> Version:
         """Keep a mask (and the partition file made from it) under a name: all of it or, on an error, nothing.
+
+        Parameters
+        ----------
+        ref, of_version : public name and version of the result file that it was drawn on; empty where none.
 
         Raises
         ------
@@ -90,6 +105,8 @@ class VersionStore:
             "saved": time.time(),
             "valid_pixels": int(np.count_nonzero(mask)),
             "shape": list(mask.shape),
+            "ref": ref,
+            "version": of_version,
             "draft": draft.to_dict(),
         }
         folder = self.directory / "versions" / new_key()
@@ -155,7 +172,9 @@ class VersionStore:
                 data = json.loads((folder / "version.json").read_bytes())
                 shape = (int(data["shape"][0]), int(data["shape"][1]))
                 about = str(data["name"]), float(data["saved"]), str(data["owner"])
-                return Version(folder.name, *about, int(data["valid_pixels"]), shape, partition)
+                size = int(data["valid_pixels"]), shape, partition
+                drawn_on = str(data.get("ref", "")), str(data.get("version", ""))
+                return Version(folder.name, *about, *size, "", *drawn_on)
         except XpcsDashError as err:
             return Version(folder.name, "A version", 0.0, "", 0, (0, 0), partition, str(err))
 

@@ -48,6 +48,11 @@ def _fit(db: sa.Connection, act: Act, **values: Any) -> None:
     db.execute(FITS.update().where(where).values(**values, updated=act.at))
 
 
+def _versioned(db: sa.Connection, act: Act) -> None:
+    where = FITS.c.store_id == act.what["store_id"]
+    db.execute(FITS.update().where(where).values(version=str(act.what["version"])))
+
+
 def _purged(db: sa.Connection, act: Act) -> None:
     db.execute(FITS.delete().where(FITS.c.store_id == act.what["store_id"]))
 
@@ -117,6 +122,7 @@ APPLY: dict[str, Callable[[sa.Connection, Act], None]] = {
     "fit-reviewed": _review,
     "fit-deleted": _deleted,
     "fit-purged": _purged,
+    "fit-versioned": _versioned,
     "job-submitted": _submitted,
     "job-cancelled": _cancelled,
     "job-retried": _retried,

@@ -26,6 +26,8 @@ REVIEWS = ("open", "accepted", "rejected", "flagged")
 SAID = ("review", "note", "reviewer", "reviewed", "deleted", "updated")
 #: End of the name of the file that holds the row of a fit.
 ROW_SUFFIX = ".row.json"
+#: Before what version 0.1.0 took for the version of a file: a token of path and time stamp.
+OLD_TOKEN = "0.1.0:"  # noqa: S105 - no secret
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class FitRow:
     ----------
     store_id : name of the result in the store.
     kind : "nlsq" or "nuts".
-    ref, version : the file that was fitted, and what it held then.
+    ref, version : the file that was fitted, and what it held then; empty where that is not known.
     state : ok where every bin passed, warning where some did, alarm where none did.
     chi2 : median of the reduced χ² of the bins.
     request : what was asked for, seed included.
@@ -199,11 +201,50 @@ class FitIndex:
         """Undo `delete`."""
         self._mark(fit_ids, who, deleted=False)
 
+    @steady
+    def purge(self, fit_id: int, who: str = "") -> None:
+        """Remove a fit that was deleted for good, with its files."""
+        row = self.get(fit_id)
+        if not row.deleted:
+            raise UsageError(f"fit {fit_id} is not deleted; only a deleted one is removed for good.")
+        with self._record.write() as db:
+            self._record.act(db, "fit-purged", who, {"store_id": row.store_id})
+        remove_files(self._record.directory, row.store_id)
+
+    @steady
+    def names(self) -> set[str]:
+        """Names in the store of all fits, deleted ones among them."""
+        with self._record.read() as db:
+            return set(db.scalars(sa.select(FITS.c.store_id)))
+
+    @steady
+    def unversioned(self) -> Sequence[tuple[int, str, str]]:
+        """Number, file and token of the fits whose version is only known as version 0.1.0 told it."""
+        query = sa.select(FITS.c.id, FITS.c.ref, FITS.c.version).where(FITS.c.version.startswith(OLD_TOKEN))
+        with self._record.read() as db:
+            return [(int(i), ref, token.removeprefix(OLD_TOKEN)) for i, ref, token in db.execute(query)]
+
+    @steady
+    def set_version(self, fit_id: int, version: str) -> None:
+        """Say which version of its file a fit of version 0.1.0 is of."""
+        row = self.get(fit_id)
+        with self._record.write() as db:
+            self._record.act(db, "fit-versioned", "", {"store_id": row.store_id, "version": version})
+
     def _mark(self, fit_ids: Sequence[int], who: str, *, deleted: bool) -> None:
         names = [self.get(fit_id).store_id for fit_id in fit_ids]
         with self._record.write() as db:
             for name in names:
                 self._record.act(db, "fit-deleted", who, {"store_id": name, "deleted": deleted})
+
+
+def remove_files(directory: Path, store_id: str) -> None:
+    """Remove the files of a fit; the row goes last, so that what is left is known for what it is."""
+    folder = directory / "fits"
+    for path in [*folder.glob(f"{store_id}.*"), folder / f"{store_id}{ROW_SUFFIX}"]:
+        if not path.name.endswith(ROW_SUFFIX):
+            path.unlink(missing_ok=True)
+    (folder / f"{store_id}{ROW_SUFFIX}").unlink(missing_ok=True)
 
 
 def keep_row(directory: Path, row: Mapping[str, Any]) -> None:
@@ -238,4 +279,6 @@ def _row(record: sa.Row[Any]) -> FitRow:
     made["request"], made["facts"] = load(made["request"]), load(made["facts"])
     made["bins"] = load(made["bins"]).get("bins", [])
     made["deleted"] = bool(made["deleted"])
+    if made["version"].startswith(OLD_TOKEN):
+        made["version"] = ""  # it says nothing of what the file held
     return FitRow(**made)

@@ -228,7 +228,7 @@ def preference(a: FitRow, b: FitRow) -> str:
     """What leave-one-out says between two sampled fits of the same points, in one sentence; empty where it
     cannot say anything.
     """
-    same = (a.version, a.sigma) == (b.version, b.sigma)
+    same = bool(a.version) and (a.version, a.sigma) == (b.version, b.sigma)
     same = same and FitRequest.from_params(a.request).delay == FitRequest.from_params(b.request).delay
     ours, theirs = ({e["label"]: e.get("elpd_points") for e in row.bins} for row in (a, b))
     labels = [label for label, points in ours.items() if points and theirs.get(label)]

@@ -304,8 +304,13 @@ def partition_form(draft: Draft) -> list[Any]:
 
 
 # -- versions ------------------------------------------------------------------------------------------------
-def versions(listed: Iterable[Version], prefix: str) -> list[Any]:
-    """Saved versions with what can be done with them."""
+def versions(listed: Iterable[Version], prefix: str, now: Mapping[str, str] | None = None) -> list[Any]:
+    """Saved versions with what can be done with them.
+
+    Parameters
+    ----------
+    now : public name -> version of what the files hold now; one that differs is told.
+    """
     from datetime import datetime
 
     rows = []
@@ -328,6 +333,8 @@ def versions(listed: Iterable[Version], prefix: str) -> list[Any]:
         facts = f"{v.valid_pixels:,} px of {v.shape[0]} × {v.shape[1]} · {when}" + (
             f" · {v.owner}" if v.owner else ""
         )
+        if v.of_version and (now or {}).get(v.ref, v.of_version) not in ("", v.of_version):
+            facts += f" · {v.ref.partition('~')[0]} has been replaced since"
         if v.problem:
             rows.append(html.Div([html.Strong(v.name), html.Span(v.problem)], className="xd-mask-version"))
             continue

@@ -18,7 +18,15 @@ from xpcs_dash.errors import XpcsDashError
 from xpcs_dash.figures.mask import DRAW_BUTTONS, figure_mask
 from xpcs_dash.pages.mask import compare, forms, regroup
 from xpcs_dash.pages.mask.session import Workbench, current_session, open_linked, start
-from xpcs_dash.pages.mask.show import centre_of, limits_of, overlay_url, picture_url, shapes_of, state_of
+from xpcs_dash.pages.mask.show import (
+    centre_of,
+    limits_of,
+    listed_versions,
+    overlay_url,
+    picture_url,
+    shapes_of,
+    state_of,
+)
 from xpcs_dash.simplemask.draft import Draft
 
 HINT = "Move over the image for x, y, I, q, φ and bins."
@@ -297,7 +305,5 @@ def files(bench: Workbench) -> list[Any]:
         *compare.section(),
         html.H3("Versions", className="xd-mask-head"),
         text("mask-name", "Name", placeholder="name of the version"),
-        html.Div(
-            forms.versions(bench.store.versions(), bench.services.settings.url_prefix), id="mask-versions"
-        ),
+        html.Div(listed_versions(bench), id="mask-versions"),
     ]

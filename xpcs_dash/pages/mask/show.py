@@ -10,6 +10,7 @@ import numpy as np
 from xpcs_dash.errors import XpcsDashError
 from xpcs_dash.figures.images import percentile_limits
 from xpcs_dash.figures.mask import styled_shapes
+from xpcs_dash.pages.mask import forms
 from xpcs_dash.pages.mask.session import NUMBERS, Workbench
 from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.files import DetectorImage
@@ -72,3 +73,10 @@ def count_text(mask: np.ndarray) -> str:
     """Valid pixels as the page shows them."""
     valid = int(np.count_nonzero(mask))
     return f"{valid:,} of {mask.size:,} px valid ({100 * valid / mask.size:.2f} %)"
+
+
+def listed_versions(bench: Workbench) -> list[Any]:
+    """The saved versions, each with what became of the file that it was drawn on."""
+    found = bench.store.versions()
+    now = bench.services.catalogue.versions({v.ref for v in found if v.ref})
+    return forms.versions(found, bench.services.settings.url_prefix, now)

@@ -15,15 +15,16 @@ from xpcs_dash.components.roles import require_write, user_name
 from xpcs_dash.components.scope import browser_scope
 from xpcs_dash.components.selection import Selection
 from xpcs_dash.components.theme import current_theme
+from xpcs_dash.database.record.masks import MaskList, MaskRow
 from xpcs_dash.errors import UsageError, XpcsDashError
-from xpcs_dash.pages.mask import forms
 from xpcs_dash.pages.mask.actions import apply_action
 from xpcs_dash.pages.mask.layout import stage
 from xpcs_dash.pages.mask.routes import mask_file
 from xpcs_dash.pages.mask.session import Workbench, start
-from xpcs_dash.pages.mask.show import count_text, overlay_url, state_of
+from xpcs_dash.pages.mask.show import count_text, listed_versions, overlay_url, state_of
 from xpcs_dash.pages.mask.uploads import decoded, uploaded
 from xpcs_dash.simplemask.centre import calibrate, centre_by_rings, centre_by_symmetry
+from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.files import read_image, read_mask, save_own, save_partition
 from xpcs_dash.simplemask.operations import Operation
 from xpcs_dash.simplemask.pixels import read_pixel_list
@@ -226,9 +227,22 @@ def save_version(bench: Workbench, session: str, name: str) -> Any:
         if kernel.geometry is not None:
             partition = bench.partition(session, draft)
             made = save_partition(path, partition, kernel.geometry, source_file=kernel.image.name)
-        saved = bench.store.save_version(stamp, user_name(), draft, mask, made)
+        ref, version = origin(bench, draft)
+        saved = bench.store.save_version(stamp, user_name(), draft, mask, made, ref=ref, of_version=version)
+    MaskList(bench.services.record).saved(
+        MaskRow(
+            saved.key, saved.name, saved.owner, saved.saved, ref, version, saved.valid_pixels,
+            *saved.shape, saved.has_partition,
+        )
+    )  # fmt: skip
     notify(f"Saved as {saved.name}.", "ok")
-    return forms.versions(bench.store.versions(), bench.services.settings.url_prefix)
+    return listed_versions(bench)
+
+
+def origin(bench: Workbench, draft: Draft) -> tuple[str, str]:
+    """Public name and version of the result file that a draft's picture comes from; empty where none."""
+    ref = str(draft.source.get("file", "")) if draft.source.get("kind") == "result" else ""
+    return ref, bench.services.catalogue.versions([ref]).get(ref, "") if ref else ""
 
 
 def _made(folder: Path) -> Path:
@@ -242,8 +256,11 @@ def apply_to_viewer(bench: Workbench, session: str) -> str:
     draft = bench.store.load(session)
     kernel = bench.kernel(session, draft)
     kernel.export_mask(session, bench)
+    kind = "mask"
     if kernel.geometry is not None:
         kernel.export_qmap(bench.partition(session, draft), session, bench)
+        kind = "partition"
+    MaskList(bench.services.record).used(session, kind, *origin(bench, draft), user_name())
     notify("In use: the SAXS page now shows I(q) with this mask too.", "ok")
     return "in use; press again after a change"
 

@@ -12,6 +12,7 @@ from xpcs_dash.analysis import saxs
 from xpcs_dash.analysis import views as derived
 from xpcs_dash.components.scope import browser_scope
 from xpcs_dash.components.views import Looked, name_of
+from xpcs_dash.database.record.masks import MaskList
 from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.detector import figure_detector
 from xpcs_dash.figures.format import count, format_q
@@ -168,6 +169,11 @@ def _applied_curve(services: Services, seen: Looked, wanted: Wanted, words: list
     except UsageError as err:
         words.append(f"your mask is not shown: {err}")
         return None
+    used = MaskList(services.record).in_use(browser_scope())
+    if used is not None and used.version:
+        now = services.catalogue.versions([used.ref]).get(used.ref, "")
+        if now and now != used.version:
+            words.append(f"the file of your {kind} has been replaced since")
     x, y = saxs.sample(q, saxs.normalise(q, y, wanted.norm), int(wanted.step or 1))
     return Curve(f"with your {kind}", x, y, tokens(seen.theme).stale, width=2.0, dash="dot")
 
