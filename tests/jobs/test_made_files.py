@@ -131,3 +131,30 @@ def test_jobs_read_with_the_settings_of_the_dashboard(services: Services) -> Non
     params = {**FitRequest(labels=(1, 5)).to_params(), "path": str(path)}
     plain, strict = (fit.prepare(params, settings)["data"] for settings in (services.settings, other))
     assert strict.used.sum() < plain.used.sum()
+
+
+def test_a_stored_fit_names_the_settings_that_it_was_made_with(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from xpcs_dash.database.record.fits import FitIndex
+    from xpcs_dash.jobs.kinds import fit_files
+    from xpcs_dash.pages.fit import sampling
+    from xpcs_dash.pages.fits.views import provenance
+
+    settings = services.settings.model_copy(update={"min_coincidences": 17.5})
+    job = sampling.submit(services, averaged(services), "nlsq", FitRequest(labels=(1,)), "ada")
+    params = services.jobs.get(job).params
+    monkeypatch.setattr(fit_files, "save", lambda *_: None)
+    bins = [{"state": "ok", "chi2": 1.0, "label": 1}]
+    answer = {
+        "kind": "nlsq",
+        "bins": bins,
+        "result": None,
+        "seconds": 0.1,
+        "facts": {"versions": {"jax": "1"}},
+    }
+    source = fit.prepare(params, settings)["source"]
+    number = fit.finish(params, {**answer, "source": source}, settings)["fit"]
+    row = FitIndex(services.record).get(number)
+    assert row.facts["settings"] == {"backend": "auto", "min_coincidences": 17.5}
+    assert "min_coincidences 17.5" in provenance(row)
