@@ -343,7 +343,7 @@ def test_an_image_and_a_mask_are_uploaded_and_files_open_by_name(filled_dashboar
     (tmp_path / "notes.tif").write_text("not an image")
     page.click("[data-tab=files]")
     page.set_input_files("#mask-upload input[type=file]", str(tmp_path / "notes.tif"))
-    page.wait_for_selector("text=/notes.tif.*not an image that can be read/")
+    page.wait_for_selector("text=/notes.tif: it begins like none of the images that can be read/")
     assert valid(page) == 4000
 
     # by name: inside the watched directory only
@@ -354,7 +354,7 @@ def test_an_image_and_a_mask_are_uploaded_and_files_open_by_name(filled_dashboar
     for name in (str(outside), "../outside.tif", "raw/nothing.tif"):
         page.fill("#mask-path", name)
         page.click("#mask-open-path")
-        page.wait_for_selector(f"text=/{re.escape(Path(name).name)}: there is no such file in the watched/")
+        page.wait_for_selector(f"text=/{re.escape(name)}: no file of this name here/")
         assert valid(page) == 4000
     page.fill("#mask-path", "raw/image.tif")
     page.click("#mask-open-path")
@@ -453,7 +453,7 @@ def test_g2_of_new_bins_from_the_pixels_of_a_file(filled_dashboard, open_page, t
     out = tmp_path / waiting.value.suggested_filename
     shutil.copyfile(waiting.value.path(), out)
     found = open_result(out)
-    record = read_partition(next((dashboard.state / "regrouped").glob("*_qmap.hdf")))
+    record = read_partition(next((dashboard.state / "made" / "regrouped").glob("*_qmap.hdf")))
     g2, err = by_hand(planes, record)
     np.testing.assert_allclose(found.g2, g2, rtol=2e-6)
     np.testing.assert_allclose(found.g2_err, err, rtol=2e-5)
