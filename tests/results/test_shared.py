@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import urllib.request
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,8 +17,11 @@ from tests.browser.conftest import start_dashboard, stop_dashboard
 from tests.conftest import A001
 from xpcs_dash.analysis.kernel import ViewerKernel
 from xpcs_dash.errors import UsageError
+from xpcs_dash.hdf5.aps_writer import write_aps
 from xpcs_dash.results import shared
+from xpcs_dash.results.convert import aps_result
 from xpcs_dash.results.door import Door
+from xpcs_dash.results.opening import open_result
 from xpcs_dash.results.shared import SharedCache, open_shared
 from xpcs_dash.settings import Settings
 
@@ -166,7 +170,14 @@ def test_redis_holds_results_and_its_death_costs_speed_only(redis, tmp_path):
 def test_a_second_web_worker_finds_what_the_first_one_made(tmp_path, sample):
     root = tmp_path / "data"
     root.mkdir()
-    shutil.copy(sample(A001), root / "a_results.hdf")
+    small = aps_result(open_result(sample(A001)))
+    large = {
+        name: np.kron(getattr(small, name), np.ones((8, 8), np.int32))
+        for name in ("dqmap", "sqmap", "saxs_2d")
+    }
+    geometry = replace(small.geometry, shape=large["dqmap"].shape)
+    whole = replace(small, mask=None, blemish=None, geometry=geometry, **large)
+    write_aps(root / "a_results.hdf", whole)
     dashboard = start_dashboard(root, tmp_path / "state", "--workers", "2", "--only", "ingest,web")
     try:
         dashboard.wait_for(lambda answer: answer["counts"]["ready"] == 1)
@@ -176,14 +187,15 @@ def test_a_second_web_worker_finds_what_the_first_one_made(tmp_path, sample):
             with urllib.request.urlopen(f"{dashboard.url}metrics", timeout=10) as answer:
                 return float(re.search(r"shared_cache_hits_total ([0-9.]+)", answer.read().decode())[1])
 
-        def ask() -> None:
-            # a picture that takes longer than what is worth sharing; each worker remembers it for itself
-            address = f"{dashboard.url}img/{ref}/x/scattering.png"
+        def ask(number: int) -> None:
+            address = f"{dashboard.url}img/{ref}/x/scattering.png?lo=1&hi={number}"
             urllib.request.urlopen(address, timeout=10).read()
 
-        end, found = time.monotonic() + 60, 0.0
+        end, found, number = time.monotonic() + 60, 0.0, 1
         while not found and time.monotonic() < end:
-            threads = [threading.Thread(target=ask) for _ in range(8)]
+            number += 1
+            ask(number)  # one worker makes the picture, then both are asked for it
+            threads = [threading.Thread(target=ask, args=(number,)) for _ in range(8)]
             for thread in threads:
                 thread.start()
             for thread in threads:
