@@ -18,7 +18,7 @@ from xpcs_dash.database.catalogue import Catalogue
 from xpcs_dash.database.record import Record, open_record
 from xpcs_dash.database.record.fits import ROW_SUFFIX, FitIndex
 from xpcs_dash.database.schema import RECORD
-from xpcs_dash.disk import file_lock
+from xpcs_dash.disk import file_lock, make_folder
 from xpcs_dash.hdf5.records import FileKey
 from xpcs_dash.settings import Settings
 from xpcs_dash.simplemask.store import DraftStore
@@ -72,6 +72,7 @@ def sweep(settings: Settings, now: float | None = None) -> Swept:
             problems.append(f"{what}: {' '.join(str(err).split()) or type(err).__name__}")
             return otherwise
 
+    make_folder(directory)
     with file_lock(directory / "housekeeping.lock"):
         saved = attempt("backup", lambda: back_up(settings), otherwise=False)
         store = DraftStore(directory / "mask")

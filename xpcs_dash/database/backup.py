@@ -165,10 +165,15 @@ def _entries_of(store: Store, db: sa.Connection, found: sa.MetaData) -> Iterator
                               {"name": f"{table.name}_id_seq"})
         for table in tables
     }  # fmt: skip
-    yield {"store": store.name, "schema": schema, "last_numbers": {k: v for k, v in numbers.items() if v}}
+    yield {
+        "store": store.name,
+        "schema": schema,
+        "last_numbers": {str(name): n for name, n in numbers.items() if n},
+    }
     for table in tables:
         for row in db.execute(sa.select(table)).mappings():
-            yield {"table": table.name, "row": dict(row)}
+            # names that were read from a database are no plain texts
+            yield {"table": str(table.name), "row": {str(name): value for name, value in row.items()}}
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -258,9 +258,10 @@ class Guard:
                 if problem is not None:
                     self._mend(watched, problem)
             except Exception as err:
-                # whatever it is: the next look tries again, and the dashboard goes on
+                # whatever it is: a later look tries again, and the dashboard goes on
                 watched.again = time.monotonic() + AGAIN_S
-                log.exception("the %s cannot be mended now", watched.store.name)
+                if not isinstance(err, UsageError):
+                    log.exception("the %s cannot be mended now", watched.store.name)
                 self._say(f"The {watched.store.name} cannot be mended now: {' '.join(str(err).split())}")
 
     def _problem(self, watched: _Watched, now: float) -> Found | None:

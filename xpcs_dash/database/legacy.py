@@ -24,7 +24,7 @@ from xpcs_dash.database.engine import open_engine, plain_engine, sqlite_path, wr
 from xpcs_dash.database.record.fits import SAID, keep_row
 from xpcs_dash.database.record.store import journal_of, lock_of
 from xpcs_dash.database.record.tables import ACTS, ALIASES, FITS, JOBS, load
-from xpcs_dash.database.restore import build_file
+from xpcs_dash.database.restore import build_file, count_from
 from xpcs_dash.database.schema import RECORD
 from xpcs_dash.disk import file_lock, make_folder, sync_folder, write_whole
 
@@ -199,7 +199,7 @@ def _count_from(db: sa.Connection, name: str, last: int) -> None:
             sa.text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :n)"), {"name": name, "n": last}
         )
     else:
-        db.execute(sa.select(sa.func.setval(sa.func.pg_get_serial_sequence(name, "id"), last)))
+        count_from(db, name, last)
 
 
 def say_again(db: sa.Connection, directory: Path) -> None:

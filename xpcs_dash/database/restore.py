@@ -27,7 +27,7 @@ from xpcs_dash.database.trouble import detail
 from xpcs_dash.disk import file_lock, sync_folder
 from xpcs_dash.errors import UsageError
 
-__all__ = ["Restored", "Upgrade", "build_file", "catch_up", "restore", "set_aside"]
+__all__ = ["Restored", "Upgrade", "build_file", "catch_up", "count_from", "restore", "set_aside"]
 
 log = logging.getLogger(__name__)
 
@@ -91,11 +91,25 @@ def catch_up(db: sa.Connection, directory: Path) -> Restored:
     masks = _enter_masks(db, directory)
     journal = journal_of(directory)
     known = set(db.scalars(sa.select(ACTS.c.id)))
-    done = 0
+    done, last_job = 0, 0
     for act in journal.read():
         if act.id not in known and act.kind in APPLY:
             done += _replay(db, act)
+            if act.kind == "job-submitted":
+                last_job = max(last_job, int(act.what.get("id", 0)))
+    if db.dialect.name == "postgresql" and (done or fits):
+        # numbers that were entered are unknown to the server's counters; SQLite's follow by themselves
+        count_from(db, "jobs", last_job)
+        count_from(db, "fits", int(db.scalar(sa.select(sa.func.max(FITS.c.id))) or 0))
     return Restored(acts=done, fits=fits, masks=masks, damaged_lines=journal.damaged())
+
+
+def count_from(db: sa.Connection, table: str, last: int) -> None:
+    """Let a server give out no number of ``table`` up to ``last``, and none that it has given out before."""
+    sequence = db.scalar(sa.select(sa.func.pg_get_serial_sequence(table, "id")))
+    if last > 0 and sequence is not None:
+        now = sa.text(f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}")  # noqa: S608
+        db.execute(sa.select(sa.func.setval(sequence, max(last, int(db.scalar(now) or 0)))))
 
 
 def _replay(db: sa.Connection, act: Act) -> bool:
@@ -335,5 +349,4 @@ def _load(db: sa.Connection, base: Path) -> None:
         table = found.tables[entry["table"]]
         db.execute(table.insert().values(**entry["row"]))
     for name, last in numbers.items():
-        where = sa.func.pg_get_serial_sequence(name, "id")
-        db.execute(sa.select(sa.func.setval(where, int(last))))
+        count_from(db, name, int(last))
