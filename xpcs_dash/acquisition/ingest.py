@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 #: Pending files from which on fits wait.
 BACKLOG = 20
+#: Seconds for which results are gathered before they are stored while so many files are pending.
+TOGETHER_S = 0.1
 #: Seconds between two heartbeats and two looks for retry requests.
 HEARTBEAT_S, RETRIES_S = 2.0, 1.0
 #: Pause after a pass of the loop that failed as a whole, s.
@@ -157,7 +159,8 @@ class Ingest:
             with self._stage("fit"):
                 self._take_fits(self._fits.step(busy=len(self.schedule) > BACKLOG))
         with self._stage("store what it found"):
-            self.journal.flush()
+            # while many files wait, several are stored together: each transaction is a look of every browser
+            self.journal.flush(TOGETHER_S if len(self.schedule) > BACKLOG else 0.0)
         if not self._stumbled:
             self._problems.pop("loop", None)
         if now >= self._next_beat:

@@ -38,15 +38,23 @@ class Journal:
         self.catalogue, self._problems, self._relate = catalogue, problems, relate
         self._changes: list[Change] = []
         self._failed = 0
+        self._stored = float("-inf")
 
     def add(self, *changes: Change) -> None:
         """Note changes; `flush` stores them."""
         self._changes += changes
 
-    def flush(self) -> None:
-        """Store everything that was noted, in one transaction."""
-        if not self._changes:
+    def flush(self, gather_s: float = 0.0) -> None:
+        """Store everything that was noted, in one transaction.
+
+        Parameters
+        ----------
+        gather_s : not yet, where something was stored less than so many seconds ago.
+        """
+        now = time.monotonic()
+        if not self._changes or now - self._stored < gather_s:
             return
+        self._stored = now
         try:
             rows.apply(self.catalogue, self._changes, self._relate)
         except SQLAlchemyError as err:

@@ -6,6 +6,7 @@ other reads wait, and a damaged file may end the process. Here it costs one read
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -113,6 +114,10 @@ def _serve(connection: Connection, target: str, options: dict[str, Any], parent:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     function = resolve(target)(**options)
     try:
+        connection.send(call(function, *connection.recv()))
+        # what the first file brought into memory stays for ever: nobody need look through it again and again
+        gc.collect()
+        gc.freeze()
         while True:
             connection.send(call(function, *connection.recv()))
     except (EOFError, OSError):

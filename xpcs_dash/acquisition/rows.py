@@ -116,6 +116,23 @@ def _key(stat: Stat | None) -> dict[str, Any]:
     return {} if stat is None else {"inode": stat.inode, "mtime_ns": stat.mtime_ns, "size": stat.size}
 
 
+# Built once: to put a statement together and to look for its compiled form takes longer than to run it.
+_FILES = files_table.c
+_UPDATE = sa.update(files_table).where(_FILES.path == sa.bindparam("at_path"))
+_INSERT = sa.insert(files_table)
+_BEFORE = sa.select(_FILES.content, _FILES.sort_at, _FILES.ready_at, _FILES.fit).where(
+    _FILES.path == sa.bindparam("at_path")
+)
+_OWN = sa.select(_FILES.path, _FILES.summary, _FILES.flags).where(_FILES.path == sa.bindparam("at_path"))
+_READY = (
+    sa.select(_FILES.path, _FILES.summary, _FILES.flags, _FILES.kinds)
+    .where(_FILES.state == "ready", _FILES.path != sa.bindparam("at_path"))
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
+_OLDER = _READY.where(_FILES.sort_at <= sa.bindparam("at")).order_by(_FILES.sort_at.desc(), _FILES.id.desc())
+_NEWER = _READY.where(_FILES.sort_at > sa.bindparam("at")).order_by(_FILES.sort_at, _FILES.id)
+
+
 @dataclass(frozen=True)
 class _Pass:
     """One transaction: where its changes go, and the revision that they get."""
@@ -145,13 +162,12 @@ class _Pass:
             for change in changes
         ]
         if rows:
-            self.db.execute(sa.insert(files_table), rows)
+            self.db.execute(_INSERT, rows)
 
     def update(self, where: str, **values: Any) -> bool:
         """Change the row of a path; False where there is none."""
-        own = files_table.c.path == where
-        statement = sa.update(files_table).where(own).values(revision=self.revision, **values)
-        return bool(self.db.execute(statement).rowcount)
+        given = {"at_path": where, "revision": self.revision, **values}
+        return bool(self.db.execute(_UPDATE, given).rowcount)
 
 
 def _write_waiting(at: _Pass, change: Change) -> None:
@@ -220,10 +236,7 @@ def _version(change: Change) -> sa.ColumnElement[bool]:
 
 
 def _write_ready(at: _Pass, change: Change) -> None:
-    t = files_table.c
-    before = at.db.execute(
-        sa.select(t.content, t.sort_at, t.ready_at, t.fit).where(t.path == change.path)
-    ).first()
+    before = at.db.execute(_BEFORE, {"at_path": change.path}).first()
     values = dict(change.values)
     values.update(
         state="ready", reason=None, ready_at=change.sort_at, sort_at=change.sort_at, **_key(change.stat)
@@ -242,21 +255,18 @@ def _write_ready(at: _Pass, change: Change) -> None:
 
 def _relate_neighbours(at: _Pass, relate: Relate, path: str, sort_at: float) -> None:
     """Set the flags that compare a file with the one before it, on this file and on the next one."""
-    t = files_table.c
-    ready = sa.select(t.path, t.summary, t.flags, t.kinds).where(t.state == "ready", t.path != path)
 
-    def first(query: Any) -> Any:
+    def first(query: sa.Select[Any]) -> Any:
         # averages, partitions and raw data stand beside the acquisition's results
-        for limit in (8, 128, 2048, None):
-            rows = at.db.execute(query.limit(limit)).all()
+        for limit in (1, 16, 256, 4096, 2**31 - 1):
+            rows = at.db.execute(query, {"at_path": path, "at": sort_at, "most": limit}).all()
             found = next((row for row in rows if is_result(row.kinds)), None)
-            if found is not None or len(rows) < (limit or 0):
+            if found is not None or len(rows) < limit:
                 return found
         return None
 
-    older = first(ready.where(t.sort_at <= sort_at).order_by(t.sort_at.desc(), t.id.desc()))
-    newer = first(ready.where(t.sort_at > sort_at).order_by(t.sort_at, t.id))
-    own = at.db.execute(sa.select(t.path, t.summary, t.flags).where(t.path == path)).one()
+    older, newer = first(_OLDER), first(_NEWER)
+    own = at.db.execute(_OWN, {"at_path": path}).one()
     for row, previous in ((own, older), (newer, own)):
         if row is None or row.summary is None:
             continue

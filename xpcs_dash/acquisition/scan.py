@@ -68,14 +68,19 @@ def is_text(path: str) -> bool:
     return path.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in path)
 
 
+_PLAIN = frozenset({float, int, bool})
+
+
 def clean(value: Any) -> Any:
     """Texts as every database and browser takes them: no NUL, no half characters; through lists and dicts."""
+    if value is None or type(value) in _PLAIN:
+        return value
     if isinstance(value, str):
         return value if value.isascii() and "\0" not in value else _clean_text(value)
     if isinstance(value, dict):
         return {clean(name): clean(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [clean(item) for item in value]
+        return [item if type(item) in _PLAIN else clean(item) for item in value]
     return value
 
 

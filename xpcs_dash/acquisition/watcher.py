@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from watchdog import events
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers.api import BaseObserver
 
@@ -23,6 +24,18 @@ log = logging.getLogger(__name__)
 
 #: Events that our own reading causes; reacting to them would be a loop.
 _OURS = frozenset({"opened", "closed_no_write"})
+#: All others: the kernel is asked for these alone.
+_WANTED = (
+    events.FileCreatedEvent,
+    events.FileModifiedEvent,
+    events.FileClosedEvent,
+    events.FileMovedEvent,
+    events.FileDeletedEvent,
+    events.DirCreatedEvent,
+    events.DirModifiedEvent,
+    events.DirMovedEvent,
+    events.DirDeletedEvent,
+)
 
 
 #: Share of the time that walks may take: where nothing else notices changes, and where the kernel tells.
@@ -215,7 +228,9 @@ class Watcher:
             from watchdog.observers.inotify import InotifyObserver
 
             observer = InotifyObserver()
-            observer.schedule(_Handler(self.hints, self.suffixes), os.fspath(self.root), recursive=True)
+            handler = _Handler(self.hints, self.suffixes)
+            # every read opens and closes a file: the kernel need not tell us of our own reads
+            observer.schedule(handler, os.fspath(self.root), recursive=True, event_filter=list(_WANTED))
             observer.start()
         except (OSError, ImportError) as err:
             # the number of inotify instances and watches is limited per user

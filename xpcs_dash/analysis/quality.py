@@ -203,6 +203,9 @@ def chosen_bin(xf: XpcsFile) -> int | None:
     if xf.n_q == 0 or xf.g2.size == 0:
         return None
     order = np.argsort(xf.q, kind="stable")
+    middle = int(order[xf.n_q // 2])
+    if np.count_nonzero(xf.trusted[:, middle]) >= N_FIRST + 1:
+        return middle
     rank = np.empty(xf.n_q, dtype=np.int64)
     rank[order] = np.arange(xf.n_q)
     enough = np.flatnonzero(xf.trusted.sum(axis=0) >= N_FIRST + 1)
@@ -298,7 +301,7 @@ def summarise(xf: XpcsFile) -> FileSummary:
 
 
 def _stability(xf: XpcsFile) -> tuple[stability.Drift | None, stability.Verdict]:
-    report = stability.report(xf)
+    report = stability.report(xf, parts=False)
     return report.drift, report.verdict
 
 

@@ -354,13 +354,16 @@ def _shape_change(compared: Shapes | None) -> tuple[float | None, float | None]:
     return worst, float(np.corrcoef(np.flatnonzero(usable), y)[0, 1])
 
 
-def report(xf: XpcsFile, pixels: NDArray[np.integer] | None = None, rules: Rules = RULES) -> Report:
+def report(
+    xf: XpcsFile, pixels: NDArray[np.integer] | None = None, rules: Rules = RULES, *, parts: bool = True
+) -> Report:
     """All numbers and the verdict of one file.
 
     Parameters
     ----------
     xf : the open result.
     pixels : (n_static,) pixels of each static bin, or None to count them on the stored map.
+    parts : whether to look at the partial g2, which the verdict does not rest on.
     """
     first_only: list[str] = []
     moved = None
@@ -370,15 +373,17 @@ def report(xf: XpcsFile, pixels: NDArray[np.integer] | None = None, rules: Rules
         moved = drift(xf.int_t[1], span if np.isfinite(span) and span > 0 else None, rules)
     compared = _compare(xf, pixels)
     partials = None
-    if xf.partial_g2 is not None and len(xf.partial_g2):
-        partials = partial_levels(xf.partial_g2, xf.trusted, xf.partial_labels)
+    cumulative = xf.partial_g2
+    has_parts = cumulative is not None and len(cumulative) > 0
+    if parts and cumulative is not None and has_parts:
+        partials = partial_levels(cumulative, xf.trusted, xf.partial_labels)
     decided = judge(moved, compared, rules)
     if xf.averaged_from:
         if moved is not None:
             first_only.append("I(t)")
         if compared is not None:
             first_only.append("segments of I(q)")
-        if partials is not None:
+        if has_parts:
             first_only.append("partial g2")
         if first_only and decided.state != "unknown":
             note = (
@@ -391,7 +396,7 @@ def report(xf: XpcsFile, pixels: NDArray[np.integer] | None = None, rules: Rules
 
 def verdict(xf: XpcsFile) -> Verdict:
     """The verdict alone, for pages that show one word."""
-    return report(xf).verdict
+    return report(xf, parts=False).verdict
 
 
 def _compare(xf: XpcsFile, pixels: NDArray[np.integer] | None) -> Shapes | None:

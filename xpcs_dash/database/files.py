@@ -171,12 +171,14 @@ def new_generation_in(db: sa.Connection) -> None:
     db.execute(sa.insert(meta_table).values(name="generation", number=0, value=secrets.token_hex(4)))
 
 
+_BUMP = (
+    sa.update(meta_table)
+    .where(meta_table.c.name == "revision")
+    .values(number=meta_table.c.number + 1)
+    .returning(meta_table.c.number)
+)
+
+
 def bump_in(db: sa.Connection) -> int:
     """Raise the revision inside a running transaction and return it."""
-    statement = (
-        sa.update(meta_table)
-        .where(meta_table.c.name == "revision")
-        .values(number=meta_table.c.number + 1)
-        .returning(meta_table.c.number)
-    )
-    return int(db.execute(statement).scalar_one())
+    return int(db.execute(_BUMP).scalar_one())

@@ -32,6 +32,7 @@ _POOLS: weakref.WeakSet[HDF5ConnectionPool] = weakref.WeakSet()
 class _Handle:
     h5: h5py.File
     real: Path
+    reach: Reach | None
     leases: int = 0
     last_used: float = field(default_factory=time.monotonic)
 
@@ -69,7 +70,10 @@ class HDF5ConnectionPool:
         self.reach = None if roots is None else Reach.of(roots)
         if self.reach is not None:
             _load_no_filters_from(self.reach)
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
+        # on the same lock: who closes idle handles need not be woken by every lease
+        self._closed = threading.Condition(lock)
         self._handles: dict[FileKey, _Handle] = {}
         self._opening: set[Path] = set()
         self._janitor: threading.Thread | None = None
@@ -120,7 +124,8 @@ class HDF5ConnectionPool:
                     continue
                 handle = self._handles.get(key)
                 if handle is not None:
-                    if reach is not None and not reach.holds(handle.real):
+                    # it was opened for some reach, and looked at for that
+                    if reach is not None and reach is not handle.reach and not reach.holds(handle.real):
                         raise reach.refusal(path)
                     handle.leases += 1
                     self._shared += 1
@@ -213,7 +218,7 @@ class HDF5ConnectionPool:
                     else:
                         waits.append(rest if handle.leases == 0 else self.idle_s)
                 if waits:
-                    self._changed.wait(max(0.02, min(waits)))
+                    self._closed.wait(max(0.02, min(waits)))
             self._janitor = None
 
     def close(self) -> None:
@@ -222,6 +227,7 @@ class HDF5ConnectionPool:
             for key in [k for k, h in self._handles.items() if h.leases == 0]:
                 self._close(key)
             self._changed.notify_all()
+            self._closed.notify_all()
 
     def _end(self) -> None:
         self.close()
@@ -282,7 +288,7 @@ def _open_for_reading(key: FileKey, reach: Reach | None) -> _Handle | None:
         if key_of(key.path, found.status) != key:
             return None
         ident = h5f.open(found.name.encode(), h5f.ACC_RDONLY, _ACCESS)
-        return _Handle(h5py.File(ident), found.real, leases=1)
+        return _Handle(h5py.File(ident), found.real, reach, leases=1)
     except (OSError, RuntimeError, ValueError) as err:
         raise _explain(key.path, found, err) from None
     finally:

@@ -110,15 +110,18 @@ class Door:
             Where it lies outside the roots, is gone, or cannot be read.
         """
         path = self.path(target)
-        found = self.cache.get(("file", file_key(path).token), lambda: self.read(path))
+        found = self.cache.get(("file", file_key(path).token), lambda: self._read(path))
         if found.key.others and (now := found.key.now()).token != found.key.token:
             # a file that it links to has changed
-            found = self.cache.get(("file", now.token), lambda: self.read(path))
+            found = self.cache.get(("file", now.token), lambda: self._read(path))
         return found
 
     def read(self, target: FileRef | str | Path) -> XpcsFile:
         """Like `open`, but anew and not remembered: for ingest and averages, which need each file once."""
-        return open_result(self.path(target), self.pool, self.settings.min_coincidences, self.cache)
+        return self._read(self.path(target))
+
+    def _read(self, path: Path) -> XpcsFile:
+        return open_result(path, self.pool, self.settings.min_coincidences, self.cache)
 
 
 def open_file(target: FileRef | str | Path, settings: Settings, resolve: Resolver | None = None) -> XpcsFile:

@@ -86,7 +86,7 @@ class Siblings:
     """
 
     def __init__(self, first: XpcsFile) -> None:
-        self._first, self._raw = first, first._raw
+        self._first, self._raw = first, first._early
         # each file is read once: its handle need not wait for another read
         self._pool = HDF5ConnectionPool(idle_s=0.0, roots=Origin.of(first).roots)
         stored = self._raw.saxs_2d

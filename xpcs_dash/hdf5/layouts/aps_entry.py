@@ -56,8 +56,8 @@ def name_parts(stem: str) -> tuple[str | None, str | None]:
     return (found["scan"], found["sample"]) if found else (None, None)
 
 
-def read_entry(reader: Reader) -> Entry:
-    """Read what ``/entry`` says about frames and sample."""
+def read_entry(reader: Reader, frame_time_s: float | None = None) -> Entry:
+    """Read what ``/entry`` says about frames and sample; not again ``frame_time_s`` where it is known."""
     scan, sample = name_parts(reader.path.stem)
     for name in (
         "/entry/sample/name",
@@ -72,7 +72,7 @@ def read_entry(reader: Reader) -> Entry:
         number = reader.first("/entry/instrument/bluesky/scan_id", "/entry/scan_number")
         scan = None if number is None else _whole(reader.scalar(number)) or reader.text(number)
     return Entry(
-        frame_time_s=read_frame_time(reader),
+        frame_time_s=read_frame_time(reader) if frame_time_s is None else frame_time_s,
         exposure_s=_with_unit(reader, f"{DETECTOR}/count_time", "s"),
         sample=sample,
         scan=scan,

@@ -121,7 +121,7 @@ def rest_of(raw: RawResult, source: OpenFile) -> RawResult:
 
 def _with_rest(reader: Reader, raw: RawResult) -> RawResult:
     geometry = aps_entry.read_geometry(reader, _QMAP, raw.detector_shape)
-    entry = aps_entry.read_entry(reader)
+    entry = aps_entry.read_entry(reader, raw.frame_time_s)
     parts = _Partial() if raw.g2 is None else _read_partial(reader, raw.g2.shape)
     return replace(
         raw,
