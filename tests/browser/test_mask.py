@@ -354,7 +354,8 @@ def test_an_image_and_a_mask_are_uploaded_and_files_open_by_name(filled_dashboar
     for name in (str(outside), "../outside.tif", "raw/nothing.tif"):
         page.fill("#mask-path", name)
         page.click("#mask-open-path")
-        page.wait_for_selector(f"text=/{re.escape(name)}: no file of this name here/")
+        # long names are cut in sentences
+        page.wait_for_selector(f"text=/{re.escape(name[:30])}.*: no file of this name here/")
         assert valid(page) == 4000
     page.fill("#mask-path", "raw/image.tif")
     page.click("#mask-open-path")
