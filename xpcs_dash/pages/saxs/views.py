@@ -181,8 +181,6 @@ def _applied_curve(services: Services, seen: Looked, wanted: Wanted, words: list
 def _background(services: Services, wanted: Wanted, weighted: bool) -> saxs.Profile | None:
     if wanted.background in ("", "none"):
         return None
-    if not wanted.background.isdecimal():
-        raise UsageError("The background must be a file of the list.")
     if wanted.weight is None or wanted.weight < 0:
         raise UsageError("The weight of the background must be zero or more.")
     return derived.profile(services.kernel, wanted.background, weighted)
