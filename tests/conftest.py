@@ -2,35 +2,67 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable
+import pickle
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from tests import standins
+from tests.standins import BES, E0173, LLPS_MIDDLE, LLPS_STRONG, LLPS_WEAK, REAL, Known, makers
+
+__all__ = ["A001", "A001_QMAP", "A002", "A003", "BES", "E0173", "LLPS_MIDDLE", "LLPS_STRONG", "LLPS_WEAK"]
+
 DATA = Path(__file__).parent / "data"
 SHARED = Path(os.environ.get("XPCS_DASH_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
-LLPS_STRONG = "llps_Average_B0147_S3_7_300C10p_att00_Rq0_01251_01313_results.hdf"
-LLPS_MIDDLE = "llps_Average_B0147_S3_7_300C10p_att00_Rq0_00801_00950_results.hdf"
-LLPS_WEAK = "llps_Average_B0146_S3_7_060C10p_att00_Rq0_00001_00050_results.hdf"
-E0173 = "llps_E0173_H06-c6c5-4_a0009_f100000_r00001_results.hdf"
-BES = "bes_B009_Aerogel_1mm_025C_att1_Lq0_001_0001-10000.nxs"
 A001 = "A001_silica_multitau_results.hdf"
 A001_QMAP = "A001_silica_multitau_qmap.hdf"
 A002 = "A002_gel_aging_both_results.hdf"
 A003 = "A003_silica_diluted_results.hdf"
 
 
+class Samples:
+    """Paths of sample files; ours stand in for those of other people where these are not beside the checkout.
+
+    Parameters
+    ----------
+    folder : where the stand-ins are made, once for all processes of a run and for later runs.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, name: str) -> Path:
+        """Path of a sample, or of what stands in for it."""
+        for place in (DATA, SHARED):
+            if (place / name).is_file():
+                return place / name
+        return self.stand_in(name)[0]
+
+    def known(self, name: str) -> Known:
+        """What is known of the file that `__call__` gives."""
+        return REAL[name] if (SHARED / name).is_file() else self.stand_in(name)[1]
+
+    def stand_in(self, name: str) -> tuple[Path, Known]:
+        """The stand-in for a sample, and what is known of it."""
+        path, facts = self.folder / name, self.folder / f"{name}.known"
+        if not facts.is_file():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self.folder) as made:
+                known = makers()[name](Path(made) / name)
+                (Path(made) / facts.name).write_bytes(pickle.dumps(known))
+                for target in (path, facts):  # in this order: who sees the second finds the first
+                    (Path(made) / target.name).replace(target)
+        return path, pickle.loads(facts.read_bytes())
+
+
 @pytest.fixture(scope="session")
-def sample() -> Callable[[str], Path]:
-    """Path of a sample file; skips where a third-party file, which may not be redistributed, is absent."""
-
-    def find(name: str) -> Path:
-        if (DATA / name).is_file():
-            return DATA / name
-        if (SHARED / name).is_file():
-            return SHARED / name
-        pytest.skip(f"{name} may not be redistributed and is not beside this checkout")
-
-    return find
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Samples:
+    """Path of a sample file by its name."""
+    digest = hashlib.sha256(Path(standins.__file__).read_bytes()).hexdigest()[:16]
+    top = tmp_path_factory.getbasetemp()
+    top = top.parent if "PYTEST_XDIST_WORKER" in os.environ else top
+    return Samples(top.parent / f"stand-ins-{digest}")

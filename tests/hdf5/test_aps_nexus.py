@@ -60,13 +60,13 @@ def test_averaged_files(sample, name):
     xf = open_result(sample(name))
     assert xf.t_el[0] == pytest.approx(2e-5, rel=1e-12)
     assert xf.t_el[-1] == pytest.approx(1.6384, rel=1e-12)
-    assert xf.q[0] == 0.0037637686035959274
-    assert xf.q[-1] == 0.03306626528321657
-    assert xf.static.n == 1476
+    known = sample.known(name)
+    assert (xf.q[0], xf.q[-1]) == known.q
+    assert xf.static.n == known.statics
     assert xf.static.num_pts == (270, 8)
     assert xf.detector_shape == (512, 1024)
-    assert len(xf.averaged_from) == {LLPS_WEAK: 43, LLPS_MIDDLE: 131, LLPS_STRONG: 54}[name]
-    assert xf.zero_points == {LLPS_WEAK: 314, LLPS_MIDDLE: 40, LLPS_STRONG: 33}[name]
+    assert len(xf.averaged_from) == {LLPS_WEAK: 43, LLPS_MIDDLE: 131, LLPS_STRONG: 54}[name] == known.files
+    assert xf.zero_points == known.zeros > 10
     assert {"energy", "distance", "beam_center_x", "beam_center_y"} <= set(xf.geometry_mismatch)
     assert xf.geometry.energy_kev == pytest.approx(10.945)
     assert xf.geometry.distance_m == pytest.approx(7.8)
@@ -77,45 +77,44 @@ def test_averaged_files(sample, name):
 
 
 def test_large_file(sample):
-    xf = open_result(sample(E0173))
-    assert xf.q[0] == 0.0030430598119718945
-    assert xf.q[-1] == 0.04999652465543676
-    assert xf.g2[0, 0] == np.float32(1.1994059)
-    assert xf.g2_err[0, 0] == np.float32(0.030238451)
-    assert xf.zero_points == 471
+    xf, known = open_result(sample(E0173)), sample.known(E0173)
+    assert (xf.q[0], xf.q[-1]) == known.q
+    assert (xf.g2[0, 0], xf.g2_err[0, 0]) == tuple(np.float32(known.first))
+    assert xf.zero_points == known.zeros > 200
     assert xf.geometry_mismatch == ("distance",)
     assert xf.sample == "H06-c6c5-4"
     assert xf.scan == "E0173"
     total = xf.segments.sum(axis=0) / xf.saxs_1d
-    assert np.median(total) == pytest.approx(0.982, abs=1e-3)
+    assert np.median(total) == pytest.approx(known.segments, abs=1e-3)
+    assert known.segments == pytest.approx(0.982, abs=1e-3)
     assert xf.int_t[1].mean() == pytest.approx(xf.saxs_2d[xf.mask].mean(), rel=1e-4)
 
 
 def test_first_point_of_the_strong_file(sample):
     xf = open_result(sample(LLPS_STRONG))
-    assert xf.g2[0, 0] == np.float32(1.1388868)
-    assert xf.g2_err[0, 0] == np.float32(0.009231445)
+    assert (xf.g2[0, 0], xf.g2_err[0, 0]) == tuple(np.float32(sample.known(LLPS_STRONG).first))
 
 
-@pytest.mark.parametrize(("name", "predicted"), [(E0173, 479), (LLPS_WEAK, 333), (LLPS_STRONG, 30)])
-def test_predicted_zeros(sample, name, predicted):
+@pytest.mark.parametrize("name", [E0173, LLPS_WEAK, LLPS_STRONG])
+def test_predicted_zeros(sample, name):
     """Σ exp(−C) over all points: as many zeros as there are, within counting noise."""
-    xf = open_result(sample(name))
-    assert xf.photon_check.zeros_predicted == pytest.approx(predicted, abs=0.5)
-    assert abs(predicted - xf.zero_points) < 3 * np.sqrt(predicted)
+    xf, known = open_result(sample(name)), sample.known(name)
+    assert xf.photon_check.zeros_predicted == pytest.approx(known.predicted, abs=0.5)
+    assert abs(known.predicted - xf.zero_points) < 3 * np.sqrt(known.predicted)
     assert xf.photons
-    assert xf.starved_points == {E0173: 959, LLPS_WEAK: 772, LLPS_STRONG: 132}[name]
+    assert xf.starved_points == known.starved > 100
 
 
 def test_labels_of_the_real_map(sample):
-    xf = open_result(sample(LLPS_STRONG))
-    assert xf.static.cell(700) == (87, 3)
-    assert xf.static.cell(1476) == (269, 0)
-    assert xf.static.q[699] == pytest.approx(0.0130617, abs=1e-7)
-    assert xf.static.phi[699] == pytest.approx(-22.49, abs=0.01)
-    pixels = np.argwhere(xf.sqmap == 700)
-    q = xf.geometry.q_at(pixels[:, 1], pixels[:, 0])
-    assert q.mean() == pytest.approx(0.0130622, abs=1e-7)
+    xf, known = open_result(sample(LLPS_STRONG)), sample.known(LLPS_STRONG)
+    for label, cell in known.cells.items():
+        assert xf.static.cell(label) == cell
+    for label, (centre, angle, mean) in known.ring.items():
+        assert xf.static.q[label - 1] == pytest.approx(centre, abs=1e-7)
+        assert xf.static.phi[label - 1] == pytest.approx(angle, abs=0.01)
+        pixels = np.argwhere(xf.sqmap == label)
+        q = xf.geometry.q_at(pixels[:, 1], pixels[:, 0])
+        assert q.mean() == pytest.approx(mean, abs=1e-7)
 
 
 @pytest.mark.parametrize("name", [A001, A003, LLPS_STRONG, E0173])

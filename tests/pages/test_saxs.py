@@ -4,6 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from tests.conftest import E0173
 from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.saxs import figure_profile, figure_ring, region_shapes
 from xpcs_dash.pages.saxs import PAGE
@@ -11,14 +12,14 @@ from xpcs_dash.pages.saxs.layout import backgrounds, layout
 from xpcs_dash.pages.saxs.views import Wanted, colour_limits, image, parse_region, profile_curves, ring_figure
 
 
-def test_the_image_comes_by_address_with_its_limits(viewed):
+def test_the_image_comes_by_address_with_its_limits(viewed, sample):
     fig, words = image(viewed, viewed.look(5), "log", "inferno", (1, 99.7), "")
     made = fig.to_figure()
     source = made.layout.images[0].source
     assert source.startswith(f"/img/5/{viewed.kernel.open('5').key.token}/scattering.png?")
     assert "lo=" in source
     assert made.layout.images[0].x == -0.5
-    assert made.layout.images[0].sizex == 2100
+    assert made.layout.images[0].sizex == sample.known(E0173).shape[1]
     assert len(str(fig.to_plotly_json())) < 60_000
     assert "masked" in words
 
@@ -118,18 +119,19 @@ def test_the_address_sets_the_controls_and_nonsense_does_not(viewed):
     assert list(backgrounds(viewed))[:2] == ["none", "1"]
 
 
-def test_the_page_opens_with_its_picture(viewed):
+def test_the_page_opens_with_its_picture(viewed, sample):
+    height, width = sample.known(E0173).shape
     made = layout(viewed, {"file": "5", "cmap": "viridis"})
     graph = next(part for part in made._traverse() if getattr(part, "id", None) == "saxs-graph")
     shown = go.Figure(graph.figure).layout
     assert f"/img/5/{viewed.kernel.open('5').key.token}/scattering.png" in shown.images[0].source
     assert "viridis" in shown.images[0].source
-    assert shown.xaxis.range == (-0.5, 2099.5)
-    assert shown.yaxis.range == (1675.5, -0.5)
+    assert shown.xaxis.range == (-0.5, width - 0.5)
+    assert shown.yaxis.range == (height - 0.5, -0.5)
     assert shown.xaxis.visible
     assert shown.xaxis.title.text == "x (px)"
     frame = next(part for part in made._traverse() if getattr(part, "id", None) == "saxs-frame")
-    assert frame.data == [-0.5, 2099.5, 1675.5, -0.5]
+    assert frame.data == [-0.5, width - 0.5, height - 0.5, -0.5]
     empty = layout(viewed, {})
     assert next(part for part in empty._traverse() if getattr(part, "id", None) == "saxs-frame").data is None
 

@@ -114,11 +114,13 @@ def test_reflection_small_angles():
 def test_golden_numbers_of_a_real_map(sample):
     xf = xpcs_dash.open_result(sample(LLPS_STRONG))
     maps = compute_maps(xf.geometry, Setting(legacy_q=True))
-    inside = xf.sqmap == 700
-    assert maps["q"][inside].mean() == pytest.approx(0.0130622, abs=5e-8)
-    assert maps["phi"][inside].mean() == pytest.approx(-22.49, abs=3)
-    assert maps["q"][xf.mask].min() == pytest.approx(0.003200259, abs=1e-9)
-    assert maps["q"][xf.mask].max() == pytest.approx(0.0336297748, abs=1e-9)
+    known = sample.known(LLPS_STRONG)
+    for label, (_, angle, mean) in known.ring.items():
+        inside = xf.sqmap == label
+        assert maps["q"][inside].mean() == pytest.approx(mean, abs=5e-8)
+        assert maps["phi"][inside].mean() == pytest.approx(angle, abs=10)
+    assert maps["q"][xf.mask].min() == pytest.approx(known.span[0], abs=1e-9)
+    assert maps["q"][xf.mask].max() == pytest.approx(known.span[1], abs=1e-9)
 
 
 def test_metres_and_millimetres_give_the_same_q():
