@@ -57,6 +57,10 @@ def log_deleted(path: Path) -> None:
     path.with_name(path.name + "-wal").unlink(missing_ok=True)
 
 
+def shared_memory_deleted(path: Path) -> None:
+    path.with_name(path.name + "-shm").unlink(missing_ok=True)
+
+
 def replaced(path: Path) -> None:
     """Another database under its name, as an editor or a copy leaves it."""
     fold_log(path)
@@ -105,7 +109,8 @@ AT_REST = {
     f.__name__: f
     for f in (header, middle, truncated, empty, overwritten, deleted, replaced, directory, column, table)
 }
-RUNNING = {**AT_REST, "file_alone_deleted": file_alone_deleted, "log_deleted": log_deleted}
+RUNNING = {**AT_REST, "file_alone_deleted": file_alone_deleted, "log_deleted": log_deleted,
+           "shared_memory_deleted": shared_memory_deleted}  # fmt: skip
 
 
 def clean(folder: Path) -> None:

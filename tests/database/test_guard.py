@@ -18,6 +18,7 @@ from xpcs_dash.database.record import open_record
 from xpcs_dash.database.record.fits import FitIndex, overall
 from xpcs_dash.database.record.jobs import JobList
 from xpcs_dash.database.schema import INDEX, RECORD, examine
+from xpcs_dash.errors import UsageError
 from xpcs_dash.jobs.kinds.fit_request import FitRequest
 from xpcs_dash.jobs.queue import JobQueue
 from xpcs_dash.settings import load_settings
@@ -176,6 +177,33 @@ def test_an_index_that_is_damaged_in_use_is_built_anew(settings, how):
     assert "is built anew from its files" in guard.notices[0].text
     assert examine(INDEX, settings.catalogue, deep=True).state == "good"
     catalogue.close()
+
+
+def test_a_state_directory_that_is_unmounted_is_no_empty_one(settings):
+    guard = guard_of(settings)
+    guard.start()
+    record = open_record(settings)
+    work(record, settings)
+    before = content(record)
+    away = settings.state_dir.with_name("away")
+    settings.state_dir.rename(away)
+    settings.state_dir.mkdir()  # the mount point that is left
+    guard._next_look = 0.0
+    guard.look()
+    assert "is no longer there; mount its disk again" in guard.notices[-1].text
+    with pytest.raises(UsageError, match="so nothing was changed; mount its disk again"):
+        FitIndex(record).set_review(1, "accepted", "", "ada")
+    with pytest.raises(UsageError, match="mount its disk again"):
+        JobList(record).add("sleep", {}, "t")
+    assert list(settings.state_dir.iterdir()) == []
+    settings.state_dir.rmdir()
+    away.rename(settings.state_dir)
+    guard._next_look = 0.0
+    guard.look()
+    assert content(record) == before
+    FitIndex(record).set_review(1, "accepted", "mounted again", "ada")
+    assert [notice.text for notice in guard.notices if "lost or damaged" in notice.text] == []
+    record.close()
 
 
 class Guarded:

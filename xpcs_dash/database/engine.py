@@ -25,6 +25,7 @@ __all__ = [
     "create_tables",
     "disposing_on_error",
     "fold",
+    "identity_of",
     "open_engine",
     "place_of",
     "plain_engine",
@@ -37,8 +38,10 @@ __all__ = [
 _ATTEMPTS = 5
 _WAL_PATIENCE_S = 15.0
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-#: Device and inode of a SQLite file and of its log; None for what is not there.
-Place = tuple[tuple[int, int] | None, tuple[int, int] | None]
+#: Device and inode of what has a name now; None where nothing has it.
+Identity = tuple[int, int] | None
+#: Identities of a SQLite file, of its log, and of the index of the log that processes share.
+Place = tuple[Identity, Identity, Identity]
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -51,10 +54,12 @@ def sqlite_path(url: str) -> Path | None:
 
 def place_of(path: Path) -> Place:
     """Which files lie now where a SQLite database and its log are kept."""
-    return _identity(path), _identity(path.with_name(f"{path.name}-wal"))
+    log, shared = (identity_of(path.with_name(path.name + end)) for end in ("-wal", "-shm"))
+    return identity_of(path), log, shared
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def identity_of(path: Path) -> Identity:
+    """Device and inode of a file or directory; None where there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 - asked at every use of a connection
     except OSError:

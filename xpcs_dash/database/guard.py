@@ -19,8 +19,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from xpcs_dash.database import backup, legacy, migrate
 from xpcs_dash.database.catalogue import Catalogue
-from xpcs_dash.database.engine import Place, open_engine, place_of, sqlite_path, writing
-from xpcs_dash.database.record.store import has_past
+from xpcs_dash.database.engine import (
+    Identity,
+    Place,
+    identity_of,
+    open_engine,
+    place_of,
+    sqlite_path,
+    writing,
+)
+from xpcs_dash.database.record.store import has_past, home_mark
 from xpcs_dash.database.restore import catch_up, restore, set_aside
 from xpcs_dash.database.schema import INDEX, RECORD, Found, Store, create, examine, glance_in, refuse, where
 from xpcs_dash.database.trouble import detail, reported, settled
@@ -52,7 +60,7 @@ class _Watched:
     store: Store
     url: str
     path: Path | None
-    place: Place = (None, None)
+    place: Place = (None, None, None)
     size: int = 0
     stamp: tuple[int, int] = (0, 0)
     next_check: float = 0.0
@@ -108,6 +116,7 @@ class Guard:
         self._index = _Watched(INDEX, self.index_url, sqlite_path(self.index_url))
         self._record = _Watched(RECORD, self.record_url, sqlite_path(self.record_url))
         self._next_look = 0.0
+        self._home: Identity = None
         if self._index.path is not None and self._index.path == self._record.path:
             raise UsageError(
                 f"index and record name one file, {self._index.path}; the index may be thrown away, so "
@@ -143,6 +152,10 @@ class Guard:
         for watched in (self._index, self._record):
             settled(self._flags(watched), watched.store.name)
             self._note(watched)
+        mark = home_mark(self.directory)
+        if not mark.exists():
+            write_whole(mark, lambda stream: stream.write(b"xpcs-dash keeps its state here\n"))
+        self._home = identity_of(self.directory)
 
     def _facts(self) -> legacy.Facts:
         """What is needed to translate numbers of files; kept, because an old backup needs it too."""
@@ -250,6 +263,8 @@ class Guard:
         if now < self._next_look:
             return
         self._next_look = now + LOOK_S
+        if not self._at_home():
+            return
         for watched in (self._record, self._index):
             if now < watched.again:
                 continue
@@ -263,6 +278,15 @@ class Guard:
                 if not isinstance(err, UsageError):
                     log.exception("the %s cannot be mended now", watched.store.name)
                 self._say(f"The {watched.store.name} cannot be mended now: {' '.join(str(err).split())}")
+
+    def _at_home(self) -> bool:
+        """Whether the state directory is there; an unmounted disk is not a hundred lost fits."""
+        now = identity_of(self.directory)
+        if now is not None and (now == self._home or home_mark(self.directory).exists()):
+            self._home = now
+            return True
+        self._say(f"The state directory {self.directory} is no longer there; mount its disk again.")
+        return False
 
     def _problem(self, watched: _Watched, now: float) -> Found | None:
         """What is wrong with a database now; None where nothing is known to be."""
@@ -286,15 +310,16 @@ class Guard:
     @staticmethod
     def _lost_file(watched: _Watched) -> Found | None:
         assert watched.path is not None
-        file, log_file = place_of(watched.path)
-        if file is None or file != watched.place[0]:
+        place = place_of(watched.path)
+        if place[0] is None or place[0] != watched.place[0]:
             return Found("damaged", detail="the file was deleted or replaced")
-        if watched.place[1] is not None and log_file != watched.place[1]:
+        # a log appears with the first connection, and stays
+        if any(old is not None and new != old for new, old in zip(place[1:], watched.place[1:], strict=True)):
             return Found("damaged", detail="its log was deleted or replaced")
         size = _size(watched.path)
         if size < watched.size:
             return Found("damaged", detail="the file was cut off")
-        watched.place, watched.size = (file, log_file), size
+        watched.place, watched.size = place, size
         return None
 
     def _mend(self, watched: _Watched, found: Found) -> None:

@@ -22,7 +22,7 @@ from xpcs_dash.database.record.apply import APPLY, apply
 from xpcs_dash.database.record.fits import kept_rows
 from xpcs_dash.database.record.store import LOCK_KEY, journal_of, lock_of
 from xpcs_dash.database.record.tables import ACTS, DISPATCHER, FITS, JOBS, MASKS
-from xpcs_dash.database.schema import RECORD, create_in
+from xpcs_dash.database.schema import RECORD, create_in, glance_in
 from xpcs_dash.database.trouble import detail
 from xpcs_dash.disk import file_lock, sync_folder
 from xpcs_dash.errors import UsageError
@@ -308,6 +308,9 @@ def _restore_server(url: str, directory: Path, upgrade: Upgrade) -> Restored:
         # one transaction: who is cut off in the middle finds what there was, and restores again
         with writing(engine) as db:
             db.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK_KEY)))
+            if glance_in(RECORD, db).state == "good":
+                # another machine was here first: what this one knows is added to it
+                return catch_up(db, directory)
             _move_tables_aside(db)
             if base is None:
                 create_in(db, RECORD)

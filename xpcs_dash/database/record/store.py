@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from xpcs_dash.database.acts import UNDONE, Act, Journal, new_act
-from xpcs_dash.database.engine import disposing_on_error, open_engine, seal, sqlite_path, writing
+from xpcs_dash.database.engine import disposing_on_error, identity_of, open_engine, seal, sqlite_path, writing
 from xpcs_dash.database.record.apply import apply
 from xpcs_dash.database.record.tables import ACTS, ALIASES
 from xpcs_dash.database.schema import PATIENCE_S, RECORD, create, settle, where
@@ -25,7 +25,17 @@ from xpcs_dash.errors import UsageError
 if TYPE_CHECKING:
     from xpcs_dash.settings import Settings
 
-__all__ = ["LOCK_KEY", "HasRecord", "Record", "has_past", "journal_of", "lock_of", "open_record", "steady"]
+__all__ = [
+    "LOCK_KEY",
+    "HasRecord",
+    "Record",
+    "has_past",
+    "home_mark",
+    "journal_of",
+    "lock_of",
+    "open_record",
+    "steady",
+]
 
 #: PostgreSQL's number for the lock that a restore holds alone.
 LOCK_KEY = 0x78706373
@@ -39,6 +49,11 @@ def journal_of(directory: Path) -> Journal:
 def lock_of(directory: Path) -> Path:
     """The lock that writers of the record share, and that a restore holds alone."""
     return directory / "record.lock"
+
+
+def home_mark(directory: Path) -> Path:
+    """A file by which a state directory is known again when its disk was mounted anew."""
+    return directory / ".xpcs-dash-state"
 
 
 def has_past(directory: Path) -> bool:
@@ -98,6 +113,7 @@ class Record:
         self._acting = threading.local()
         try:
             make_folder(directory)
+            self._home = identity_of(directory)
             self.engine = open_engine(url, lambda: report(directory, RECORD.name))
             with disposing_on_error(self.engine):
                 settle(
@@ -135,6 +151,7 @@ class Record:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A connection for reading; short, so that SQLite's log can be folded back."""
+        self._check_home()
         with self.engine.connect() as db:
             yield db
 
@@ -162,8 +179,19 @@ class Record:
         finally:
             self._acting.acts = None
 
+    def _check_home(self) -> None:
+        """What is written into the place of a disk that was unmounted is hidden as soon as it comes back."""
+        now = identity_of(self.directory)
+        if now is None or (now != self._home and not home_mark(self.directory).exists()):
+            raise UsageError(
+                f"the state directory {self.directory} is no longer there, so nothing was changed; mount its "
+                "disk again."
+            )
+        self._home = now
+
     @contextmanager
     def _together(self) -> Iterator[None]:
+        self._check_home()
         if self._path is None:
             yield
             return
