@@ -21,17 +21,15 @@ from xpcs_dash.database import backup, legacy, migrate
 from xpcs_dash.database.catalogue import Catalogue
 from xpcs_dash.database.engine import (
     Identity,
-    Place,
     identity_of,
     open_engine,
-    place_of,
-    sqlite_path,
     writing,
 )
 from xpcs_dash.database.record.store import has_past, home_mark
 from xpcs_dash.database.restore import catch_up, restore, set_aside
-from xpcs_dash.database.schema import INDEX, RECORD, Found, Store, create, examine, glance_in, refuse, where
+from xpcs_dash.database.schema import INDEX, RECORD, Found, create, examine, glance_in, refuse, where
 from xpcs_dash.database.trouble import detail, reported, settled
+from xpcs_dash.database.watched import Watched
 from xpcs_dash.disk import file_lock, make_folder, write_whole
 from xpcs_dash.errors import UsageError
 
@@ -51,43 +49,6 @@ class Notice:
 
     at: float
     text: str
-
-
-@dataclass
-class _Watched:
-    """What was last seen of one database."""
-
-    store: Store
-    url: str
-    path: Path | None
-    place: Place = (None, None, None)
-    size: int = 0
-    stamp: tuple[int, int] = (0, 0)
-    next_check: float = 0.0
-    again: float = 0.0
-
-    def note(self) -> None:
-        """Take what is there now for what is right."""
-        if self.path is None:
-            return
-        self.place = place_of(self.path)
-        self.size = _size(self.path)
-        self.stamp = _stamp(self.path)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return 0, 0
-    return found.st_mtime_ns, found.st_size
 
 
 @dataclass
@@ -113,8 +74,8 @@ class Guard:
     generation: int = 0
 
     def __post_init__(self) -> None:
-        self._index = _Watched(INDEX, self.index_url, sqlite_path(self.index_url))
-        self._record = _Watched(RECORD, self.record_url, sqlite_path(self.record_url))
+        self._index = Watched(INDEX, self.index_url, self.directory)
+        self._record = Watched(RECORD, self.record_url, self.directory)
         self._next_look = 0.0
         self._home: Identity = None
         if self._index.path is not None and self._index.path == self._record.path:
@@ -139,7 +100,9 @@ class Guard:
         """
         make_folder(self.directory)
         with file_lock(self.directory / "guard.lock"):
-            record, index = examine(RECORD, self.record_url), examine(INDEX, self.index_url)
+            record = examine(RECORD, self.record_url)
+            # half a gigabyte of index is not looked through at each start
+            index = examine(INDEX, self.index_url, pages=not self._index.is_as_left())
             for store, url, found in (
                 (RECORD, self.record_url, record),
                 (INDEX, self.index_url, index),
@@ -150,8 +113,8 @@ class Guard:
             self._start_record(record, facts)
             self._start_index(index, facts)
         for watched in (self._index, self._record):
-            settled(self._flags(watched), watched.store.name)
-            self._note(watched)
+            settled(watched.flags, watched.store.name)
+            watched.note()
         mark = home_mark(self.directory)
         if not mark.exists():
             write_whole(mark, lambda stream: stream.write(b"xpcs-dash keeps its state here\n"))
@@ -288,44 +251,26 @@ class Guard:
         self._say(f"The state directory {self.directory} is no longer there; mount its disk again.")
         return False
 
-    def _problem(self, watched: _Watched, now: float) -> Found | None:
+    def _problem(self, watched: Watched, now: float) -> Found | None:
         """What is wrong with a database now; None where nothing is known to be."""
-        asked = reported(self._flags(watched), watched.store.name)
+        asked = reported(watched.flags, watched.store.name)
         if asked:
-            settled(self._flags(watched), watched.store.name)
-        if watched.path is not None:
-            lost = self._lost_file(watched)
-            if lost is not None:
-                return lost
-        changed = watched.path is None or _stamp(watched.path) != watched.stamp
-        if not asked and (not changed or now < watched.next_check):
+            settled(watched.flags, watched.store.name)
+        lost = watched.lost()
+        if lost is not None:
+            return lost
+        if not asked and (not watched.changed() or now < watched.next_check):
             return None
         found = examine(watched.store, watched.url, deep=asked)
         took = time.monotonic() - now
         watched.next_check = time.monotonic() + max(CHECK_S, took / SHARE)
-        if watched.path is not None:
-            watched.stamp = _stamp(watched.path)
+        watched.looked_through()
         return None if found.state == "good" else found
 
-    @staticmethod
-    def _lost_file(watched: _Watched) -> Found | None:
-        assert watched.path is not None
-        place = place_of(watched.path)
-        if place[0] is None or place[0] != watched.place[0]:
-            return Found("damaged", detail="the file was deleted or replaced")
-        # a log appears with the first connection, and stays
-        if any(old is not None and new != old for new, old in zip(place[1:], watched.place[1:], strict=True)):
-            return Found("damaged", detail="its log was deleted or replaced")
-        size = _size(watched.path)
-        if size < watched.size:
-            return Found("damaged", detail="the file was cut off")
-        watched.place, watched.size = place, size
-        return None
-
-    def _mend(self, watched: _Watched, found: Found) -> None:
+    def _mend(self, watched: Watched, found: Found) -> None:
         log.error("the %s %s is damaged: %s", watched.store.name, where(watched.url), found.detail)
         with file_lock(self.directory / "guard.lock"):
-            if self._mended_by_another(watched):
+            if watched.mended_by_another():
                 watched.note()
                 return
             if watched.store is RECORD:
@@ -333,30 +278,8 @@ class Guard:
             else:
                 self._rebuild_index(found)
                 self.on_index_lost()
-        settled(self._flags(watched), watched.store.name)
-        self._note(watched)
-
-    def _note(self, watched: _Watched) -> None:
-        """Take what is there for what is right, and leave word of it for another supervisor."""
+        settled(watched.flags, watched.store.name)
         watched.note()
-        file = watched.place[0]
-        if watched.path is not None and file is not None:
-            write_whole(self._marker(watched), lambda stream: stream.write(f"{file[0]} {file[1]}\n".encode()))
-
-    def _mended_by_another(self, watched: _Watched) -> bool:
-        """Whether the file that took the place of the one that was known is another supervisor's work."""
-        if watched.path is None:
-            return False
-        file = place_of(watched.path)[0]
-        try:
-            told = self._marker(watched).read_text().split()
-        except OSError:
-            return False
-        same = file is not None and told == [str(file[0]), str(file[1])] and file != watched.place[0]
-        return same and examine(watched.store, watched.url).state == "good"
-
-    def _marker(self, watched: _Watched) -> Path:
-        return self.directory / f".{watched.store.name}-is"
 
     def stop(self) -> None:
         """Fold the logs back into the files, so that a copy of them is whole."""
@@ -367,6 +290,7 @@ class Guard:
                     db.exec_driver_sql("ROLLBACK")
                     db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
                 engine.dispose()
+                watched.note(folded=True)
 
     # What both do.
 
@@ -400,11 +324,6 @@ class Guard:
                         db.execute(sa.text(f"DROP TABLE {db.dialect.identifier_preparer.quote(name)}"))
         finally:
             engine.dispose()
-
-    def _flags(self, watched: _Watched) -> Path:
-        if watched.store is INDEX and watched.path is not None:
-            return watched.path.parent
-        return self.directory
 
     def _say(self, text: str) -> None:
         log.warning("%s", text)
