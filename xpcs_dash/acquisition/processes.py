@@ -44,7 +44,7 @@ def configure_logging(level: str, name: str) -> None:
     )
     # distributed configures its own loggers when it is imported
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
-    for noisy in ("watchdog", "distributed", "matplotlib", "alembic"):
+    for noisy in ("watchdog", "distributed", "matplotlib", "fontTools", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
