@@ -166,6 +166,7 @@ def make_fits(services, numbers: dict[str, int]) -> dict[str, int]:
 
 def make_masks(services, numbers: dict[str, int]) -> dict:
     from xpcs_dash.components.roles import CONFIG_KEY
+
     from xpcs_dash.pages.mask import bench_of, work
     from xpcs_dash.pages.mask.session import start
 

@@ -12,15 +12,15 @@ from flask import request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import xpcs_dash
-from xpcs_dash.components import shell
 from xpcs_dash.components.errors import on_error
-from xpcs_dash.components.roles import CONFIG_KEY
 from xpcs_dash.components.theme import current_theme
-from xpcs_dash.pages.page import Page
-from xpcs_dash.pages.registry import all_pages
 from xpcs_dash.routes import FileIndex, guard, register_routes
 from xpcs_dash.routes.metrics import measure
 from xpcs_dash.routes.security import protect
+from xpcs_dash.shell import frame
+from xpcs_dash.shell.page import Page
+from xpcs_dash.shell.registry import all_pages
+from xpcs_dash.shell.roles import CONFIG_KEY
 
 if TYPE_CHECKING:
     from xpcs_dash.services import Services
@@ -99,8 +99,8 @@ def create_app(services: Services, pages: Sequence[Page] | None = None) -> dash.
     for page in shown:
         if page.routes is not None:
             server.register_blueprint(guard(page.routes(services)), url_prefix=prefix.rstrip("/") or None)
-    app.layout = lambda: shell.layout(services, shown)
-    shell.register(app, services, shown)
+    app.layout = lambda: frame.layout(services, shown)
+    frame.register(app, services, shown)
     for page in shown:
         page.register(app, services)
     return app

@@ -25,7 +25,6 @@ from tests.cli.test_serve import get, running, until
 from tests.conftest import A001
 from tests.database import damage
 from tests.database.test_guard import add_fit
-from xpcs_dash.components.roles import CONFIG_KEY
 from xpcs_dash.database.record.fits import FitIndex
 from xpcs_dash.database.record.masks import MaskList
 from xpcs_dash.errors import UsageError
@@ -33,6 +32,7 @@ from xpcs_dash.pages.mask import bench_of, work
 from xpcs_dash.pages.mask.session import start
 from xpcs_dash.services import Services, build_services
 from xpcs_dash.settings import load_settings
+from xpcs_dash.shell.roles import CONFIG_KEY
 from xpcs_dash.simplemask.store import new_key
 
 #: What is done to both databases between two acts, in turn.

@@ -18,7 +18,6 @@ from xpcs_dash.acquisition import rows
 from xpcs_dash.acquisition.reading import beside
 from xpcs_dash.acquisition.rows import Change
 from xpcs_dash.acquisition.scan import stat_of
-from xpcs_dash.components.roles import CONFIG_KEY
 from xpcs_dash.errors import NotFoundError, UsageError, XpcsDashError
 from xpcs_dash.jobs.context import JobContext
 from xpcs_dash.jobs.kinds import regroup as kind
@@ -29,6 +28,7 @@ from xpcs_dash.pages.mask.regroup import availability, folder, job_line, panels_
 from xpcs_dash.pages.mask.routes import blueprint
 from xpcs_dash.pages.mask.session import open_linked, start
 from xpcs_dash.pages.mask.work import import_mask, perform, save_version, swiftly
+from xpcs_dash.shell.roles import CONFIG_KEY
 from xpcs_dash.simplemask.files import mask_bytes, write_mask
 from xpcs_dash.simplemask.versions import new_key
 

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import ImATeapot
 
-from xpcs_dash.components.roles import NotAllowedError
 from xpcs_dash.errors import FileError, UnavailableError, UsageError, not_found
 from xpcs_dash.routes.answers import guard, send
+from xpcs_dash.shell.roles import NotAllowedError
 
 
 def answer_to(err: Exception) -> Any:

@@ -15,8 +15,8 @@ from dash.development.base_component import Component
 
 import xpcs_dash
 from xpcs_dash.figures.config import GRAPH_CONFIG
-from xpcs_dash.pages.registry import all_pages
 from xpcs_dash.services import Services
+from xpcs_dash.shell.registry import all_pages
 from xpcs_dash.web import assets_folder, create_app
 
 HEAVY = ("jax", "numpyro", "nlsq", "arviz", "matplotlib", "distributed")

@@ -14,8 +14,8 @@ from tests.pages.test_fits import add as add_stored_fit
 from tests.small_result import DELAYS, SHAPE, write_small
 from tests.web.plain_browser import PlainBrowser
 from xpcs_dash.database.record.fits import FitIndex
-from xpcs_dash.pages.registry import all_pages
 from xpcs_dash.services import Services
+from xpcs_dash.shell.registry import all_pages
 from xpcs_dash.simplemask.files import mask_bytes
 from xpcs_dash.web import create_app
 

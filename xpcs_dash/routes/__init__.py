@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask import Blueprint, Flask, Response, request
 
-from xpcs_dash.components.roles import require_write
 from xpcs_dash.components.selection import View
 from xpcs_dash.database.files import STATES, Revision
 from xpcs_dash.errors import UsageError
@@ -12,6 +11,7 @@ from xpcs_dash.routes import exports, images, live
 from xpcs_dash.routes.answers import guard, send
 from xpcs_dash.routes.index import FileIndex
 from xpcs_dash.services import Services
+from xpcs_dash.shell.roles import require_write
 
 __all__ = ["FileIndex", "api_blueprint", "guard", "register_routes"]
 

@@ -16,13 +16,13 @@ from dash.exceptions import PreventUpdate
 from xpcs_dash.analysis.averaging import AcceptRule, Levels, measure, refusal
 from xpcs_dash.components import states
 from xpcs_dash.components.graphs import message, patch
-from xpcs_dash.components.roles import require_write, user_name
 from xpcs_dash.components.selection import Selection
 from xpcs_dash.components.theme import current_theme
 from xpcs_dash.errors import UsageError, XpcsDashError
 from xpcs_dash.figures.average import figure_baselines
 from xpcs_dash.figures.format import engineering, uncertain
 from xpcs_dash.results.identity import display_name
+from xpcs_dash.shell.roles import require_write, user_name
 
 if TYPE_CHECKING:
     from dash import Dash

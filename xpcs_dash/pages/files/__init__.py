@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xpcs_dash.pages.files.callbacks import register
 from xpcs_dash.pages.files.layout import layout
-from xpcs_dash.pages.page import Page
+from xpcs_dash.shell.page import Page
 
 PAGE = Page(
     path="/files",

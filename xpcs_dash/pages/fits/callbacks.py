@@ -11,7 +11,6 @@ from dash.exceptions import PreventUpdate
 from xpcs_dash.components import states
 from xpcs_dash.components.errors import guarded, notify
 from xpcs_dash.components.graphs import message
-from xpcs_dash.components.roles import require_write, user_name
 from xpcs_dash.components.theme import current_theme
 from xpcs_dash.database.record.fits import FitIndex, FitRow
 from xpcs_dash.figures.fit import columns_for, figure_fit, height_for
@@ -19,6 +18,7 @@ from xpcs_dash.jobs.kinds.fit_request import FitRequest
 from xpcs_dash.pages.fit.sampling import submit
 from xpcs_dash.pages.fit.shown import view_of_row
 from xpcs_dash.pages.fits import views
+from xpcs_dash.shell.roles import require_write, user_name
 
 if TYPE_CHECKING:
     from dash import Dash

@@ -2,7 +2,7 @@
 
 from xpcs_dash.pages.g2.callbacks import register
 from xpcs_dash.pages.g2.layout import layout
-from xpcs_dash.pages.page import Page
+from xpcs_dash.shell.page import Page
 
 PAGE = Page(
     path="/g2",

@@ -8,8 +8,8 @@ from dash import ALL, Input, Output, State, ctx, no_update
 from dash.exceptions import PreventUpdate
 
 from xpcs_dash.components.errors import notify
-from xpcs_dash.components.roles import may_write, require_write, user_name
 from xpcs_dash.pages.jobs import views
+from xpcs_dash.shell.roles import may_write, require_write, user_name
 
 if TYPE_CHECKING:
     from dash import Dash

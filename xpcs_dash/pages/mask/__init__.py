@@ -10,7 +10,7 @@ from xpcs_dash.pages.mask.callbacks import register as register_callbacks
 from xpcs_dash.pages.mask.layout import page_layout
 from xpcs_dash.pages.mask.routes import blueprint
 from xpcs_dash.pages.mask.session import Workbench
-from xpcs_dash.pages.page import Page
+from xpcs_dash.shell.page import Page
 from xpcs_dash.simplemask.signals import mask_exported, qmap_exported
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from dash.exceptions import PreventUpdate
 
 from xpcs_dash.analysis.rebin import bin_intensity, rebin
 from xpcs_dash.components.graphs import message, patch
-from xpcs_dash.components.roles import require_write
 from xpcs_dash.components.scope import browser_scope
 from xpcs_dash.components.theme import current_theme
 from xpcs_dash.errors import XpcsDashError
@@ -41,6 +40,7 @@ from xpcs_dash.pages.mask.work import (
     session_of,
     swiftly,
 )
+from xpcs_dash.shell.roles import require_write
 from xpcs_dash.simplemask.partition import FEW_PIXELS, label_values
 
 

@@ -10,12 +10,12 @@ from dash import Dash, Input, Output, State, ctx, html
 from dash.exceptions import PreventUpdate
 
 from xpcs_dash.components.controls import button, segmented
-from xpcs_dash.components.roles import require_write
 from xpcs_dash.errors import NotFoundError, UsageError, XpcsDashError
 from xpcs_dash.hdf5.partition_file import read_partition
 from xpcs_dash.pages.mask import forms
 from xpcs_dash.pages.mask.session import Workbench, result_of
 from xpcs_dash.pages.mask.uploads import uploaded
+from xpcs_dash.shell.roles import require_write
 from xpcs_dash.simplemask.compare import Difference, Marked, compare
 from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.files import read_mask_or_partition

@@ -16,7 +16,6 @@ from xpcs_dash.components import states
 from xpcs_dash.components.controls import button
 from xpcs_dash.components.downloads import safe_name
 from xpcs_dash.components.graphs import graph, patch
-from xpcs_dash.components.roles import require_write, user_name
 from xpcs_dash.components.theme import current_theme
 from xpcs_dash.errors import NotFoundError, UsageError
 from xpcs_dash.figures.g2 import Panel, figure_panels
@@ -25,6 +24,7 @@ from xpcs_dash.pages.g2.curves import Source, choose_q, curve_of
 from xpcs_dash.pages.mask.session import Workbench, result_of
 from xpcs_dash.results.identity import display_name
 from xpcs_dash.results.xpcs_file import XpcsFile
+from xpcs_dash.shell.roles import require_write, user_name
 from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.files import save_partition
 

@@ -11,7 +11,6 @@ import numpy as np
 from dash import dcc
 
 from xpcs_dash.components.errors import notify
-from xpcs_dash.components.roles import require_write, user_name
 from xpcs_dash.components.scope import browser_scope
 from xpcs_dash.components.selection import Selection
 from xpcs_dash.components.theme import current_theme
@@ -23,6 +22,7 @@ from xpcs_dash.pages.mask.routes import mask_file
 from xpcs_dash.pages.mask.session import Workbench, start
 from xpcs_dash.pages.mask.show import count_text, listed_versions, overlay_url, state_of
 from xpcs_dash.pages.mask.uploads import decoded, uploaded
+from xpcs_dash.shell.roles import require_write, user_name
 from xpcs_dash.simplemask.centre import calibrate, centre_by_rings, centre_by_symmetry
 from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.files import read_image, read_mask, save_own, save_partition

@@ -1,9 +1,9 @@
 """The SAXS page: the scattering image, I(q), and I(q) and I(φ) of sectors and rings."""
 
-from xpcs_dash.pages.page import Page
 from xpcs_dash.pages.saxs.callbacks import register
 from xpcs_dash.pages.saxs.layout import layout
 from xpcs_dash.pages.saxs.prepare import prepare
+from xpcs_dash.shell.page import Page
 
 PAGE = Page(
     path="/saxs",

@@ -1,8 +1,8 @@
 """The stability page: time segments, I(t), its spectrum, cumulative partial g2, and a verdict."""
 
-from xpcs_dash.pages.page import Page
 from xpcs_dash.pages.stability.callbacks import register
 from xpcs_dash.pages.stability.layout import layout
+from xpcs_dash.shell.page import Page
 
 PAGE = Page(
     path="/stability",

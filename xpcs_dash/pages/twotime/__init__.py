@@ -1,9 +1,9 @@
 """The two-time page: C2(t1, t2), g2 by age, τ against age, and how stationary the dynamics are."""
 
-from xpcs_dash.pages.page import Page
 from xpcs_dash.pages.twotime.callbacks import register
 from xpcs_dash.pages.twotime.layout import layout
 from xpcs_dash.pages.twotime.routes import blueprint
+from xpcs_dash.shell.page import Page
 
 PAGE = Page(
     path="/twotime",

@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xpcs_dash.components.shell import Page
     from xpcs_dash.services import Services
+    from xpcs_dash.shell.page import Page
 
 
 def with_view(route: Mapping[str, Any] | None, view: Any) -> Mapping[str, Any] | None:

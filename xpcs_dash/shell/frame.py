@@ -6,8 +6,8 @@ one server callback that puts a page into the frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import dash_ag_grid as dag
 import dash_bootstrap_components as dbc
@@ -16,50 +16,19 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 import xpcs_dash
 from xpcs_dash.components import states
-from xpcs_dash.components.prepare import prepare_page, with_view
-from xpcs_dash.components.roles import may_write
 from xpcs_dash.components.states import icon
 from xpcs_dash.components.theme import current_theme
 from xpcs_dash.errors import XpcsDashError
+from xpcs_dash.shell.prepare import prepare_page, with_view
+from xpcs_dash.shell.roles import may_write
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
 
     from xpcs_dash.services import Services
+    from xpcs_dash.shell.page import Page
 
 log = structlog.get_logger(__name__)
-
-
-class Page(Protocol):
-    """What the shell needs of a page; `xpcs_dash.pages.page.Page` is one."""
-
-    @property
-    def path(self) -> str:
-        """Path below the URL prefix."""
-
-    @property
-    def name(self) -> str:
-        """Word in the rail."""
-
-    @property
-    def icon(self) -> str:
-        """Bootstrap icon class."""
-
-    @property
-    def layout(self) -> Callable[[Services, Mapping[str, str]], Component]:
-        """Builder of the page."""
-
-    @property
-    def params(self) -> Mapping[str, tuple[str, str]]:
-        """Controls that the URL keeps."""
-
-    @property
-    def prepare(self) -> Callable[[Services, str, Mapping[str, str]], object] | None:
-        """Starter of what its callbacks will ask for."""
-
-    @property
-    def in_rail(self) -> bool:
-        """Whether the rail shows it."""
 
 
 #: Data older than this (s) is called stale.

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from xpcs_dash.components.prepare import prepare_page, with_view
+from xpcs_dash.shell.prepare import prepare_page, with_view
 
 
 def test_the_files_on_the_screen_reach_the_page_unless_the_address_names_others():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from xpcs_dash.pages.page import Page
+from xpcs_dash.shell.page import Page
 
 #: Packages with a ``PAGE``, in the order of the rail.
 MODULES: tuple[str, ...] = (

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from xpcs_dash.components import roles
 from xpcs_dash.settings import load_settings
+from xpcs_dash.shell import roles
 
 
 def allowed(
