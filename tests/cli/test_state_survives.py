@@ -107,7 +107,9 @@ class People:
         until(lambda: self.jobs.get(self.long).state == "running", 90)
 
     def submit_another(self) -> None:
-        self.spare = self.jobs.submit("sleep", {"seconds": 1}, "next", owner="grace", ref="A001~0123456789")
+        self.spare = self.jobs.submit(
+            "sleep", {"seconds": 1}, "next", owner="grace", files={"A001~0123456789": ""}
+        )
 
     def move_a_job(self) -> None:
         self.jobs.set_priority(self.spare, 7, "ada")

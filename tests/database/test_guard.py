@@ -53,7 +53,7 @@ def work(record, settings) -> None:
     index.set_review(second, "rejected", "moved", "grace")
     index.set_review(first, "flagged", "look again", "grace")
     index.delete([third], "ada")
-    waiting = jobs.add("sleep", {"seconds": 1}, "wait", owner="ada", ref="A001~0123456789")
+    waiting = jobs.add("sleep", {"seconds": 1}, "wait", owner="ada", files={"A001~0123456789": ""})
     stopped = jobs.add("sleep", {}, "stop")
     jobs.cancel(stopped)
     jobs.set_priority(waiting, 5)

@@ -19,6 +19,7 @@ from xpcs_dash.jobs.context import JobContext
 from xpcs_dash.jobs.kinds import average, fit, regroup
 from xpcs_dash.jobs.kinds.fit_request import FitRequest
 from xpcs_dash.results.door import open_file
+from xpcs_dash.results.fingerprint import fingerprint
 from xpcs_dash.services import Services, build_services
 from xpcs_dash.settings import load_settings
 
@@ -49,7 +50,12 @@ def averaged(services: Services) -> str:
     paths = [str(settings.root / name) for name in (A001, A003)]
     payload = average.prepare({"paths": paths, "out": str(out)}, settings)
     average.run(pickle.loads(pickle.dumps(payload)), quiet())
-    return add_file(services.catalogue, out)
+    return taken_in(services, out)
+
+
+def taken_in(services: Services, path: Path) -> str:
+    """Public name of a file, in the list with its version."""
+    return add_file(services.catalogue, path, version=fingerprint(services.door.open(path)))
 
 
 def test_an_average_is_fitted_and_sampled(services: Services) -> None:
@@ -59,10 +65,24 @@ def test_an_average_is_fitted_and_sampled(services: Services) -> None:
     request = FitRequest(labels=(1, 3))
     for kind in ("nlsq", "nuts"):
         job = sampling.submit(services, ref, kind, request, "ada")
-        payload = fit.prepare(services.jobs.get(job).params, services.settings)
+        row = services.jobs.get(job)
+        assert (row.ref, row.version) == (ref, services.catalogue.get(ref).version)
+        payload = fit.prepare(row.params, services.settings)
         assert payload["data"].labels.tolist() == [1, 3]
         assert payload["source"]["name"] == "Average_both"
         assert payload["source"]["settings"] == services.settings.numbers
+
+
+def test_a_job_says_which_versions_of_which_files_it_works_on(services: Services) -> None:
+    from xpcs_dash.pages.average import callbacks
+
+    assert services.settings.root is not None
+    refs = [taken_in(services, services.settings.root / name) for name in (A001, A003)]
+    row = services.jobs.get(callbacks.submit(services, refs, None, "ada"))
+    assert dict(zip(row.ref.split(","), row.version.split(","), strict=True)) == {
+        ref: fingerprint(services.door.open(ref)) for ref in refs
+    }
+    assert average.prepare(row.params, services.settings)["paths"] == row.params["paths"]
 
 
 def test_an_average_is_averaged_again(services: Services) -> None:

@@ -28,6 +28,7 @@ from xpcs_dash.pages.mask.regroup import availability, folder, job_line, panels_
 from xpcs_dash.pages.mask.routes import blueprint
 from xpcs_dash.pages.mask.session import open_linked, start
 from xpcs_dash.pages.mask.work import import_mask, perform, save_version, swiftly
+from xpcs_dash.results.fingerprint import fingerprint
 from xpcs_dash.shell.roles import CONFIG_KEY
 from xpcs_dash.simplemask.files import mask_bytes, write_mask
 from xpcs_dash.simplemask.versions import new_key
@@ -226,6 +227,7 @@ def test_g2_of_new_bins_is_submitted_with_its_partition_and_shown(at_work):
     perform(bench, session, {"act": "partition", "fields": fields})
     row = bench.services.jobs.get(submit(bench, session))
     assert (row.kind, row.state, row.title) == ("regroup", "queued", "g2 of 3 new bins of pixels_results.hdf")
+    assert (row.ref, row.version) == (ref(PIXELS), fingerprint(bench.services.door.open(ref(PIXELS))))
     assert Path(row.params["partition"]).parent == folder(bench)
     reports: list[str] = []
     given = kind.prepare(row.params, bench.services.settings)

@@ -22,14 +22,14 @@ class JobClient(JobList):
         title: str,
         priority: int = 0,
         owner: str = "",
-        ref: str = "",
-        version: str = "",
+        files: Mapping[str, str] | None = None,
     ) -> int:
         """Queue a job and return its id; see `JobList.add`.
 
         Parameters
         ----------
         kind : a name of `xpcs_dash.jobs.registry.KINDS`.
+        files : public name -> version of every file that it works on.
 
         Raises
         ------
@@ -38,4 +38,4 @@ class JobClient(JobList):
         """
         if kind not in KINDS:
             raise UsageError(f"no kind of job is called {kind!r}; there are {', '.join(sorted(KINDS))}.")
-        return self.add(kind, params, title, priority, owner, ref, version)
+        return self.add(kind, params, title, priority, owner, files)

@@ -119,8 +119,7 @@ class JobList:
         title: str,
         priority: int = 0,
         owner: str = "",
-        ref: str = "",
-        version: str = "",
+        files: Mapping[str, str] | None = None,
     ) -> int:
         """Queue a job and return its id.
 
@@ -131,13 +130,13 @@ class JobList:
         title : what the lists show, such as ``"NUTS single, 27 q of A001"``.
         priority : higher runs first; equal ones in order of arrival.
         owner : who asked for it.
-        ref, version : the file that it works on; several are separated by commas.
+        files : public name -> version of every file that it works on.
         """
         row: dict[str, Any] = {
             "kind": kind,
             "title": title[:400],
-            "ref": ref,
-            "version": version,
+            "ref": ",".join(files or {}),
+            "version": ",".join((files or {}).values()),
             "created": time.time(),
             "owner": owner[:200],
             "priority": int(priority),

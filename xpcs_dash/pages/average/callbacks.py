@@ -121,6 +121,27 @@ def rule_of(label: Any, window: Any, low: Any, high: Any) -> AcceptRule:
     return AcceptRule(int(label), int(window), float(low), float(high))
 
 
+def submit(services: Services, refs: list[str], name: str | None, owner: str) -> int:
+    """Queue the average of these files, as they are now; returns the job's id.
+
+    Raises
+    ------
+    UsageError
+        Fewer than two files, or a name that cannot be one.
+    """
+    if len(refs) < 2:
+        raise UsageError("An average needs two files at least: choose more in the file list.")
+    paths = [services.catalogue.path_of(ref) for ref in refs]
+    out = services.settings.averages_dir / output_name(name, paths[0].name)
+    return services.jobs.submit(
+        "average",
+        {"paths": [str(path) for path in paths], "out": str(out)},
+        f"Average of {len(paths)} files",
+        owner=owner,
+        files=services.catalogue.versions(refs),
+    )
+
+
 def register(app: Dash, services: Services) -> None:
     """Add the callbacks."""
 
@@ -206,13 +227,7 @@ def _register_job(app: Dash, services: Services) -> None:
             raise PreventUpdate
         require_write()
         chosen = [row["ref"] for row in rows or () if row["taken"]]
-        if len(chosen) < 2:
-            raise UsageError("An average needs two files at least: choose more in the file list.")
-        paths = [str(services.catalogue.path_of(ref)) for ref in chosen]
-        out = services.settings.averages_dir / output_name(name, paths[0].rsplit("/", 1)[-1])
-        job = services.jobs.submit(
-            "average", {"paths": paths, "out": str(out)}, f"Average of {len(paths)} files", owner=user_name()
-        )
+        job = submit(services, chosen, name, user_name())
         return job, False
 
     @app.callback(

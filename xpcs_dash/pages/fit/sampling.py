@@ -43,7 +43,7 @@ def submit(services: Services, ref: str, kind: str, request: FitRequest, owner: 
         "owner": owner,
     }
     title = f"{word} {request.model}, {many} of {row.name}"
-    return services.jobs.submit(kind, params, title, owner=owner, ref=ref)
+    return services.jobs.submit(kind, params, title, owner=owner, files={ref: row.version or ""})
 
 
 def submit_all(

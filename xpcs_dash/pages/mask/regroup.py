@@ -22,6 +22,7 @@ from xpcs_dash.figures.g2 import Panel, figure_panels
 from xpcs_dash.figures.theme import q_colours
 from xpcs_dash.pages.g2.curves import Source, choose_q, curve_of
 from xpcs_dash.pages.mask.session import Workbench, result_of
+from xpcs_dash.results.fingerprint import fingerprint
 from xpcs_dash.results.identity import display_name
 from xpcs_dash.results.xpcs_file import XpcsFile
 from xpcs_dash.shell.roles import require_write, user_name
@@ -101,7 +102,9 @@ def submit(bench: Workbench, session: str) -> int:
     bins = save_partition(place / f"{stem}_qmap.hdf", partition, kernel.geometry, source_file=file.path.name)
     given = {"path": str(file.path), "partition": str(bins), "out": str(place / f"{stem}_results.hdf")}
     title = f"g2 of {len(partition.num_list)} new bins of {file.path.name}"
-    return int(bench.services.jobs.submit("regroup", given, title, owner=user_name()))
+    services = bench.services
+    source = {str(services.door.ref(file.path)): fingerprint(file)}
+    return int(services.jobs.submit("regroup", given, title, owner=user_name(), files=source))
 
 
 def job_line(row: Any, prefix: str) -> Any:
