@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xpcs_dash.fitting.models import ModelSpec, get_model
+from xpcs_dash.results.estimate import LEVEL, interval
+from xpcs_dash.results.verdict import BIN_FLAGS as FLAG_SENTENCES
+from xpcs_dash.results.verdict import Verdict, flag_sentence, verdict
 
-__all__ = ["FLAG_SENTENCES", "BatchFit", "flag_sentence"]
+__all__ = ["FLAG_SENTENCES", "BatchFit", "determined", "flag_sentence"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-#: What each flag means, for people. ``at_bound`` is followed by the parameters: ``at_bound:tau``.
-FLAG_SENTENCES: dict[str, str] = {
-    "too_few_points": "too few trustworthy points for this model",
-    "no_decay": "no decay in the window: the data do not tell a decay from a constant",
-    "incomplete_decay": "the decay does not fit into the window, so tau and contrast depend on each other",
-    "at_bound": "a parameter stands at its bound",
-    "not_converged": "the fit did not converge",
-    "poor_fit": "the model does not describe the data (χ² is too large)",
-}
 
+def determined(
+    spec: ModelSpec, values: FloatArray, errors: FloatArray, lower: FloatArray, upper: FloatArray
+) -> BoolArray:
+    """(…, n_par) parameters that the data determine; others have one value of many.
 
-def flag_sentence(flag: str) -> str:
-    """A flag as a clause for people; ``at_bound:tau`` names the parameter."""
-    name, _, which = flag.partition(":")
-    return f"{which} stands at its bound" if which else FLAG_SENTENCES[name]
+    On the axis of the fit the standard error is smaller than the whole range between the bounds, and on a log
+    axis smaller than 1: the number is known within a factor of e.
+    """
+    spread = errors / np.where(spec.log, values, 1.0)
+    room = spec.coordinates(upper) - spec.coordinates(lower)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(spread <= np.where(spec.log, np.minimum(room, 1.0), room))
 
 
 @dataclass(frozen=True)
@@ -90,25 +92,26 @@ class BatchFit:
         """Number of bins."""
         return len(self.values)
 
-    @property
+    @cached_property
     def determined(self) -> BoolArray:
-        """(n_q, n_par) parameters that are not held, whose standard error is smaller than the whole range
-        between their bounds, on the axis of the fit. Others have one value of many.
-        """
-        spec = self.spec
-        spread = self.errors / np.where(spec.log, self.values, 1.0)
-        with np.errstate(invalid="ignore"):
-            known = spread <= spec.coordinates(self.upper) - spec.coordinates(self.lower)
+        """(n_q, n_par) parameters that are not held and that the data determine; see `determined`."""
+        known = determined(self.spec, self.values, self.errors, self.lower, self.upper)
         return np.asarray(known & ~self.fixed)
 
-    @property
+    @cached_property
+    def undetermined(self) -> BoolArray:
+        """(n_q, n_par) free parameters that the data leave open, in bins that have a fit and a decay."""
+        fitted = ~(self.too_few_points | self.no_decay | self.not_converged)
+        return np.asarray(~self.determined & ~self.fixed & fitted[:, None])
+
+    def verdict(self, k: int) -> Verdict:
+        """Whether the numbers of bin ``k`` may be used, and why not."""
+        return verdict(self.flags(k))
+
+    @cached_property
     def good(self) -> BoolArray:
-        """(n_q,) bins whose tau may be used in a trend or a power law: none of the disqualifying flags."""
-        tau = [k for k, n in enumerate(self.names) if n.startswith("tau")]
-        bad = self.too_few_points | self.no_decay | self.incomplete_decay | self.not_converged
-        return np.asarray(
-            ~bad & ~self.at_bound[:, tau].any(axis=1) & (self.determined | self.fixed)[:, tau].all(axis=1)
-        )
+        """(n_q,) bins whose numbers may be used as they stand; see `Verdict.good`."""
+        return np.array([self.verdict(k).good for k in range(self.n_q)], dtype=bool)
 
     def __getitem__(self, name: str) -> FloatArray:
         """(n_q,) values of one parameter."""
@@ -118,24 +121,28 @@ class BatchFit:
         """(n_q,) standard errors of one parameter."""
         return self.errors[:, self.spec.index(name)]
 
-    def interval(self, name: str, level: float = 0.9) -> tuple[FloatArray, FloatArray]:
+    def interval(self, name: str, level: float = LEVEL) -> tuple[FloatArray, FloatArray]:
         """(n_q,), (n_q,) ends of the confidence interval of one parameter.
 
         Formed on a log axis for relaxation times, with Student's t where the errors come from the scatter;
-        clipped to the bounds.
+        clipped to the bounds. See `results.estimate.interval`.
         """
-        from scipy.stats import norm, t
-
         k = self.spec.index(name)
-        value, error = self.values[:, k], self.errors[:, k]
-        tail = 0.5 + level / 2
-        wide = norm.ppf(tail) if self.sigma_known else t.ppf(tail, np.maximum(self.dof, 1))
-        if self.spec.parameters[k].log:
-            factor = np.exp(np.minimum(wide * error / value, 700.0))
-            lo, hi = value / factor, value * factor
-        else:
-            lo, hi = value - wide * error, value + wide * error
-        return np.maximum(lo, self.lower[:, k]), np.minimum(hi, self.upper[:, k])
+        log = self.spec.parameters[k].log
+        ends = [
+            interval(
+                float(self.values[i, k]),
+                float(self.errors[i, k]),
+                log=log,
+                lower=float(self.lower[i, k]),
+                upper=float(self.upper[i, k]),
+                dof=None if self.sigma_known else int(self.dof[i]),
+                level=level,
+            )
+            for i in range(self.n_q)
+        ]
+        both = np.array(ends, dtype=np.float64).reshape(-1, 2)
+        return both[:, 0], both[:, 1]
 
     def curve(self, t: ArrayLike) -> FloatArray:
         """(n_t, n_q) fitted g2 at the delays ``t`` (s); NaN for bins with too few points."""
@@ -150,11 +157,13 @@ class BatchFit:
             if getattr(self, name)[k]
         ]
         found += [f"at_bound:{name}" for name, hit in zip(self.names, self.at_bound[k], strict=True) if hit]
+        open_ones = zip(self.names, self.undetermined[k] & ~self.at_bound[k], strict=True)
+        found += [f"undetermined:{name}" for name, hit in open_ones if hit]
         return tuple(found)
 
     def reasons(self, k: int) -> tuple[str, ...]:
         """The flags of bin ``k`` as sentences."""
-        return tuple(flag_sentence(flag) for flag in self.flags(k))
+        return self.verdict(k).reasons
 
     def params(self, k: int) -> dict[str, float]:
         """Parameters of bin ``k`` by name, those that the model holds (gamma = 1) included."""

@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xpcs_dash.fitting.batch import fit_all_q
-from xpcs_dash.fitting.batch_result import BatchFit, flag_sentence
+from xpcs_dash.fitting.batch_result import BatchFit, determined
 from xpcs_dash.fitting.judge import AT_BOUND, POOR_FIT_P, Input, answer
 from xpcs_dash.fitting.models import ModelSpec, Window, get_model
 from xpcs_dash.fitting.runtime import pad_size, require_x64
 from xpcs_dash.fitting.solvers import DELAYS, Problem, Solution, polish
 from xpcs_dash.fitting.starts import grid_start
+from xpcs_dash.results.verdict import Verdict, verdict
 
 __all__ = ["NLSQResult", "Options", "nlsq_all", "nlsq_optimize"]
 
@@ -47,8 +48,8 @@ class NLSQResult:
     residuals : (n_delay,) (data - model)/σ, NaN where a point was left out.
     n_points, dof : points used and degrees of freedom.
     success, message : whether nlsq came to rest, and what it said.
-    health : ``good``, ``doubtful`` or ``failed``, and ``reasons`` why not good, as sentences.
-    flags : as `BatchFit.flags`.
+    bounds : lower and upper bound by name; equal where the parameter was held.
+    flags, reasons : as `BatchFit.flags`, and why it is not good, as sentences.
     starts : number of starts that were needed; more than 1 means that the first answer failed.
     """
 
@@ -68,10 +69,20 @@ class NLSQResult:
     dof: int
     success: bool
     message: str
-    health: str
+    bounds: dict[str, tuple[float, float]]
     reasons: tuple[str, ...]
     flags: tuple[str, ...]
     starts: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the numbers may be used, and why not."""
+        return verdict(self.flags, self.reasons)
+
+    @property
+    def health(self) -> str:
+        """``good``; ``failed`` where there is no answer; else ``doubtful``."""
+        return "good" if self.verdict.good else "doubtful" if self.success else "failed"
 
     @property
     def vector(self) -> FloatArray:
@@ -317,10 +328,10 @@ def _summary(
     total = float(np.sum(weight * np.where(use, data.y - mean, 0.0) ** 2))
     deviance = chi2 if data.known else (n * math.log(chi2 / n) if n and chi2 > 0 else math.nan)
     free = n_free + (0 if data.known else 1)
-    flags = _flags(spec, guess, k, params, success)
+    flags = _flags(spec, guess, k, params, errors, success)
     if success and data.known and dof > 0 and chdtrc(dof, chi2) < POOR_FIT_P:
         flags = (*flags, "poor_fit")
-    health, reasons = _health(success, message, flags, errors, guess.fixed)
+    reasons = verdict(flags).reasons if success else (*verdict(flags).reasons, message)
     return NLSQResult(
         model=spec.name,
         names=spec.names,
@@ -338,29 +349,26 @@ def _summary(
         dof=dof,
         success=success,
         message=message,
-        health=health,
+        bounds={n: (float(guess.lower[k, j]), float(guess.upper[k, j])) for j, n in enumerate(spec.names)},
         reasons=reasons,
         flags=flags,
         starts=starts,
     )
 
 
-def _flags(spec: ModelSpec, guess: BatchFit, k: int, params: FloatArray, success: bool) -> tuple[str, ...]:
-    kept = [f for f in guess.flags(k) if not f.startswith(("at_bound", "not_converged", "poor_fit"))]
+def _flags(
+    spec: ModelSpec, guess: BatchFit, k: int, params: FloatArray, errors: FloatArray, success: bool
+) -> tuple[str, ...]:
+    again = ("at_bound", "not_converged", "poor_fit", "undetermined")
+    kept = [f for f in guess.flags(k) if not f.startswith(again)]
     if not success:
         return (*kept, "not_converged") if "too_few_points" not in kept else tuple(kept)
     z, lo, hi = (spec.coordinates(a) for a in (params, guess.lower[k], guess.upper[k]))
     room = AT_BOUND * (hi - lo)
     hit = ((z - lo <= room) | (hi - z <= room)) & ~guess.fixed
-    return (*kept, *(f"at_bound:{n}" for n, h in zip(spec.names, hit, strict=True) if h))
-
-
-def _health(
-    success: bool, message: str, flags: tuple[str, ...], errors: FloatArray, fixed: NDArray[np.bool_]
-) -> tuple[str, tuple[str, ...]]:
-    reasons = [flag_sentence(f) for f in flags]
-    if success and not np.isfinite(errors[~fixed]).all():
-        reasons.append("the data do not determine every parameter")
-    if not success:
-        return "failed", (*(r for r in reasons), message)
-    return ("doubtful" if reasons else "good"), tuple(reasons)
+    found = [f"at_bound:{n}" for n, h in zip(spec.names, hit, strict=True) if h]
+    if "no_decay" not in kept:
+        known = determined(spec, params, errors, guess.lower[k], guess.upper[k])
+        vague = ~known & ~guess.fixed & ~hit
+        found += [f"undetermined:{n}" for n, v in zip(spec.names, vague, strict=True) if v]
+    return (*kept, *found)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,12 +20,18 @@ from xpcs_dash.fitting.diagnostics import FitDiagnostics, hdi
 from xpcs_dash.fitting.loo import Loo, loo
 from xpcs_dash.fitting.models import ModelSpec, PriorSpec, get_model
 from xpcs_dash.fitting.probabilistic import NOISE
+from xpcs_dash.results.estimate import LEVEL
+
+if TYPE_CHECKING:
+    from xpcs_dash.fitting.statements import Place
+    from xpcs_dash.results.statement import BinResult
+    from xpcs_dash.results.verdict import Verdict
 
 __all__ = ["FitConfig", "FitResult", "Source", "software_versions", "who"]
 
 FloatArray = NDArray[np.float64]
 
-HDI_PROB = 0.94
+HDI_PROB = LEVEL
 
 
 @dataclass(frozen=True)
@@ -133,15 +139,20 @@ class FitResult:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def verdict(self, k: int) -> Verdict:
+        """Whether the numbers of bin ``k`` may be used, and why not."""
+        from xpcs_dash.fitting.statements import sampled_verdict
+
+        least = self.warm_start
+        return sampled_verdict(self.diagnostics[k], least.flags(k)) if self.bayesian else least.verdict(k)
+
     def passed(self, k: int) -> bool:
         """True where the number of bin ``k`` may be shown without a badge."""
-        if self.bayesian:
-            return self.diagnostics[k].passed
-        return not self.warm_start.flags(k)
+        return self.verdict(k).good
 
     def reasons(self, k: int) -> tuple[str, ...]:
         """Why bin ``k`` did not pass, as sentences."""
-        return self.diagnostics[k].reasons if self.bayesian else self.warm_start.reasons(k)
+        return self.verdict(k).reasons
 
     def draws(self, k: int) -> FloatArray:
         """(chain·draw, n_par) posterior draws of bin ``k``, fixed parameters included."""
@@ -180,23 +191,42 @@ class FitResult:
         low, middle, high = np.quantile(curves, [0.5 - prob / 2, 0.5, 0.5 + prob / 2], axis=0)
         return low, middle, high
 
-    def rows(self) -> list[dict[str, Any]]:
-        """One JSON-able dictionary per bin, as ``xpcs-dash fit --json`` prints; None for undetermined."""
-        return [self._row(k) for k in range(self.data.n_q)]
+    def place(self) -> Place:
+        """What the data themselves say of their bins; who opened the file knows more."""
+        from xpcs_dash.fitting.statements import Place
 
-    def _row(self, k: int) -> dict[str, Any]:
+        data = self.data
+        return Place(data.labels.tolist(), data.q.tolist(), data.phi.tolist(), sigma=self.config.sigma)
+
+    def bins(self, place: Place | None = None) -> tuple[BinResult, ...]:
+        """What is said of each bin: everything that leaves is taken from here."""
+        from xpcs_dash.fitting.statements import of_result
+
+        return of_result(self, place or self.place())
+
+    def rows(self, place: Place | None = None) -> list[dict[str, Any]]:
+        """One JSON-able dictionary per bin, as ``xpcs-dash fit --json`` prints; None for undetermined.
+
+        ``params`` and ``errors`` are those of least squares; ``statement`` is the whole `BinResult`.
+        """
+        return [self._row(k, said) for k, said in enumerate(self.bins(place))]
+
+    def _row(self, k: int, said: BinResult) -> dict[str, Any]:
         fit = self.warm_start
         errors = dict(zip(fit.names, map(float, fit.errors[k]), strict=True))
         row: dict[str, Any] = {
-            "bin": int(self.data.labels[k]),
-            "q": _plain(self.data.q[k]),
-            "phi": _plain(self.data.phi[k]),
+            "bin": said.label,
+            "q": _plain(said.q),
+            "phi": _plain(said.phi),
             "params": {n: _plain(v) for n, v in fit.params(k).items()},
             "errors": {n: _plain(v) for n, v in errors.items()} | dict.fromkeys(self.spec.constants, 0.0),
-            "chi2_red": _plain(fit.chi2_red[k]),
+            "chi2_red": _plain(said.chi2_red),
             "scale": _plain(fit.scale[k]),
-            "n_points": int(fit.n_points[k]),
-            "flags": list(fit.flags(k)),
+            "n_points": said.n_points,
+            "good": said.good,
+            "flags": list(said.verdict.flags),
+            "reasons": list(said.verdict.reasons),
+            "statement": said.to_json(),
         }
         if self.bayesian:
             found = self.diagnostics[k]
@@ -214,13 +244,10 @@ class FitResult:
                 "predictive_p": _plain(found.predictive_p),
                 "misfit": found.misfit,
                 "converged": found.converged,
-                "passed": found.passed,
-                "reasons": list(found.reasons),
+                "passed": said.good,
                 "seconds": self.seconds,
                 "seed": self.seed,
             }
-        else:
-            row["reasons"] = list(fit.reasons(k))
         return row
 
     def datatree(self) -> Any:

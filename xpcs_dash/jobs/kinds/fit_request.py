@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xpcs_dash.errors import UsageError
+from xpcs_dash.results.verdict import verdict
 
 if TYPE_CHECKING:
     from xpcs_dash.fitting.batch import BatchFit
     from xpcs_dash.results.xpcs_file import XpcsFile
-
-ALARMS = ("too_few_points", "no_decay", "not_converged", "poor_fit")
-"""Flags with which the numbers of a bin must not be used at all."""
 
 LIVE_STEPS = 80
 """Most steps of the live fit. Only two decays where there is one need more; they are then flagged."""
@@ -218,7 +216,4 @@ def fit_selected(data: Selected, request: FitRequest, steps: int = LIVE_STEPS) -
 
 def state_of(flags: Sequence[str]) -> str:
     """State of a bin's numbers by its flags: ok, warning (use with care) or alarm (do not use)."""
-    names = [flag.partition(":")[0] for flag in flags]
-    if any(name in ALARMS for name in names):
-        return "alarm"
-    return "warning" if names else "ok"
+    return verdict(flags).state
