@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xpcs_dash.database.files import FileRow
@@ -58,6 +58,7 @@ def same(a: Any, b: Any) -> bool:
     return repr(a) == repr(b)
 
 
+@settings(deadline=None)
 @given(value=numbers, sigma=numbers, low=numbers, chi2=numbers, cov=numbers)
 def test_a_bin_comes_back_from_json_as_it_was_whatever_its_numbers(value, sigma, low, chi2, cov) -> None:
     made = one(
@@ -71,6 +72,7 @@ def test_a_bin_comes_back_from_json_as_it_was_whatever_its_numbers(value, sigma,
     assert same(BinResult.from_json(json.loads(text)), made)
 
 
+@settings(deadline=None)
 @given(value=numbers, n=st.integers(1, 4))
 def test_bins_come_back_from_their_table(value: float, n: int) -> None:
     made = [one(label=k + 1, chi2_red=value) for k in range(n)]
@@ -154,7 +156,8 @@ def test_what_may_be_drawn_and_told() -> None:
 def test_a_file_comes_back_from_json() -> None:
     made = FileStatement(
         ref="a~0123456789", version="00", intensity=0.25, contrast=math.nan, q_label=2,
-        geometry_mismatch=("energy",), flags=("no-decay",), tau=1e-3, tau_flags=("poor_fit",), n_good=0, starved_fraction=math.inf,
+        geometry_mismatch=("energy",), flags=("no-decay",), tau=1e-3, tau_flags=("poor_fit",), n_good=0,
+        starved_fraction=math.inf,
     )  # fmt: skip
     assert made.contrast is None
     assert made.starved_fraction is None
