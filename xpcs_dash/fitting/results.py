@@ -6,7 +6,7 @@ import datetime as dt
 import getpass
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,10 @@ from xpcs_dash.fitting.diagnostics import FitDiagnostics, hdi
 from xpcs_dash.fitting.loo import Loo, loo
 from xpcs_dash.fitting.models import ModelSpec, PriorSpec, get_model
 from xpcs_dash.fitting.probabilistic import NOISE
-from xpcs_dash.results.estimate import LEVEL
+from xpcs_dash.fitting.statements import Place, of_batch, rows_of, sampled_verdict
+from xpcs_dash.results.estimate import LEVEL, Estimate
 
 if TYPE_CHECKING:
-    from xpcs_dash.fitting.statements import Place
     from xpcs_dash.results.statement import BinResult
     from xpcs_dash.results.verdict import Verdict
 
@@ -141,8 +141,6 @@ class FitResult:
 
     def verdict(self, k: int) -> Verdict:
         """Whether the numbers of bin ``k`` may be used, and why not."""
-        from xpcs_dash.fitting.statements import sampled_verdict
-
         least = self.warm_start
         return sampled_verdict(self.diagnostics[k], least.flags(k)) if self.bayesian else least.verdict(k)
 
@@ -193,16 +191,29 @@ class FitResult:
 
     def place(self) -> Place:
         """What the data themselves say of their bins; who opened the file knows more."""
-        from xpcs_dash.fitting.statements import Place
-
         data = self.data
         return Place(data.labels.tolist(), data.q.tolist(), data.phi.tolist(), sigma=self.config.sigma)
 
     def bins(self, place: Place | None = None) -> tuple[BinResult, ...]:
-        """What is said of each bin: everything that leaves is taken from here."""
-        from xpcs_dash.fitting.statements import of_result
+        """What is said of each bin: the posterior where it was sampled, else least squares.
 
-        return of_result(self, place or self.place())
+        Everything that leaves is taken from here.
+        """
+        where, fit = place or self.place(), self.warm_start
+        if not self.bayesian:
+            return of_batch(fit, where, where.origin("batch", fit.engine, made=self.created))
+        least = of_batch(fit, where, where.origin("nuts", "numpyro", made=self.created))
+        return tuple(self._sampled(k, found) for k, found in enumerate(least))
+
+    def _sampled(self, k: int, least: BinResult) -> BinResult:
+        """Median, spread and interval of the draws in place of least squares; held numbers stay."""
+        values = dict(least.values)
+        for name, found in self.summary[k].items():
+            if name in values:
+                ends = found["hdi_lo"], found["hdi_hi"]
+                values[name] = Estimate(found["median"], found["sd"], *ends, values[name].unit)
+        covariance = rows_of(np.atleast_2d(np.cov(self.draws(k), rowvar=False)))
+        return replace(least, values=values, covariance=covariance, verdict=self.verdict(k))
 
     def rows(self, place: Place | None = None) -> list[dict[str, Any]]:
         """One JSON-able dictionary per bin, as ``xpcs-dash fit --json`` prints; None for undetermined.

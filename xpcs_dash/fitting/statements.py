@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from xpcs_dash.fitting.models import get_model
 from xpcs_dash.results.estimate import Estimate, Origin, SigmaModel, interval, sigma_model
 from xpcs_dash.results.statement import BinResult
@@ -18,10 +16,9 @@ if TYPE_CHECKING:
     from xpcs_dash.fitting.batch_result import BatchFit
     from xpcs_dash.fitting.diagnostics import FitDiagnostics
     from xpcs_dash.fitting.nlsq import NLSQResult
-    from xpcs_dash.fitting.results import FitResult
     from xpcs_dash.results.xpcs_file import XpcsFile
 
-__all__ = ["Place", "of_batch", "of_nlsq", "of_result", "sampled_verdict"]
+__all__ = ["Place", "of_batch", "of_nlsq", "rows_of", "sampled_verdict"]
 
 #: Flags of least squares that say something of the data, and hold after sampling too. Whether the sampler
 #: converged and whether the model describes the data, it says itself.
@@ -107,7 +104,7 @@ def of_batch(fit: BatchFit, place: Place, origin: Origin | None = None) -> tuple
                 )
                 for j, name in enumerate(fit.names)
             },
-            covariance=_rows(fit.covariance[k]),
+            covariance=rows_of(fit.covariance[k]),
             sigma_model=model,
             n_points=int(fit.n_points[k]),
             chi2_red=float(fit.chi2_red[k]),
@@ -136,7 +133,7 @@ def of_nlsq(result: NLSQResult, k: int, place: Place, known: bool = True) -> Bin
         phi=float(place.phi[k]),
         model=result.model,
         values=values,
-        covariance=_rows(result.covariance),
+        covariance=rows_of(result.covariance),
         sigma_model=place.sigma_model(known=known),
         n_points=result.n_points,
         chi2_red=float(result.chi2_red),
@@ -146,40 +143,6 @@ def of_nlsq(result: NLSQResult, k: int, place: Place, known: bool = True) -> Bin
         q_unit=place.q_unit,
         origin=place.origin("nlsq", "nlsq"),
     )
-
-
-def of_result(result: FitResult, place: Place) -> tuple[BinResult, ...]:
-    """Every bin of a fit that somebody ran: the posterior where it was sampled, else least squares."""
-    more = {"made": result.created}
-    fit = result.warm_start
-    if not result.bayesian:
-        return of_batch(fit, place, place.origin("batch", fit.engine, **more))
-    made = []
-    for k, least in enumerate(of_batch(fit, place, place.origin("nuts", "numpyro", **more))):
-        summary = result.summary[k]
-        values = {
-            name: Estimate(
-                summary[name]["median"],
-                summary[name]["sd"],
-                summary[name]["hdi_lo"],
-                summary[name]["hdi_hi"],
-                estimate.unit,
-            )
-            if name in summary
-            else estimate
-            for name, estimate in least.values.items()
-        }
-        made.append(
-            BinResult(
-                **{
-                    **least.__dict__,
-                    "values": values,
-                    "covariance": _rows(np.atleast_2d(np.cov(result.draws(k), rowvar=False))),
-                    "verdict": result.verdict(k),
-                }
-            )
-        )
-    return tuple(made)
 
 
 def sampled_verdict(found: FitDiagnostics, flags: Sequence[str]) -> Verdict:
@@ -197,5 +160,6 @@ def sampled_verdict(found: FitDiagnostics, flags: Sequence[str]) -> Verdict:
     return verdict(codes, reasons)
 
 
-def _rows(matrix: Any) -> tuple[tuple[float, ...], ...]:
+def rows_of(matrix: Any) -> tuple[tuple[float, ...], ...]:
+    """A matrix as plain rows; what is not finite is NaN."""
     return tuple(tuple(float(v) if math.isfinite(v) else math.nan for v in row) for row in matrix)
