@@ -133,13 +133,13 @@ def test_drift() -> None:
 
 
 def test_damage_raises_small_q_with_the_dose() -> None:
-    event = Damage(growth=1.0, below_q=0.006)
+    event = Damage(growth=1.0, below_q=0.0015)
     made = scene(event)
     frames = simulate(made)
     late, early = frames[300:].mean(axis=0), frames[:100].mean(axis=0)
     inner, outer = (late[made.dynamic == k].mean() / early[made.dynamic == k].mean() for k in (1, 2))
-    expected = (1 + 0.875 * np.exp(-((made.q_static / 0.006) ** 2))) / (
-        1 + 0.125 * np.exp(-((made.q_static / 0.006) ** 2))
+    expected = (1 + 0.875 * np.exp(-((made.q_static / 0.0015) ** 2))) / (
+        1 + 0.125 * np.exp(-((made.q_static / 0.0015) ** 2))
     )
     assert inner == pytest.approx(expected[:2].mean(), rel=0.04)
     assert outer == pytest.approx(expected[2:].mean(), rel=0.04)
