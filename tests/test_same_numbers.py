@@ -31,9 +31,11 @@ Sample = Callable[[str], Path]
 
 #: Settings that change no number: where things are, who may do what, how much and how often.
 NO_NUMBERS = {
-    "root", "root_name", "state_dir", "host", "port", "url_prefix", "trust_proxy", "catalogue_url",
+    "root", "root_name", "state_dir", "host", "port", "url_prefix", "public_url", "trust_proxy",
+    "proxies", "proxy_secret", "catalogue_url",
     "record_url", "cache_url", "scheduler", "workers", "threads", "job_workers", "watch_mode", "rescan_s",
-    "settle_s", "retry_limit_s", "file_suffixes", "data_cache_mb", "operators", "user_header", "read_only",
+    "settle_s", "retry_limit_s", "file_suffixes", "data_cache_mb", "operators", "admins", "user_header",
+    "read_only", "token", "open_on_loopback",
     "log_level",
 }  # fmt: skip
 

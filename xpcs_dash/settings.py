@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_origin
 
 from platformdirs import user_state_path
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
 
 from xpcs_dash.errors import UsageError, not_found
@@ -57,7 +57,19 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8050, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     url_prefix: str = Field("/", description="path under which a proxy serves the dashboard")
-    trust_proxy: bool = Field(False, description="believe X-Forwarded-* headers")
+    public_url: str | None = Field(
+        None, description="address by which people reach the dashboard, for the link that serve prints"
+    )
+    trust_proxy: bool = Field(
+        False, description="believe X-Forwarded-* and the user's name, from the proxy that the next two tell"
+    )
+    proxies: tuple[str, ...] = Field(
+        (),
+        description="addresses or networks of the proxy; empty: whoever has the secret, else this machine",
+    )
+    proxy_secret: SecretStr | None = Field(
+        None, description="what the trusted proxy sends in X-Xpcs-Dash-Proxy, 16 characters or more"
+    )
 
     catalogue_url: str | None = Field(
         None,
@@ -95,10 +107,19 @@ class Settings(BaseSettings):
         json_schema_extra=NUMBERS,
     )
     operators: tuple[str, ...] = Field(
-        (), description="user names (from the proxy's header) that may write; empty: everybody on loopback"
+        (), description="user names (from the proxy's header) that may write, beside those who have a token"
+    )
+    admins: tuple[str, ...] = Field(
+        (), description="user names (from the proxy's header) that may do all that there is to do"
     )
     user_header: str = Field("X-Remote-User", description="header in which a trusted proxy names the user")
     read_only: bool = Field(False, description="nobody may write through the web")
+    token: SecretStr | None = Field(
+        None, description="token that makes an operator; default: one that serve makes up"
+    )
+    open_on_loopback: bool = Field(
+        True, description="everybody at this machine may write, as in the demo; not behind a proxy here"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("root", "state_dir", mode="after")
@@ -126,6 +147,11 @@ class Settings(BaseSettings):
             for name, field in type(self).model_fields.items()
             if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("affects_numbers")
         }
+
+    def handed_on(self) -> dict[str, Any]:
+        """All settings as JSON takes them, secrets in clear, for a process of our own."""
+        secrets = {n: v.get_secret_value() for n, v in self if isinstance(v, SecretStr)}
+        return {**self.model_dump(mode="json"), **secrets}
 
     @property
     def made_dir(self) -> Path:

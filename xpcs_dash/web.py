@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import dash
 from flask import request
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 import xpcs_dash
+from xpcs_dash.access import open_access
 from xpcs_dash.components.errors import on_error
 from xpcs_dash.components.theme import current_theme
 from xpcs_dash.routes import FileIndex, guard, register_routes
+from xpcs_dash.routes.entry import believe_proxy, let_in
 from xpcs_dash.routes.metrics import measure
 from xpcs_dash.routes.security import protect
 from xpcs_dash.shell import frame
+from xpcs_dash.shell.allow import CONFIG_KEY, undeclared
 from xpcs_dash.shell.page import Page
 from xpcs_dash.shell.registry import all_pages
-from xpcs_dash.shell.roles import CONFIG_KEY
 
 if TYPE_CHECKING:
     from xpcs_dash.services import Services
@@ -67,8 +68,14 @@ def create_app(services: Services, pages: Sequence[Page] | None = None) -> dash.
     ----------
     services : what pages and routes call.
     pages : the pages in the order of the rail; by default all.
+
+    Raises
+    ------
+    UsageError
+        For a proxy that is trusted without a way to know it.
     """
     settings = services.settings
+    access = open_access(settings)
     shown = tuple(all_pages() if pages is None else pages)
     prefix = settings.url_prefix
     app = DashboardApp(
@@ -88,13 +95,14 @@ def create_app(services: Services, pages: Sequence[Page] | None = None) -> dash.
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
     server = app.server
-    server.config[CONFIG_KEY] = settings
+    not_ours = set(server.view_functions)
+    server.config[CONFIG_KEY] = access
     server.config["COMPRESS_ALGORITHM"] = ["br", "gzip"]
-    if settings.trust_proxy:
-        server.wsgi_app = ProxyFix(server.wsgi_app, x_for=1, x_proto=1, x_host=1)
+    believe_proxy(server, access.policy)
     index = FileIndex(services.catalogue)
     measure(server, services, index, prefix)
     protect(server, prefix, app.csp_hashes, behind_proxy=settings.trust_proxy)
+    let_in(server, access, prefix)
     register_routes(server, services, index, prefix)
     for page in shown:
         if page.routes is not None:
@@ -103,4 +111,6 @@ def create_app(services: Services, pages: Sequence[Page] | None = None) -> dash.
     frame.register(app, services, shown)
     for page in shown:
         page.register(app, services)
+    if forgotten := undeclared(app, not_ours):
+        raise RuntimeError(f"say with open_to who may call: {', '.join(forgotten)}")
     return app

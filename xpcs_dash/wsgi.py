@@ -43,7 +43,7 @@ class DashboardServer(BaseApplication):
             "loglevel": "warning",
             "accesslog": None,
             "control_socket_disable": True,
-            "forwarded_allow_ips": "*" if self._settings.trust_proxy else "127.0.0.1,::1",
+            "forwarded_allow_ips": "127.0.0.1,::1",
         }
         for name, value in options.items():
             if name in self.cfg.settings:

@@ -25,6 +25,7 @@ from tests.cli.test_serve import get, running, until
 from tests.conftest import A001
 from tests.database import damage
 from tests.database.test_guard import add_fit
+from xpcs_dash.access import open_access
 from xpcs_dash.database.record.fits import FitIndex
 from xpcs_dash.database.record.masks import MaskList
 from xpcs_dash.errors import UsageError
@@ -32,7 +33,7 @@ from xpcs_dash.pages.mask import bench_of, work
 from xpcs_dash.pages.mask.session import start
 from xpcs_dash.services import Services, build_services
 from xpcs_dash.settings import load_settings
-from xpcs_dash.shell.roles import CONFIG_KEY
+from xpcs_dash.shell.allow import CONFIG_KEY
 from xpcs_dash.simplemask.store import new_key
 
 #: What is done to both databases between two acts, in turn.
@@ -79,7 +80,7 @@ class People:
         self.bench = bench_of(services)
         monkeypatch.setattr(work, "notify", lambda *_: None)  # it needs a running callback
         self.app = flask.Flask("people")
-        self.app.config[CONFIG_KEY] = services.settings
+        self.app.config[CONFIG_KEY] = open_access(services.settings)
         self.long = 0
         self.spare = 0
 

@@ -14,6 +14,7 @@ import pytest
 from tests.analysis.test_regroup import write_source
 from tests.conftest import A001, A001_QMAP
 from tests.pages.live_fixture import add, fill, ref
+from xpcs_dash.access import open_access
 from xpcs_dash.acquisition import rows
 from xpcs_dash.acquisition.reading import beside
 from xpcs_dash.acquisition.rows import Change
@@ -29,7 +30,7 @@ from xpcs_dash.pages.mask.routes import blueprint
 from xpcs_dash.pages.mask.session import open_linked, start
 from xpcs_dash.pages.mask.work import import_mask, perform, save_version, swiftly
 from xpcs_dash.results.fingerprint import fingerprint
-from xpcs_dash.shell.roles import CONFIG_KEY
+from xpcs_dash.shell.allow import CONFIG_KEY
 from xpcs_dash.simplemask.files import mask_bytes, write_mask
 from xpcs_dash.simplemask.versions import new_key
 
@@ -46,7 +47,7 @@ def at_work(tmp_path, sample, monkeypatch):
     services = fill(tmp_path, [source, sample(A001)], fit=False)
     app = flask.Flask("mask")
     app.testing = True  # errors of routes reach the test
-    app.config[CONFIG_KEY] = services.settings
+    app.config[CONFIG_KEY] = open_access(services.settings)
     bench, session = bench_of(services), new_key()
     app.register_blueprint(blueprint(bench))
 

@@ -12,7 +12,7 @@ from werkzeug.exceptions import ImATeapot
 
 from xpcs_dash.errors import FileError, UnavailableError, UsageError, not_found
 from xpcs_dash.routes.answers import guard, send
-from xpcs_dash.shell.roles import NotAllowedError
+from xpcs_dash.shell.allow import NotAllowedError
 
 
 def answer_to(err: Exception) -> Any:

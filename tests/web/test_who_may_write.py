@@ -6,12 +6,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
+from dash import Dash, Input, Output, html
+from flask import Blueprint, Flask
 from werkzeug.routing import BuildError
 
 from tests.web.plain_browser import ELSEWHERE, HERE, Callback, PlainBrowser, refusal
 from tests.web.world import World, changes, snapshot
 from xpcs_dash.routes.security import protect
+from xpcs_dash.services import Services
+from xpcs_dash.shell.allow import Role, declared
+from xpcs_dash.shell.page import Page
+from xpcs_dash.web import create_app
 
 #: What whoever looks may press: it changes nothing but what is on the own screen. Everything else that is
 #: pressed, dropped or drawn needs an operator.
@@ -25,6 +30,14 @@ READERS = {
 DEEDS = ("n_clicks", "contents", "cellValueChanged")
 DRAWN = ("mask-action.data",)
 
+
+#: What Dash itself answers: layout, scripts, the one address of all callbacks.
+DASHS_OWN = {
+    "static", "_dash_assets.static",
+    "/_dash-component-suites/<string:package_name>/<path:fingerprinted_path>",
+    "/_dash-layout", "/_dash-dependencies", "/_dash-update-component", "/_reload-hash", "/_favicon.ico", "/",
+    "/<path:path>",
+}  # fmt: skip
 
 #: Headers of a request that a page of another site makes in somebody's browser.
 FOREIGN = (
@@ -45,6 +58,43 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made.services.close()
 
 
+def test_every_callback_and_every_route_declares_who_may_call_it(world: World) -> None:
+    app = world.app
+    # the callbacks that the browser carries out have no function here
+    callbacks = {
+        output: entry["callback"] for output, entry in app.callback_map.items() if "callback" in entry
+    }
+    assert len(callbacks) > 60
+    assert [name for name, function in callbacks.items() if declared(function) is None] == []
+    routes = world.server.view_functions
+    assert {name for name, function in routes.items() if declared(function) is None} == DASHS_OWN
+    with_body = {
+        rule.endpoint
+        for rule in world.server.url_map.iter_rules()
+        if (rule.methods or set()) - {"GET", "HEAD", "OPTIONS"}
+    }
+    for name in with_body - DASHS_OWN:
+        assert declared(routes[name]) is Role.OPERATOR, name
+
+
+def test_nothing_is_served_of_which_nobody_said_who_may_call_it(world: World) -> None:
+    def register(app: Dash, services: Services) -> None:
+        app.callback(Output("shell-toast", "data"), Input("shell-theme", "data"))(lambda theme: theme)
+
+    def routes(services: Services) -> Blueprint:
+        made = Blueprint("forgotten", __name__)
+        made.get("/forgotten")(lambda: "")
+        return made
+
+    def nothing(*_: Any) -> Any:
+        return html.Div()
+
+    for page in (Page("/x", "x", "bi-x", nothing, register),
+                 Page("/x", "x", "bi-x", nothing, nothing, routes=routes)):  # fmt: skip
+        with pytest.raises(RuntimeError, match=r"open_to who may call: (callback of shell-|route forg)"):
+            create_app(world.services, [page])
+
+
 def is_deed(trigger: tuple[str, str]) -> bool:
     return trigger[1] in DEEDS or ".".join(trigger) in DRAWN
 
@@ -62,12 +112,14 @@ def test_every_deed_is_refused_to_a_viewer_or_known_to_change_nothing(world: Wor
     assert len(deeds) > 30
     for callback, trigger in deeds:
         answer = viewer.fire(callback, trigger)
+        role = declared(world.app.callback_map[callback.output]["callback"])
+        assert role is Role.OPERATOR or ".".join(trigger) in READERS, f"{trigger}: declare an operator"
         if ".".join(trigger) in READERS:
             assert answer.status_code in (200, 204), trigger
             assert not refusal(answer), f"{trigger} is refused to viewers: take it out of the list of readers"
         else:
             said = refusal(answer)
-            assert said, f"{'.'.join(trigger)} answers a viewer: check who asks, or list it among the readers"
+            assert said, f"{'.'.join(trigger)} answers a viewer: declare who may, or list it as a reader"
             assert "response" not in answer.json or not answer.json["response"], trigger
     assert changes(before, snapshot(world.state)) == []
     named = {".".join(trigger) for _, trigger in deeds}
@@ -91,6 +143,8 @@ def test_nothing_else_that_a_viewers_screen_sends_changes_anything(world: World)
     before = snapshot(world.state)
     asked = every(viewer, False)
     for callback, trigger in asked:
+        for foreign in FOREIGN[:2]:
+            assert viewer.fire(callback, trigger, headers=foreign).status_code == 403, (trigger, foreign)
         answer = viewer.fire(callback, trigger)
         assert answer.status_code in (200, 204), (callback.name, trigger, answer.text[:300])
     assert changes(before, snapshot(world.state)) == []

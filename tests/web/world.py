@@ -58,7 +58,8 @@ class World:
         rows = self.services.catalogue.files()
         self.refs = sorted(row.ref for row in rows)
         self.fits = FitIndex(self.services.record)
-        self.server = create_app(self.services).server
+        self.app = create_app(self.services)
+        self.server = self.app.server
         self.made = 0
 
     def browser(self, address: str, *paths: str) -> PlainBrowser:

@@ -155,7 +155,7 @@ class Supervisor:
             "name": spec.name,
             "target": spec.target,
             "args": dict(spec.args),
-            "settings": self.settings.model_dump(mode="json"),
+            "settings": self.settings.handed_on(),
             "parent": os.getpid(),
             "one_thread": spec.one_thread,
         }

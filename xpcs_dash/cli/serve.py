@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -186,13 +187,19 @@ def run_dashboard(
     UsageError
         Directory, state directory, catalogue or port that cannot be used; a web that does not start.
     """
+    from xpcs_dash.access.policy import Policy
+    from xpcs_dash.access.tokens import ensure_own
     from xpcs_dash.acquisition.processes import configure_logging
     from xpcs_dash.acquisition.state import Watch, guard_of
     from xpcs_dash.acquisition.supervisor import Spec, Supervisor
     from xpcs_dash.database.catalogue import Catalogue
 
     check_root(settings)
+    Policy.of(settings)  # a proxy that must not be trusted is refused before anything starts
     configure_logging(settings.log_level, "serve")
+    token = ""
+    if "web" in parts and not settings.read_only:
+        token = ensure_own(settings.state_dir, settings.token.get_secret_value() if settings.token else "")
     listener = listen(settings, fall_back=fall_back_port) if "web" in parts else None
     with _Lock(settings) if "ingest" in parts else _Nothing():
         guard = guard_of(settings)
@@ -220,7 +227,7 @@ def run_dashboard(
         supervisor = Supervisor(settings, [*specs, *extra], catalogue)
         guard.on_index_lost = lambda: supervisor.restart("ingest")
         watch = Watch(guard, catalogue)
-        waiter = None if listener is None else _Waiter(settings, listener, supervisor)
+        waiter = None if listener is None else _Waiter(settings, listener, supervisor, token)
 
         def tick() -> None:
             watch()
@@ -239,13 +246,14 @@ def run_dashboard(
 class _Waiter:
     """Called by the supervisor ten times a second: prints the URL once the web answers."""
 
-    def __init__(self, settings: Settings, listener: socket.socket, supervisor: Any) -> None:
+    def __init__(self, settings: Settings, listener: socket.socket, supervisor: Any, token: str = "") -> None:
         address, port = listener.getsockname()[:2]
         everywhere = address in ("0.0.0.0", "::")  # noqa: S104 - only compared
         local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104
         shown = socket.gethostname() if everywhere else settings.host or local
         self.url = f"http://{_bracketed(shown)}:{port}{settings.url_prefix}"
         self._probe = f"http://{_bracketed(local)}:{port}{settings.url_prefix}health"
+        self._link = f"{settings.public_url or self.url}?token={quote(token)}" if token else ""
         self._root, self._supervisor = settings.root, supervisor
         self._answered = False
 
@@ -257,6 +265,8 @@ class _Waiter:
         if self._supervisor.running("web") and self._answers():
             self._answered = True
             print(f"xpcs-dash watches {self._root} and serves {self.url}", flush=True)
+            if self._link:
+                print(f"To change things there, open {self._link}", flush=True)
 
     def _answers(self) -> bool:
         from urllib.error import HTTPError, URLError

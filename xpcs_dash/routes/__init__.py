@@ -11,7 +11,7 @@ from xpcs_dash.routes import exports, images, live
 from xpcs_dash.routes.answers import guard, send
 from xpcs_dash.routes.index import FileIndex
 from xpcs_dash.services import Services
-from xpcs_dash.shell.roles import require_write
+from xpcs_dash.shell.allow import Role, open_to
 
 __all__ = ["FileIndex", "api_blueprint", "guard", "register_routes"]
 
@@ -28,21 +28,25 @@ def api_blueprint(services: Services, index: FileIndex) -> Blueprint:
     routes = Blueprint("xpcs_dash_api", __name__)
 
     @routes.get("/health")
+    @open_to(Role.VIEWER)
     def health() -> Response:
         return send(*live.health(services, index))
 
     @routes.get("/api/revision")
+    @open_to(Role.VIEWER)
     def revision() -> Response:
         names = View.from_query({"file": request.args.get("refs", "")}).files or ()
         return send(live.live_state(services, index, names, _moment("after")))
 
     @routes.get("/api/templates")
+    @open_to(Role.VIEWER)
     def templates() -> Response:
         from xpcs_dash.figures.theme import THEMES, template
 
         return send({name: template(name).to_plotly_json() for name in THEMES})
 
     @routes.get("/api/files")
+    @open_to(Role.VIEWER)
     def files() -> Response:
         revision = index.refresh()
         given = request.args.get("since")
@@ -54,6 +58,7 @@ def api_blueprint(services: Services, index: FileIndex) -> Blueprint:
         return send(said)
 
     @routes.get("/api/files/<ref>")
+    @open_to(Role.VIEWER)
     def file(ref: str) -> Response:
         from xpcs_dash.routes.index import describe
 
@@ -63,8 +68,8 @@ def api_blueprint(services: Services, index: FileIndex) -> Blueprint:
         return send({**found, "summary": row.summary, "first_seen": row.first_seen, "ready_at": row.ready_at})
 
     @routes.post("/api/files/<ref>/retry")
+    @open_to(Role.OPERATOR)
     def retry(ref: str) -> Response:
-        require_write()
         row = services.catalogue.find(ref)
         services.catalogue.request_retry(row.ref)
         return send({"asked": row.ref}, 202)

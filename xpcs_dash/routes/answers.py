@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from xpcs_dash.components.errors import foreseen
 from xpcs_dash.errors import NotFoundError, UnavailableError, UsageError, XpcsDashError
 from xpcs_dash.hdf5.reach import OutOfReach
-from xpcs_dash.shell.roles import NotAllowedError
+from xpcs_dash.shell.allow import NotAllowedError
 
 log = structlog.get_logger(__name__)
 

@@ -17,6 +17,7 @@ from xpcs_dash.export.views import VIEWS
 from xpcs_dash.results.identity import display_name
 from xpcs_dash.routes.export_process import TIMEOUT_S, run_export
 from xpcs_dash.services import Services
+from xpcs_dash.shell.allow import Role, open_to
 
 FORMATS = {
     "pdf": "application/pdf",
@@ -41,6 +42,7 @@ def blueprint(services: Services) -> Blueprint:
     slots = threading.BoundedSemaphore(AT_ONCE)
 
     @routes.get("/export/<ref>/<view>.<suffix>")
+    @open_to(Role.VIEWER)
     def export(ref: str, view: str, suffix: str) -> Response:
         if view not in VIEWS or suffix not in FORMATS:
             asked = shown(f"{view}.{suffix}", 80)
@@ -64,6 +66,7 @@ def blueprint(services: Services) -> Blueprint:
         return attach(made, download_name(xf.path, view, request.args.get("q", ""), suffix))
 
     @routes.get("/averages/<name>")
+    @open_to(Role.VIEWER)
     def averaged(name: str) -> Response:
         return send_kept(settings.averages_dir, name, "averaged file")
 

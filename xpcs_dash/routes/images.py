@@ -14,6 +14,7 @@ from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.images import Scale, detector_png, palette_png
 from xpcs_dash.results.xpcs_file import XpcsFile
 from xpcs_dash.services import Services
+from xpcs_dash.shell.allow import Role, open_to
 
 COLOURMAPS = ("inferno", "viridis", "gray", "magma", "cividis", "turbo", "plasma")
 
@@ -59,6 +60,7 @@ def blueprint(services: Services) -> Blueprint:
         return made
 
     @routes.get("/img/<ref>/<token>/scattering.png")
+    @open_to(Role.VIEWER)
     def scattering_png(ref: str, token: str) -> Response:
         scale, cmap = _choice("scale", ("log", "linear")), _choice("cmap", COLOURMAPS)
         low, high = _number("lo"), _number("hi")
@@ -71,6 +73,7 @@ def blueprint(services: Services) -> Blueprint:
         )
 
     @routes.get("/img/<ref>/<token>/<any(dynamic, static):which>.png")
+    @open_to(Role.VIEWER)
     def labels_png(ref: str, token: str, which: str) -> Response:
         cmap = _choice("cmap", ("viridis", *COLOURMAPS))
         return answer(ref, token, which, (cmap,), lambda xf: labels(xf, which, cmap))

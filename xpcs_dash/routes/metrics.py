@@ -17,6 +17,7 @@ from xpcs_dash.results.shared import SharedCache
 from xpcs_dash.routes.index import FileIndex
 from xpcs_dash.routes.live import watch_state
 from xpcs_dash.services import Services
+from xpcs_dash.shell.allow import Role, open_to
 
 BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 10.0)
 
@@ -105,6 +106,7 @@ def measure(server: Flask, services: Services, index: FileIndex, prefix: str) ->
             answer.headers.setdefault("Server-Timing", f"app;dur={spent * 1000:.1f}")
         return answer
 
+    @open_to(Role.VIEWER)
     def metrics() -> Response:
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 

@@ -19,8 +19,8 @@ from xpcs_dash.components import states
 from xpcs_dash.components.states import icon
 from xpcs_dash.components.theme import current_theme
 from xpcs_dash.errors import XpcsDashError
+from xpcs_dash.shell.allow import Role, may_write, open_to
 from xpcs_dash.shell.prepare import prepare_page, with_view
-from xpcs_dash.shell.roles import may_write
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -357,6 +357,7 @@ def register(app: Dash, services: Services, pages: Sequence[Page]) -> None:
             )
 
     @app.callback(Output("shell-page", "children"), Input("shell-route", "data"), State("shell-view", "data"))
+    @open_to(Role.VIEWER)
     def show_page(route: Mapping[str, Any] | None, view: Any) -> Any:
         prepare_page(services, by_path, route, view)
         return render_page(services, by_path, with_view(route, view))

@@ -22,7 +22,7 @@ from xpcs_dash.errors import UsageError, XpcsDashError
 from xpcs_dash.figures.average import figure_baselines
 from xpcs_dash.figures.format import engineering, uncertain
 from xpcs_dash.results.identity import display_name
-from xpcs_dash.shell.roles import require_write, user_name
+from xpcs_dash.shell.allow import Role, open_to, user_name
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -154,6 +154,7 @@ def register(app: Dash, services: Services) -> None:
         Input("average-tick", "n_intervals"),
         State("average-levels", "data"),
     )
+    @open_to(Role.VIEWER)
     def read(current: Any, label: Any, window: Any, _tick: Any, known: list[Entry]) -> Any:
         selection = Selection.parse(current)
         if not label or not window:
@@ -167,6 +168,7 @@ def register(app: Dash, services: Services) -> None:
         State("average-overruled", "data"),
         prevent_initial_call=True,
     )
+    @open_to(Role.VIEWER)
     def overrule(changes: Any, overruled: dict[str, bool]) -> Any:
         for change in changes or ():
             overruled[str(change["data"]["ref"])] = bool(change["data"]["taken"])
@@ -184,6 +186,7 @@ def register(app: Dash, services: Services) -> None:
         State("average-bin", "value"),
         State("shell-current", "data"),
     )
+    @open_to(Role.VIEWER)
     def show(entries: Any, overruled: Any, window: Any, low: Any, high: Any, label: Any, current: Any) -> Any:
         if not entries:
             hint = "Select several files in the list on the left: Ctrl-click or Shift-click."
@@ -222,10 +225,10 @@ def _register_job(app: Dash, services: Services) -> None:
         State("average-name", "value"),
         prevent_initial_call=True,
     )
+    @open_to(Role.OPERATOR)
     def start(clicks: Any, rows: Any, name: str | None) -> Any:
         if not clicks:
             raise PreventUpdate
-        require_write()
         chosen = [row["ref"] for row in rows or () if row["taken"]]
         job = submit(services, chosen, name, user_name())
         return job, False
@@ -237,6 +240,7 @@ def _register_job(app: Dash, services: Services) -> None:
         Input("average-job", "data"),
         prevent_initial_call="initial_duplicate",
     )
+    @open_to(Role.VIEWER)
     def watch(_tick: Any, job: int | None) -> Any:
         if not job:
             return None, True
@@ -252,10 +256,10 @@ def _register_job(app: Dash, services: Services) -> None:
         State("average-job", "data"),
         prevent_initial_call=True,
     )
+    @open_to(Role.OPERATOR)
     def cancel(clicks: Any, job: int | None) -> Any:
         if not clicks or not job or ctx.triggered_id != "average-cancel":
             raise PreventUpdate
-        require_write()
         services.jobs.cancel(job, user_name())
         return False
 

@@ -12,7 +12,7 @@ from xpcs_dash.analysis.averaging import AcceptRule
 from xpcs_dash.components import controls
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
-from xpcs_dash.shell.roles import may_write
+from xpcs_dash.shell.allow import may_write
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component

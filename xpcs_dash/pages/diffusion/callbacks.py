@@ -12,6 +12,7 @@ from xpcs_dash.components.views import look
 from xpcs_dash.figures.diffusion import figure_parameter
 from xpcs_dash.pages.diffusion import views
 from xpcs_dash.services import Services
+from xpcs_dash.shell.allow import Role, open_to
 
 
 def register(app: Dash, services: Services) -> None:
@@ -31,6 +32,7 @@ def register(app: Dash, services: Services) -> None:
         axes,
         *law,
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=2, figure=True)
     def tau(data: Any, name: str, axis: str, low: float | None, high: float | None) -> Any:
         seen = look(services, data)
@@ -47,6 +49,7 @@ def register(app: Dash, services: Services) -> None:
         Input("diffusion-temperature", "value"),
         Input("diffusion-viscosity", "value"),
     )
+    @open_to(Role.VIEWER)
     @guarded
     def laws(
         data: Any, name: str, low: float | None, high: float | None, kelvin: float | None, eta: float | None
@@ -56,6 +59,7 @@ def register(app: Dash, services: Services) -> None:
         return views.law_table(made, views.temperatures(services, seen, kelvin), eta)
 
     @app.callback(Output("diffusion-contrast", "figure"), current, model, axes)
+    @open_to(Role.VIEWER)
     @guarded(figure=True)
     def contrast(data: Any, name: str, axis: str) -> Any:
         return one(data, name, "contrast", axis)
@@ -63,6 +67,7 @@ def register(app: Dash, services: Services) -> None:
     @app.callback(
         Output("diffusion-other", "figure"), current, model, axes, Input("diffusion-parameter", "value")
     )
+    @open_to(Role.VIEWER)
     @guarded(figure=True)
     def other(data: Any, name: str, axis: str, parameter: str) -> Any:
         if parameter == "gamma" and name == "single":
@@ -72,6 +77,7 @@ def register(app: Dash, services: Services) -> None:
         return one(data, name, parameter, axis)
 
     @app.callback(Output("diffusion-table", "children"), current, model)
+    @open_to(Role.VIEWER)
     @guarded
     def values(data: Any, name: str) -> Any:
         return views.value_table(services, look(services, data), name)

@@ -24,6 +24,7 @@ from xpcs_dash.pages.fit.parameters import parameter_table
 from xpcs_dash.pages.fit.plots import register_plots
 from xpcs_dash.pages.fit.request import parse_bins, write_bins, write_given
 from xpcs_dash.pages.fit.sampling import register_sampling
+from xpcs_dash.shell.allow import Role, open_to
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -59,6 +60,7 @@ def _register_fit(app: Dash, services: Services) -> None:
         CONTROLS,
         State("fit-graph-box", "style"),
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=6)
     def show_fit(current: Any, shown: Any, drag: str, given: Mapping[str, Any], before: Any) -> Any:
         selection = Selection.parse(current)
@@ -91,6 +93,7 @@ def _register_bins(app: Dash, services: Services) -> None:
         Output("fit-map", "figure"),
         Input("shell-current", "data"),
     )
+    @open_to(Role.VIEWER)
     def show_bins(current: Any) -> Any:
         if Selection.parse(current).empty:
             raise PreventUpdate
@@ -110,6 +113,7 @@ def _register_bins(app: Dash, services: Services) -> None:
         State("shell-current", "data"),
         prevent_initial_call=True,
     )
+    @open_to(Role.VIEWER)
     def choose_bins(text: str | None, _all: Any, _six: Any, click: Any, current: Any) -> Any:
         looked = look(services, current)
         n = looked.xf.g2.shape[1] if looked.xf.g2 is not None else 0
@@ -132,10 +136,12 @@ def _register_bins(app: Dash, services: Services) -> None:
 
 def _register_controls(app: Dash, services: Services) -> None:
     @app.callback(Output("fit-params", "children"), MODEL, prevent_initial_call=True)
+    @open_to(Role.VIEWER)
     def change_model(model: str) -> Any:
         return parameter_table(FitRequest(model=model))
 
     @app.callback(Output("fit-given", "data"), CONTROLS, prevent_initial_call=True)
+    @open_to(Role.VIEWER)
     def keep_in_address(**given: Any) -> Any:
         try:
             return write_given(request_from(given))
@@ -149,6 +155,7 @@ def _register_controls(app: Dash, services: Services) -> None:
         State({"type": "fit-par", "name": ALL, "field": ALL}, "id"),
         State("fit-model", "value"),
     )
+    @open_to(Role.VIEWER)
     def show_defaults(current: Any, _rows: Any, ids: Sequence[Mapping[str, str]], model: str) -> Any:
         try:
             looked = look(services, current)
@@ -163,6 +170,7 @@ def _register_controls(app: Dash, services: Services) -> None:
         Input("fit-graph", "selectedData"),
         prevent_initial_call=True,
     )
+    @open_to(Role.VIEWER)
     def drag_delays(selected: Any) -> Any:
         found = selected_delays(selected)
         if found is None:
@@ -175,6 +183,7 @@ def _register_controls(app: Dash, services: Services) -> None:
         State("fit-shown", "data"),
         prevent_initial_call=True,
     )
+    @open_to(Role.VIEWER)
     def back_to_live(_given: Any, shown: Any) -> Any:
         # whoever turns a knob wants to see the fit that the knobs stand for
         if shown is None or not ctx.triggered or ctx.triggered_id is None:

@@ -17,6 +17,7 @@ from xpcs_dash.pages.fit.controls import CONTROLS
 from xpcs_dash.pages.fit.draws import Draws, load_draws, prior_curves
 from xpcs_dash.pages.fit.live import view_on_screen
 from xpcs_dash.pages.fit.shown import stored
+from xpcs_dash.shell.allow import Role, open_to
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -84,6 +85,7 @@ def register_plots(app: Dash, services: Services) -> None:
         Input("fit-shown", "data"),
         State("fit-plot-bin", "value"),
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=4)
     def show_verdicts(shown: Any, chosen: Any) -> Any:
         row = stored(services, shown)
@@ -103,6 +105,7 @@ def register_plots(app: Dash, services: Services) -> None:
         Input("fit-shown", "data"),
         CONTROLS,
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=2, figure=True)
     def show_plot(kind: str, label: Any, current: Any, shown: Any, given: Any) -> Any:
         looked = look(services, current)

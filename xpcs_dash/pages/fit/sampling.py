@@ -14,7 +14,7 @@ from xpcs_dash.errors import UsageError
 from xpcs_dash.jobs.kinds.fit_request import FitRequest, chosen
 from xpcs_dash.pages.fit.controls import AS_STATE, request_from
 from xpcs_dash.pages.jobs.views import chain_table, progress
-from xpcs_dash.shell.roles import require_write, user_name
+from xpcs_dash.shell.allow import Role, open_to, user_name
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -80,12 +80,12 @@ def register_sampling(app: Dash, services: Services) -> None:
         SAMPLER,
         prevent_initial_call=True,
     )
+    @open_to(Role.OPERATOR)
     def start(
         run: Any, sample: Any, current: Any, given: Mapping[str, Any], sampler: Mapping[str, Any]
     ) -> Any:
         if not (run if ctx.triggered_id == "fit-run" else sample):
             raise PreventUpdate
-        require_write()
         kind = "nlsq" if ctx.triggered_id == "fit-run" else "nuts"
         jobs = submit_all(services, current, kind, given, sampler)
         if len(jobs) > 1:
@@ -93,9 +93,9 @@ def register_sampling(app: Dash, services: Services) -> None:
         return str(jobs[0]), False
 
     @app.callback(Input("fit-cancel", "n_clicks"), State("fit-job", "data"), prevent_initial_call=True)
+    @open_to(Role.OPERATOR)
     def cancel(clicks: Any, job: Any) -> None:
         if clicks and job:
-            require_write()
             services.jobs.cancel(int(job), user_name())
 
     @app.callback(
@@ -109,6 +109,7 @@ def register_sampling(app: Dash, services: Services) -> None:
         State("fit-shown", "data"),
         prevent_initial_call="initial_duplicate",
     )
+    @open_to(Role.VIEWER)
     def follow(_tick: Any, job: Any, shown: Any) -> Any:
         if not job:
             raise PreventUpdate

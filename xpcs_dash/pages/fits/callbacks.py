@@ -18,7 +18,7 @@ from xpcs_dash.jobs.kinds.fit_request import FitRequest
 from xpcs_dash.pages.fit.sampling import submit
 from xpcs_dash.pages.fit.shown import view_of_row
 from xpcs_dash.pages.fits import views
-from xpcs_dash.shell.roles import require_write, user_name
+from xpcs_dash.shell.allow import Role, open_to, user_name
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -51,6 +51,7 @@ def _register_list(app: Dash, services: Services, index: FitIndex) -> None:
         Input("fits-review-filter", "value"),
         State("fits-stamp", "data"),
     )
+    @open_to(Role.VIEWER)
     def show_list(_t: Any, _d: Any, text: Any, kind: Any, model: Any, review: Any, before: Any) -> Any:
         stamp = f"{text}|{kind}|{model}|{review}|{index.stamp()}"
         if stamp == before:
@@ -74,6 +75,7 @@ def _register_list(app: Dash, services: Services, index: FitIndex) -> None:
         State("fits-grid", "selectedRows"),
         prevent_initial_call=True,
     )
+    @open_to(Role.VIEWER)
     def mark_chosen(rows: Any, chosen: Any, selected: Any) -> Any:
         wanted = [i for i in ids_of(chosen) if any(str(row["id"]) == i for row in rows or ())]
         marked = [str(row["id"]) for row in selected] if isinstance(selected, list) else []
@@ -87,6 +89,7 @@ def _register_list(app: Dash, services: Services, index: FitIndex) -> None:
         State("fits-chosen", "data"),
         prevent_initial_call=True,
     )
+    @open_to(Role.VIEWER)
     def choose(rows: Any, before: Any) -> Any:
         if not isinstance(rows, list):
             raise PreventUpdate
@@ -115,6 +118,7 @@ def _register_detail(app: Dash, services: Services, index: FitIndex) -> None:
         Input("fits-chosen", "data"),
         Input("fits-stamp", "data"),
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=5)
     def show_detail(chosen: Any, _stamp: Any) -> Any:
         ids = ids_of(chosen)
@@ -137,6 +141,7 @@ def _register_detail(app: Dash, services: Services, index: FitIndex) -> None:
         Input("fits-chosen", "data"),
         Input("shell-theme", "data"),
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=3, figure=True)
     def show_curves(chosen: Any, _theme: Any) -> Any:
         ids = ids_of(chosen)
@@ -178,23 +183,23 @@ def _register_actions(app: Dash, services: Services, index: FitIndex) -> None:
         State("fits-name", "value"),
         prevent_initial_call=True,
     )
+    @open_to(Role.OPERATOR)
     def review(*given: Any) -> Any:
         *clicks, chosen, note, name = given
         ids = ids_of(chosen)
         if not any(clicks) or len(ids) != 1:
             raise PreventUpdate
-        require_write()
         verdict = VERDICTS[str(ctx.triggered_id)]
         index.set_review(int(ids[0]), verdict, note or "", user_name() or name or "")
         notify(f"Fit {ids[0]} is {verdict}.", "ok")
         return index.stamp()
 
     @app.callback(Input("fits-again", "n_clicks"), State("fits-chosen", "data"), prevent_initial_call=True)
+    @open_to(Role.OPERATOR)
     def again(clicks: Any, chosen: Any) -> None:
         ids = ids_of(chosen)
         if not clicks or len(ids) != 1:
             raise PreventUpdate
-        require_write()
         row = index.get(ids[0])
         job = submit(services, row.ref, row.kind, FitRequest.from_params(row.request), user_name())
         notify(f"Job {job} makes fit {row.id} again with seed {row.request.get('seed', 0)}.", "info")
@@ -207,15 +212,16 @@ def _register_actions(app: Dash, services: Services, index: FitIndex) -> None:
         State("fits-chosen", "data"),
         prevent_initial_call=True,
     )
+    @open_to(Role.OPERATOR)
     def delete(clicks: Any, chosen: Any) -> Any:
         ids = [int(i) for i in ids_of(chosen)]
         if not clicks or not ids:
             raise PreventUpdate
-        require_write()
         index.delete(ids, user_name())
         return ids, None, index.stamp()
 
     @app.callback(Output("fits-undo-line", "children"), Input("fits-deleted", "data"))
+    @open_to(Role.VIEWER)
     def offer_undo(ids: Any) -> Any:
         if not ids:
             return []
@@ -229,9 +235,9 @@ def _register_actions(app: Dash, services: Services, index: FitIndex) -> None:
         State("fits-deleted", "data"),
         prevent_initial_call=True,
     )
+    @open_to(Role.OPERATOR)
     def undo(clicks: Any, ids: Any) -> Any:
         if not clicks or not ids:
             raise PreventUpdate
-        require_write()
         index.restore(ids, user_name())
         return None, index.stamp()

@@ -11,7 +11,7 @@ from dash import dcc, html
 from xpcs_dash.components import controls, states
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
-from xpcs_dash.shell.roles import user_name
+from xpcs_dash.shell.allow import user_name
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component

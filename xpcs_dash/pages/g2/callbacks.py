@@ -15,6 +15,7 @@ from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.drawing import Drawing
 from xpcs_dash.pages.g2 import view
 from xpcs_dash.pages.g2.qbar import qbar
+from xpcs_dash.shell.allow import Role, open_to
 
 if TYPE_CHECKING:
     from xpcs_dash.services import Services
@@ -55,6 +56,7 @@ def register(app: Dash, services: Services) -> None:
         State("g2-scale", "data"),
         *[Input(name, "value") for name in CONTROLS],
     )
+    @open_to(Role.VIEWER)
     def show(
         current: Any, _tick: Any, theme: Any, signature: Any, shown: Any, scale: Any, *values: Any
     ) -> Any:

@@ -9,7 +9,7 @@ from dash.exceptions import PreventUpdate
 
 from xpcs_dash.components.errors import notify
 from xpcs_dash.pages.jobs import views
-from xpcs_dash.shell.roles import may_write, require_write, user_name
+from xpcs_dash.shell.allow import Role, may_write, open_to, user_name
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -38,6 +38,7 @@ def register(app: Dash, services: Services) -> None:
         Input("jobs-done", "data"),
         State("jobs-stamp", "data"),
     )
+    @open_to(Role.VIEWER)
     def show(_tick: Any, shown: str, _done: Any, before: Any) -> Any:
         status = services.jobs.dispatcher()
         stamp = f"{shown} {services.jobs.stamp()}"
@@ -56,15 +57,14 @@ def register(app: Dash, services: Services) -> None:
         Input("jobs-clear", "n_clicks"),
         prevent_initial_call=True,
     )
+    @open_to(Role.OPERATOR)
     def act(clicks: Any, clear: Any) -> Any:
         where = ctx.triggered_id
         if where == "jobs-clear" and clear:
-            require_write()
             notify(f"{services.jobs.clear(who=user_name())} ended jobs removed from the list.", "info")
             return services.jobs.stamp()
         if not isinstance(where, dict) or not any(clicks):
             raise PreventUpdate
-        require_write()
         carry_out(services, int(where["job"]), str(where["action"]))
         return services.jobs.stamp()
 

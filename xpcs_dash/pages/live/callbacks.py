@@ -22,6 +22,7 @@ from xpcs_dash.figures.trends import figure_trends
 from xpcs_dash.pages.g2.qbar import qbar
 from xpcs_dash.pages.live import numbers, view
 from xpcs_dash.pages.stability.views import verdict_mark
+from xpcs_dash.shell.allow import Role, open_to
 
 if TYPE_CHECKING:
     from xpcs_dash.services import Services
@@ -45,6 +46,7 @@ def register(app: Dash, services: Services) -> None:
     @app.callback(
         Output("live-empty", "children"), Output("live-grid", "hidden"), CURRENT, Input("live-tick", "data")
     )
+    @open_to(Role.VIEWER)
     def show_or_wait(current: Any, _tick: Any) -> Any:
         selection = Selection.parse(current)
         if selection.missing and selection.empty:
@@ -52,6 +54,7 @@ def register(app: Dash, services: Services) -> None:
         return (waiting(services), True) if selection.empty else (None, False)
 
     @app.callback(Output("live-head", "children"), CURRENT)
+    @open_to(Role.VIEWER)
     @guarded
     def show_head(current: Any) -> Any:
         return head(services, need(current))
@@ -68,6 +71,7 @@ def register(app: Dash, services: Services) -> None:
         State("live-g2-shown", "data"),
         SCALE,
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=4, figure=True)
     def show_g2(current: Any, _tick: Any, combine: bool, theme: Any, shown: Any, scale: Any) -> Any:
         row = services.catalogue.get(need(current).primary)
@@ -94,6 +98,7 @@ def register(app: Dash, services: Services) -> None:
         THEME,
         SCALE,
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=3, figure=True)
     def show_detector(current: Any, _theme: Any, scale: Any) -> Any:
         need(current)
@@ -111,6 +116,7 @@ def register(app: Dash, services: Services) -> None:
         THEME,
         SCALE,
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=2, figure=True)
     def show_intensity(current: Any, _theme: Any, scale: Any) -> Any:
         need(current)
@@ -131,6 +137,7 @@ def register(app: Dash, services: Services) -> None:
         THEME,
         SCALE,
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=4, figure=True)
     def show_trends(current: Any, _tick: Any, theme: Any, scale: Any) -> Any:
         rows = view.rows_until(services, str(need(current).primary), numbers.N_FILES)

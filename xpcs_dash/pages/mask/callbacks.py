@@ -40,7 +40,7 @@ from xpcs_dash.pages.mask.work import (
     session_of,
     swiftly,
 )
-from xpcs_dash.shell.roles import require_write
+from xpcs_dash.shell.allow import Role, open_to
 from xpcs_dash.simplemask.partition import FEW_PIXELS, label_values
 
 
@@ -62,6 +62,7 @@ def register(app: Dash, bench: Workbench) -> None:
 
 def _register_actions(app: Dash, bench: Workbench) -> None:
     @app.callback(Output("mask-drawn", "data"), Input("mask-action", "data"), prevent_initial_call=True)
+    @open_to(Role.OPERATOR)
     def act(action: Any) -> Any:
         if not action:
             raise PreventUpdate
@@ -87,6 +88,7 @@ def _register_actions(app: Dash, bench: Workbench) -> None:
             for name in ("centre-symmetry", "centre-rings", "calibrate")
         ],
     )
+    @open_to(Role.OPERATOR)
     def find(*clicks: Any) -> Any:
         if not any(clicks):
             raise PreventUpdate
@@ -107,6 +109,7 @@ def _register_paint(app: Dash, bench: Workbench) -> None:
         Input("mask-compared", "data"),
         Input("mask-compare-what", "value"),
     )
+    @open_to(Role.VIEWER)
     def paint(state: Any, show: str, mode: str, compared: Any, what: str) -> Any:
         trigger = str(ctx.triggered_id or "")
         other = (str((compared or {}).get("other") or ""), what)
@@ -119,6 +122,7 @@ def _register_paint(app: Dash, bench: Workbench) -> None:
         Input("mask-high", "value"),
         prevent_initial_call=True,
     )
+    @open_to(Role.OPERATOR)
     def view(scale: str, low: Any, high: Any) -> Any:
         fields = {"scale": scale, "low": low, "high": high}
         return perform(bench, session_of(), {"act": "view", "fields": fields})
@@ -129,6 +133,7 @@ def _register_paint(app: Dash, bench: Workbench) -> None:
         Input("mask-refill", "data"),
         prevent_initial_call=True,
     )
+    @open_to(Role.VIEWER)
     def refill(asked: Any) -> Any:
         if not asked:
             raise PreventUpdate
@@ -144,6 +149,7 @@ def _register_paint(app: Dash, bench: Workbench) -> None:
         Input("mask-settled", "data"),
         Input("mask-tab", "data"),
     )
+    @open_to(Role.VIEWER)
     def preview(_: Any, tab: str) -> Any:
         if tab != "partition" or not browser_scope():
             raise PreventUpdate
@@ -258,6 +264,7 @@ def _register_files(app: Dash, bench: Workbench) -> None:
         State("mask-upload", "filename"),
         prevent_initial_call=True,
     )
+    @open_to(Role.OPERATOR)
     def opened(
         _c: Any, _p: Any, content: Any, current: Any, path: Any, how: Any, frames: Any, name: Any
     ) -> Any:
@@ -273,6 +280,7 @@ def _register_files(app: Dash, bench: Workbench) -> None:
         State("mask-import", "filename"),
         prevent_initial_call=True,
     )
+    @open_to(Role.OPERATOR)
     def imported(content: Any, name: Any) -> Any:
         if not content:
             raise PreventUpdate
@@ -286,6 +294,7 @@ def _register_results(app: Dash, bench: Workbench) -> None:
         State("mask-name", "value"),
         prevent_initial_call=True,
     )
+    @open_to(Role.OPERATOR)
     def save(clicks: Any, name: Any) -> Any:
         if not clicks:
             raise PreventUpdate
@@ -294,14 +303,15 @@ def _register_results(app: Dash, bench: Workbench) -> None:
     @app.callback(
         Output("mask-linked", "children"), Input("mask-link", "n_clicks"), prevent_initial_call=True
     )
+    @open_to(Role.OPERATOR)
     def link(clicks: Any) -> Any:
         if not clicks:
             raise PreventUpdate
-        require_write()
         href = f"{bench.services.settings.url_prefix}mask?copy={bench.store.share(session_of())}"
         return ["This link opens a copy: ", html.A(href, href=href, id="mask-share")]
 
     @app.callback(Output("mask-use", "title"), Input("mask-use", "n_clicks"), prevent_initial_call=True)
+    @open_to(Role.OPERATOR)
     def use(clicks: Any) -> Any:
         if not clicks:
             raise PreventUpdate
@@ -312,6 +322,7 @@ def _register_results(app: Dash, bench: Workbench) -> None:
         [Input(f"mask-get-{kind}", "n_clicks") for kind in ("partition", "own", "hdf", "tif", "npy")],
         prevent_initial_call=True,
     )
+    @open_to(Role.VIEWER)
     def download(*clicks: Any) -> Any:
         if not any(clicks):
             raise PreventUpdate

@@ -15,7 +15,7 @@ from xpcs_dash.hdf5.partition_file import read_partition
 from xpcs_dash.pages.mask import forms
 from xpcs_dash.pages.mask.session import Workbench, result_of
 from xpcs_dash.pages.mask.uploads import uploaded
-from xpcs_dash.shell.roles import require_write
+from xpcs_dash.shell.allow import Role, open_to
 from xpcs_dash.simplemask.compare import Difference, Marked, compare
 from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.files import read_mask_or_partition
@@ -112,13 +112,13 @@ def register_compare(app: Dash, bench: Workbench, session_of: Any) -> None:
         State("mask-compare-file", "filename"),
         prevent_initial_call=True,
     )
+    @open_to(Role.OPERATOR, look=("mask-compare-own", "mask-compare-stop"))
     def choose(_own: Any, content: Any, _stop: Any, name: Any) -> Any:
         if not any(t["value"] for t in ctx.triggered):
             raise PreventUpdate
         if ctx.triggered_id == "mask-compare-stop":
             return None
         if ctx.triggered_id == "mask-compare-file":
-            require_write()
             return {"other": keep_upload(bench, session_of(), content, str(name)), "n": len(content)}
         return {"other": "own"}
 
@@ -129,6 +129,7 @@ def register_compare(app: Dash, bench: Workbench, session_of: Any) -> None:
         Input("mask-settled", "data"),
         prevent_initial_call=True,
     )
+    @open_to(Role.VIEWER)
     def say(compared: Any, what: str, _settled: Any) -> Any:
         if not compared:
             return []

@@ -25,7 +25,7 @@ from xpcs_dash.pages.mask.session import Workbench, result_of
 from xpcs_dash.results.fingerprint import fingerprint
 from xpcs_dash.results.identity import display_name
 from xpcs_dash.results.xpcs_file import XpcsFile
-from xpcs_dash.shell.roles import require_write, user_name
+from xpcs_dash.shell.allow import Role, open_to, user_name
 from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.files import save_partition
 
@@ -87,7 +87,6 @@ def submit(bench: Workbench, session: str) -> int:
     UsageError
         Where the file has no per-pixel G2 or there is no geometry.
     """
-    require_write()
     draft = bench.store.load(session)
     possible, reason = availability(bench, draft)
     file, kernel = result_of(bench, draft), bench.kernel(session, draft)
@@ -157,6 +156,7 @@ def register_regroup(app: Dash, bench: Workbench, session_of: Any) -> None:
         Input("mask-regroup", "n_clicks"),
         prevent_initial_call=True,
     )
+    @open_to(Role.OPERATOR)
     def begin(clicks: Any) -> Any:
         if not clicks:
             raise PreventUpdate
@@ -172,6 +172,7 @@ def register_regroup(app: Dash, bench: Workbench, session_of: Any) -> None:
         Input("mask-regroup-job", "data"),
         prevent_initial_call=True,
     )
+    @open_to(Role.VIEWER)
     def watch(_tick: Any, job: Any) -> Any:
         if not job:
             raise PreventUpdate
@@ -193,9 +194,9 @@ def register_regroup(app: Dash, bench: Workbench, session_of: Any) -> None:
         State("mask-regroup-job", "data"),
         prevent_initial_call=True,
     )
+    @open_to(Role.OPERATOR)
     def cancel(clicks: Any, job: Any) -> Any:
         if not clicks or not job or ctx.triggered_id != "mask-regroup-cancel":
             raise PreventUpdate
-        require_write()
         bench.services.jobs.cancel(int(job), user_name())
         return False

@@ -21,6 +21,7 @@ from xpcs_dash.pages.mask.compare import differing
 from xpcs_dash.pages.mask.regroup import folder
 from xpcs_dash.pages.mask.session import Workbench
 from xpcs_dash.pages.qmap.routes import encode_intensity
+from xpcs_dash.shell.allow import Role, open_to
 from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.files import mask_bytes
 from xpcs_dash.simplemask.geometry import Setting
@@ -46,6 +47,7 @@ def _draft(bench: Workbench) -> tuple[str, Draft]:
 
 def _add_pictures(routes: Blueprint, bench: Workbench) -> None:
     @routes.get("/image.png")
+    @open_to(Role.VIEWER)
     def image() -> Response:
         session, now = _draft(bench)
         opened = bench.image(session, now)
@@ -55,6 +57,7 @@ def _add_pictures(routes: Blueprint, bench: Workbench) -> None:
         return answer(body, "image/png", current=request.args.get("k") == bench.token(now, session))
 
     @routes.get("/overlay.png")
+    @open_to(Role.VIEWER)
     def overlay() -> Response:
         session, now = _draft(bench)
         mask, _ = bench.mask(session, now)
@@ -64,6 +67,7 @@ def _add_pictures(routes: Blueprint, bench: Workbench) -> None:
         return answer(body, "image/png", current=request.args.get("k") == bench.digest(session, now))
 
     @routes.get("/bins.png")
+    @open_to(Role.VIEWER)
     def bins() -> Response:
         session, now = _draft(bench)
         made = bench.partition(session, now)
@@ -71,6 +75,7 @@ def _add_pictures(routes: Blueprint, bench: Workbench) -> None:
         return answer(body, "image/png", current=request.args.get("k") == bench.partition_key(session, now))
 
     @routes.get("/difference.png")
+    @open_to(Role.VIEWER)
     def difference() -> Response:
         session, now = _draft(bench)
         mask, _ = bench.mask(session, now)
@@ -84,6 +89,7 @@ def _add_pictures(routes: Blueprint, bench: Workbench) -> None:
 
 def _add_arrays(routes: Blueprint, bench: Workbench) -> None:
     @routes.get("/meta.json")
+    @open_to(Role.VIEWER)
     def meta() -> Response:
         session, now = _draft(bench)
         opened = bench.image(session, now)
@@ -102,6 +108,7 @@ def _add_arrays(routes: Blueprint, bench: Workbench) -> None:
         return answer(body, "application/json", current=False, compress=True)
 
     @routes.get("/intensity.bin")
+    @open_to(Role.VIEWER)
     def intensity() -> Response:
         session, now = _draft(bench)
         opened = bench.image(session, now)
@@ -109,6 +116,7 @@ def _add_arrays(routes: Blueprint, bench: Workbench) -> None:
         return _packed(body, request.args.get("k") == bench.token(now, session))
 
     @routes.get("/<any(dynamic, static):which>.bin")
+    @open_to(Role.VIEWER)
     def labels(which: str) -> Response:
         session, now = _draft(bench)
         made = bench.partition(session, now)
@@ -120,6 +128,7 @@ def _add_arrays(routes: Blueprint, bench: Workbench) -> None:
 
 def _add_versions(routes: Blueprint, bench: Workbench) -> None:
     @routes.get("/version/<key>.<any(hdf, tif, npy):kind>")
+    @open_to(Role.VIEWER)
     def version(key: str, kind: str) -> Response:
         mask = bench.store.version_mask(key)
         return send_file(
@@ -130,6 +139,7 @@ def _add_versions(routes: Blueprint, bench: Workbench) -> None:
         )
 
     @routes.get("/version/<key>.partition.hdf")
+    @open_to(Role.VIEWER)
     def partition(key: str) -> Response:
         path = bench.store.version_partition(key)
         if path is None:
@@ -141,6 +151,7 @@ def _add_versions(routes: Blueprint, bench: Workbench) -> None:
 
 def _add_regrouped(routes: Blueprint, bench: Workbench) -> None:
     @routes.get("/regrouped/<name>")
+    @open_to(Role.VIEWER)
     def regrouped(name: str) -> Response:
         return send_kept(folder(bench), name, "recomputed file")
 

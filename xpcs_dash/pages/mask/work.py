@@ -22,7 +22,7 @@ from xpcs_dash.pages.mask.routes import mask_file
 from xpcs_dash.pages.mask.session import Workbench, start
 from xpcs_dash.pages.mask.show import count_text, listed_versions, overlay_url, state_of
 from xpcs_dash.pages.mask.uploads import decoded, uploaded
-from xpcs_dash.shell.roles import require_write, user_name
+from xpcs_dash.shell.allow import user_name
 from xpcs_dash.simplemask.centre import calibrate, centre_by_rings, centre_by_symmetry
 from xpcs_dash.simplemask.draft import Draft
 from xpcs_dash.simplemask.files import read_image, read_mask, save_own, save_partition
@@ -48,7 +48,6 @@ def session_of() -> str:
 
 def perform(bench: Workbench, session: str, action: dict[str, Any]) -> Any:
     """Apply one action to a session's draft and say what to repaint."""
-    require_write()
     act = action.get("act")
     more: dict[str, Any] = {"shapes": act != "view" and not _only_moves(action)}
     try:
@@ -119,7 +118,6 @@ def restored(bench: Workbench, key: str, draft: Any) -> Any:
 
 def find_geometry(bench: Workbench, session: str, how: str) -> Any:
     """Find the centre, or calibrate, and take the result into the draft with its uncertainty."""
-    require_write()
     draft = bench.store.load(session)
     kernel = bench.kernel(session, draft)
     mask, _ = bench.mask(session, draft)
@@ -174,7 +172,6 @@ def chosen(
             "count": int(frames) if frames else None,
         }
     if trigger == "mask-upload":
-        require_write()
         image = uploaded(content, str(name), lambda path: read_image(path, bench.door_for(path).open))
         array = bench.store.put_array(session, named("image", name, content), image.image)
         return {"kind": "upload", "array": array, "name": str(name)}
@@ -186,7 +183,6 @@ def chosen(
 
 def open_source(bench: Workbench, session: str, source: dict[str, Any]) -> Any:
     """Make a picture the draft's picture; the graph is made anew for it."""
-    require_write()
     with bench.store.editing(session) as held:
         held[0] = start(bench, session, held[0], source)
         draft = held[0]
@@ -201,7 +197,6 @@ def named(kind: str, name: Any, content: str) -> str:
 
 def import_mask(bench: Workbench, session: str, content: str, name: str) -> Any:
     """Add an uploaded mask or pixel list as a step."""
-    require_write()
     if Path(name).suffix.lower() in (".txt", ".csv", ".json"):
         pixels = read_pixel_list(decoded(content).decode("utf-8", "replace"), name)
         operation = Operation("pixels", {"pixels": pixels}, name=name)
@@ -216,7 +211,6 @@ def import_mask(bench: Workbench, session: str, content: str, name: str) -> Any:
 
 def save_version(bench: Workbench, session: str, name: str) -> Any:
     """Keep the mask, with its partition where there is a geometry, under a name."""
-    require_write()
     draft = bench.store.load(session)
     kernel = bench.kernel(session, draft)
     mask = kernel.mask()
@@ -252,7 +246,6 @@ def _made(folder: Path) -> Path:
 
 def apply_to_viewer(bench: Workbench, session: str) -> str:
     """Send the mask, and the partition where there is a geometry, to the viewer of this browser."""
-    require_write()
     draft = bench.store.load(session)
     kernel = bench.kernel(session, draft)
     kernel.export_mask(session, bench)

@@ -15,6 +15,7 @@ from xpcs_dash.errors import UsageError, XpcsDashError
 from xpcs_dash.hdf5 import tree
 from xpcs_dash.hdf5.tree import Node
 from xpcs_dash.pages.metadata.layout import DIFFERENCE_COLUMNS, TREE_COLUMNS
+from xpcs_dash.shell.allow import Role, open_to
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -103,6 +104,7 @@ def register(app: Dash, services: Services) -> None:
         Input("metadata-search", "value"),
         Input("metadata-open", "data"),
     )
+    @open_to(Role.VIEWER)
     def show(current: Any, view: str, search: str | None, opened: str | None) -> Any:
         selection = Selection.parse(current)
         columns = DIFFERENCE_COLUMNS if view == "difference" else TREE_COLUMNS
@@ -128,6 +130,7 @@ def register(app: Dash, services: Services) -> None:
         State("metadata-open", "data"),
         prevent_initial_call=True,
     )
+    @open_to(Role.VIEWER)
     def open_group(clicked: Any, rows: list[Row], opened: str | None) -> Any:
         path = str((clicked or {}).get("rowId", ""))
         if not any(row["path"] == path and row.get("kind") == "group" for row in rows or ()):

@@ -18,6 +18,7 @@ from xpcs_dash.figures.format import count, engineering, percent
 from xpcs_dash.figures.qmap import figure_bins
 from xpcs_dash.pages.qmap.pictures import draw, shape_of
 from xpcs_dash.services import Services
+from xpcs_dash.shell.allow import Role, open_to
 
 
 def register(app: Dash, services: Services) -> None:
@@ -33,6 +34,7 @@ def register(app: Dash, services: Services) -> None:
         Input("qmap-cmap", "value"),
         State("qmap-frame", "data"),
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=4, figure=True)
     def show(current: Any, kind: str, cmap: str, frame: Any) -> Any:
         seen = look(services, current)
@@ -46,11 +48,13 @@ def register(app: Dash, services: Services) -> None:
         Input("shell-current", "data"),
         Input("qmap-bins", "value"),
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=2, figure=True)
     def bars(current: Any, which: str) -> Any:
         return show_bins(services, look(services, current), which)
 
     @app.callback(Output("qmap-facts", "children"), Input("shell-current", "data"))
+    @open_to(Role.VIEWER)
     @guarded
     def facts(current: Any) -> Any:
         return map_facts(services, look(services, current))
@@ -61,6 +65,7 @@ def register(app: Dash, services: Services) -> None:
         State("qmap-bins", "value"),
         prevent_initial_call=True,
     )
+    @open_to(Role.VIEWER)
     def pick(click: Any, which: str) -> Any:
         if not click or which != "dynamic":
             raise PreventUpdate

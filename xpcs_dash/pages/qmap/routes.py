@@ -19,6 +19,7 @@ from xpcs_dash.pages.qmap.fields import field_of, labels_of
 from xpcs_dash.pages.qmap.layout import COLOURS
 from xpcs_dash.results.xpcs_file import XpcsFile
 from xpcs_dash.services import Services
+from xpcs_dash.shell.allow import Role, open_to
 
 
 def map_png(xf: XpcsFile, kind: str, cmap: str) -> bytes:
@@ -109,12 +110,14 @@ def blueprint(services: Services) -> Blueprint:
         return answer(body, "image/png", current=current)
 
     @routes.get("/map/<ref>/<token>/<any(dynamic, static, q, phi, mask):kind>.png")
+    @open_to(Role.VIEWER)
     def map_picture(ref: str, token: str, kind: str) -> Response:
         cmap = request.args.get("cmap", "viridis")
         cmap = cmap if cmap in COLOURS else "viridis"
         return picture(ref, token, kind, (cmap,), lambda xf: map_png(xf, kind, cmap))
 
     @routes.get("/map/<ref>/<token>/borders.png")
+    @open_to(Role.VIEWER)
     def borders(ref: str, token: str) -> Response:
         chosen = tuple(int(part) for part in request.args.get("q", "").split(",") if part.isdecimal())[:64]
         theme = "light" if request.args.get("theme") == "light" else "dark"
@@ -128,6 +131,7 @@ def blueprint(services: Services) -> Blueprint:
         )
 
     @routes.get("/map/<ref>/<token>/difference.png")
+    @open_to(Role.VIEWER)
     def difference(ref: str, token: str) -> Response:
         other = request.args.get("other", "")
         which = "static" if request.args.get("which") == "static" else "dynamic"
@@ -143,6 +147,7 @@ def blueprint(services: Services) -> Blueprint:
         )
 
     @routes.get("/map/<ref>/<token>/meta.json")
+    @open_to(Role.VIEWER)
     def meta(ref: str, token: str) -> Response:
         body, current = kept(
             ref,
@@ -154,6 +159,7 @@ def blueprint(services: Services) -> Blueprint:
         return answer(body, "application/json", current=current, compress=True)
 
     @routes.get("/map/<ref>/<token>/<any(static, dynamic, intensity):name>.bin")
+    @open_to(Role.VIEWER)
     def array(ref: str, token: str, name: str) -> Response:
         def make(xf: XpcsFile) -> bytes:
             if name == "intensity":

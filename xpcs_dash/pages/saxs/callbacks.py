@@ -12,6 +12,7 @@ from xpcs_dash.components.views import detector_frame, framed, look
 from xpcs_dash.figures.saxs import figure_profile
 from xpcs_dash.pages.saxs import views
 from xpcs_dash.services import Services
+from xpcs_dash.shell.allow import Role, open_to
 
 REGION_HINT = "Choose ring or sector, then drag on the image from one corner of the region to the other."
 
@@ -32,6 +33,7 @@ def register(app: Dash, services: Services) -> None:
         Input("saxs-region", "value"),
         State("saxs-frame", "data"),
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=3, figure=True)
     def image(data: Any, scale: str, cmap: str, low: float, high: float, region: str, frame: Any) -> Any:
         seen = look(services, data)
@@ -51,6 +53,7 @@ def register(app: Dash, services: Services) -> None:
         Input("saxs-step", "value"),
         Input("saxs-region", "value"),
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=2, figure=True)
     def profile(
         data: Any, lines: str, norm: str, axes: str, background: str, weight: float, step: int, region: str
@@ -76,6 +79,7 @@ def register(app: Dash, services: Services) -> None:
         current,
         Input("saxs-region", "value"),
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=2, figure=True)
     def ring(data: Any, region: str) -> Any:
         seen = look(services, data)
@@ -85,6 +89,7 @@ def register(app: Dash, services: Services) -> None:
         return patch(fig), words
 
     @app.callback(Output("saxs-source", "data"), current, Input("saxs-draw", "value"))
+    @open_to(Role.VIEWER)
     @guarded
     def source(data: Any, draw: str) -> Any:
         seen = look(services, data)
@@ -95,6 +100,7 @@ def register(app: Dash, services: Services) -> None:
         Input("saxs-draw", "value"),
         prevent_initial_call=True,
     )
+    @open_to(Role.VIEWER)
     def mode(draw: str) -> Patch:
         change = Patch()
         change["layout"]["dragmode"] = "pan" if draw == "none" else False

@@ -12,6 +12,7 @@ from xpcs_dash.components.graphs import patch
 from xpcs_dash.components.views import look
 from xpcs_dash.pages.stability import views
 from xpcs_dash.services import Services
+from xpcs_dash.shell.allow import Role, open_to
 
 
 def register(app: Dash, services: Services) -> None:
@@ -25,6 +26,7 @@ def register(app: Dash, services: Services) -> None:
         Input("stability-relative", "value"),
         Input("stability-axes", "value"),
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=2, figure=True)
     def segments(data: Any, relative: str, axes: str) -> Any:
         fig, words = views.segments(services, look(services, data), relative == "ratio", axes)
@@ -36,6 +38,7 @@ def register(app: Dash, services: Services) -> None:
         current,
         Input("stability-window", "value"),
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=2, figure=True)
     def intensity(data: Any, window: int | None) -> Any:
         fig, words = views.intensity_figure(services, look(services, data), window)
@@ -44,6 +47,7 @@ def register(app: Dash, services: Services) -> None:
     @app.callback(
         Output("stability-spectrum", "figure"), Output("stability-spectrum-conditions", "children"), current
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=2, figure=True)
     def spectrum(data: Any) -> Any:
         fig, words = views.spectrum_figure(services, look(services, data))
@@ -52,12 +56,14 @@ def register(app: Dash, services: Services) -> None:
     @app.callback(
         Output("stability-partials", "figure"), Output("stability-partials-conditions", "children"), current
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=2, figure=True)
     def partials(data: Any) -> Any:
         fig, words = views.partials_figure(look(services, data))
         return patch(fig), words
 
     @app.callback(Output("stability-table", "children"), Output("stability-numbers", "children"), current)
+    @open_to(Role.VIEWER)
     @guarded(outputs=2)
     def table(data: Any) -> Any:
         seen = look(services, data)

@@ -15,6 +15,7 @@ from xpcs_dash.components.views import Looked, detector_frame, framed, look
 from xpcs_dash.figures.qmap import figure_qmap
 from xpcs_dash.pages.twotime import views
 from xpcs_dash.services import Services
+from xpcs_dash.shell.allow import Role, open_to
 
 
 def register(app: Dash, services: Services) -> None:
@@ -58,6 +59,7 @@ def register_picture(app: Dash, services: Services) -> None:
         Output("twotime-bin", "value"),
         current,
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=4)
     def state(data: Any) -> Any:
         seen = look(services, data)
@@ -71,6 +73,7 @@ def register_picture(app: Dash, services: Services) -> None:
         State("shell-current", "data"),
         prevent_initial_call=True,
     )
+    @open_to(Role.VIEWER)
     def pick(value: Any, data: Any) -> Any:
         if not value or int(value) == views.bin_of(looked(services, data)):
             raise PreventUpdate
@@ -88,6 +91,7 @@ def register_picture(app: Dash, services: Services) -> None:
         Input("twotime-zoom", "data"),
         State("twotime-frame", "data"),
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=3, figure=True)
     def c2(data: Any, cmap: str, low: float, high: float, age: float | None, zoom: Any, frame: Any) -> Any:
         wanted = views.Colours(cmap, low, high)
@@ -110,6 +114,7 @@ def register_ages(app: Dash, services: Services) -> None:
         *slices,
         Input("twotime-age", "value"),
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=2, figure=True)
     def by_age(data: Any, n: int, baseline: float, age: float | None) -> Any:
         fig, words = views.slices_figure(services, looked(services, data), n, baseline, age)
@@ -118,6 +123,7 @@ def register_ages(app: Dash, services: Services) -> None:
     @app.callback(
         Output("twotime-tau", "figure"), Output("twotime-tau-conditions", "children"), current, *slices
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=2, figure=True)
     def tau(data: Any, n: int, baseline: float) -> Any:
         fig, words = views.tau_figure(services, looked(services, data), n, baseline)
@@ -126,6 +132,7 @@ def register_ages(app: Dash, services: Services) -> None:
     @app.callback(
         Output("twotime-diagonals", "figure"), Output("twotime-diagonals-conditions", "children"), current
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=2, figure=True)
     def diagonals(data: Any) -> Any:
         fig, words = views.diagonals_figure(services, looked(services, data))
@@ -138,6 +145,7 @@ def register_ages(app: Dash, services: Services) -> None:
         current,
         State("twotime-map-frame", "data"),
     )
+    @open_to(Role.VIEWER)
     @guarded(outputs=3, figure=True)
     def small_map(data: Any, frame: Any) -> Any:
         seen = looked(services, data)

@@ -14,6 +14,7 @@ from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.twotime import picture_png
 from xpcs_dash.pages.twotime.layout import COLOURS
 from xpcs_dash.services import Services
+from xpcs_dash.shell.allow import Role, open_to
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -21,6 +22,7 @@ def blueprint(services: Services) -> Blueprint:
     routes = Blueprint("xpcs_dash_twotime", __name__)
 
     @routes.get("/twotime-img/<ref>/<token>/<int:label>.png")
+    @open_to(Role.VIEWER)
     def part(ref: str, token: str, label: int) -> Response:
         rows, columns = (_frames("r0"), _frames("r1")), (_frames("c0"), _frames("c1"))
         limits = (_float("lo"), _float("hi"))
