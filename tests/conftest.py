@@ -6,13 +6,15 @@ import hashlib
 import logging
 import os
 import pickle
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests import standins
+from tests import shared_run, standins
 from tests.standins import BES, E0173, LLPS_MIDDLE, LLPS_STRONG, LLPS_WEAK, REAL, Known, makers
 
 __all__ = ["A001", "A001_QMAP", "A002", "A003", "BES", "E0173", "LLPS_MIDDLE", "LLPS_STRONG", "LLPS_WEAK"]
@@ -24,6 +26,20 @@ A001 = "A001_silica_multitau_results.hdf"
 A001_QMAP = "A001_silica_multitau_qmap.hdf"
 A002 = "A002_gel_aging_both_results.hdf"
 A003 = "A003_silica_diluted_results.hdf"
+
+
+ENDS_THE_RUN = pytest.StashKey[bool]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin the run, or join it."""
+    config.stash[ENDS_THE_RUN] = shared_run.begin()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave no server behind."""
+    if config.stash.get(ENDS_THE_RUN, False):
+        shared_run.end()
 
 
 class Samples:
@@ -79,3 +95,41 @@ def quiet_log() -> Iterator[None]:
     root.setLevel(level)
     for handler in [h for h in root.handlers if h not in handlers]:
         root.removeHandler(handler)
+
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def chromium() -> str | None:
+    """Path of the system's Chromium, or None."""
+    named = os.environ.get("XPCS_DASH_CHROMIUM")
+    return named or next((found for found in map(shutil.which, CHROMIUM) if found), None)
+
+
+@pytest.fixture(scope="session")
+def playwright_browser() -> Iterator[Any]:
+    """One Chromium for all tests of this process that need one.
+
+    Where there is none they are skipped with the reason, and fail in CI.
+    """
+    path = chromium()
+    if path is None:
+        reason = "there is no Chromium (apt-get install chromium, or set XPCS_DASH_CHROMIUM)"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()

@@ -1,8 +1,9 @@
 """A real dashboard (``xpcs-dash serve``: ingest, web and jobs) and a real Chromium.
 
-``dashboard`` starts one on an empty directory; ``open_page`` opens a page that fails the test on any console
-error, page error or request to another host. Where there is no Chromium the tests are skipped with the
-reason, and fail in CI.
+To start a dashboard takes seconds of both cores, so tests take the one that is shared by most and suffices:
+``filled_dashboard`` is looked at and never changed, all processes of a run share it; to ``busy_dashboard``
+files are added and masks are drawn on it; ``dashboard`` is empty and belongs to one test. ``open_page`` opens
+a page that fails the test on any console error, page error or request to another host.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -26,52 +26,31 @@ from urllib.parse import urlsplit
 import orjson
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from tests.conftest import CHROMIUM_ARGUMENTS, chromium
+from tests.shared_run import alone
+
+ARGUMENTS = CHROMIUM_ARGUMENTS
+DATA = Path(__file__).parents[1] / "data"
 #: Words of console messages that say nothing about the dashboard.
 HARMLESS = ("Download the React DevTools",)
 
 
-def chromium() -> str | None:
-    """Path of the system's Chromium, or None."""
-    named = os.environ.get("XPCS_DASH_CHROMIUM")
-    return named or next((found for found in map(shutil.which, NAMES) if found), None)
-
-
-@pytest.fixture(scope="session")
-def playwright_browser() -> Iterator[Any]:
-    """One Chromium for all browser tests."""
-    path = chromium()
-    if path is None:
-        reason = "there is no Chromium (apt-get install chromium, or set XPCS_DASH_CHROMIUM)"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
+__all__ = ["ARGUMENTS", "chromium"]
 
 
 @dataclass
 class Dashboard:
-    """A running ``xpcs-dash serve``."""
+    """A running ``xpcs-dash serve``; ``process`` is None where another process of the run started it."""
 
     url: str
     root: Path
     state: Path
-    process: subprocess.Popen[str]
-    log: list[str] = field(default_factory=list)
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def log(self) -> list[str]:
+        """What it has printed."""
+        return printed(self.state).read_text(errors="replace").splitlines()
 
     def get(self, path: str) -> Any:
         """JSON answer of a route below the prefix."""
@@ -110,6 +89,11 @@ class Dashboard:
         raise AssertionError(f"{target.name} was not ready within {timeout:g} s; log: {self.log[-20:]}")
 
 
+def printed(state: Path) -> Path:
+    """Where the output of a dashboard goes."""
+    return state.with_name(state.name + ".log")
+
+
 def start_dashboard(root: Path, state: Path, *options: str, port: int = 0) -> Dashboard:
     """Start ``xpcs-dash serve`` and wait for its URL."""
     command = [
@@ -124,37 +108,33 @@ def start_dashboard(root: Path, state: Path, *options: str, port: int = 0) -> Da
         str(port),
     ]
     env = {**os.environ, "PYTHONUNBUFFERED": "1", "JAX_PLATFORMS": "cpu"}
-    process = subprocess.Popen(
-        [*command, *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=env,
-        start_new_session=True,
-    )
+    with printed(state).open("w") as output:
+        process = subprocess.Popen(
+            [*command, *options],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=env,
+            start_new_session=True,
+        )
     found = Dashboard("", root, state, process)
-    ready = threading.Event()
-
-    def read() -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            found.log.append(line.rstrip())
-            match = re.search(r"serves (http://\S+)", line)
-            if match:
-                found.url = match.group(1)
-                ready.set()
-        ready.set()
-
-    threading.Thread(target=read, daemon=True).start()
-    if not ready.wait(90) or not found.url:
-        stop_dashboard(found)
-        raise AssertionError("the dashboard did not start: " + "\n".join(found.log[-30:]))
-    return found
+    end = time.monotonic() + 90
+    while time.monotonic() < end:
+        match = re.search(r"serves (http://\S+)\s", printed(state).read_text(errors="replace"))
+        if match:
+            found.url = match.group(1)
+            return found
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    stop_dashboard(found)
+    raise AssertionError("the dashboard did not start: " + "\n".join(found.log[-30:]))
 
 
 def stop_dashboard(dashboard: Dashboard) -> None:
     """End it as Ctrl-C does, and by force where that does not help."""
     process = dashboard.process
+    assert process is not None, "a dashboard of the whole run ends with it"
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
@@ -162,8 +142,27 @@ def stop_dashboard(dashboard: Dashboard) -> None:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(10)
-    if process.stdout is not None:
-        process.stdout.close()
+
+
+def fill(dashboard: Dashboard) -> Dashboard:
+    """Add the three A00* samples one after the other."""
+    for source in sorted(DATA.glob("A00*_results.hdf")):
+        dashboard.add(source)
+    return dashboard
+
+
+def dashboard_of_the_run(name: str) -> Dashboard:
+    """A dashboard with the samples, started by the first process that asks for it; `shared_run` ends it."""
+    with alone(name) as folder:
+        root, state, note = folder / "data", folder / "state", folder / "url"
+        if not note.is_file():
+            root.mkdir()
+            found = start_dashboard(root, state)
+            assert found.process is not None
+            (folder / "pid").write_text(str(found.process.pid))
+            fill(found)
+            note.write_text(found.url)
+        return Dashboard(note.read_text(), root, state)
 
 
 @pytest.fixture
@@ -188,17 +187,31 @@ def dashboard(make_dashboard: Callable[..., Dashboard]) -> Dashboard:
     return make_dashboard()
 
 
+@pytest.fixture(scope="session")
+def filled_dashboard() -> Dashboard:
+    """A dashboard with the three A00* samples and nothing else. Tests look at it and change nothing."""
+    return dashboard_of_the_run("filled")
+
+
+@pytest.fixture(scope="session")
+def busy_dashboard() -> Dashboard:
+    """A dashboard with the three A00* samples, to which every test may add what it names itself.
+
+    Which file is the newest, how many there are and how many jobs run is nobody's to say.
+    """
+    return dashboard_of_the_run("busy")
+
+
 @pytest.fixture(scope="module")
-def filled_dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard with the three A00* samples, shared by the tests of a module."""
-    base = tmp_path_factory.mktemp("filled")
+def own_dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """A dashboard with the three A00* samples that belongs to the tests of a module."""
+    base = tmp_path_factory.mktemp("own")
     (base / "data").mkdir()
     found = start_dashboard(base / "data", base / "state")
-    data = Path(__file__).parents[1] / "data"
-    for source in sorted(data.glob("A00*_results.hdf")):
-        found.add(source)
-    yield found
-    stop_dashboard(found)
+    try:
+        yield fill(found)
+    finally:
+        stop_dashboard(found)
 
 
 @dataclass

@@ -19,6 +19,12 @@ OpenPage = Callable[..., Any]
 SLOW = 90_000
 
 
+@pytest.fixture(scope="module")
+def filled_dashboard(own_dashboard: Dashboard) -> Dashboard:
+    """One of our own: fits are counted, and a worker is killed."""
+    return own_dashboard
+
+
 def query(page: Any) -> dict[str, str]:
     """Query of the page's address."""
     return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}

@@ -76,8 +76,8 @@ class Pen:
 
 
 @pytest.fixture
-def page(filled_dashboard, open_page):
-    found = open_page(filled_dashboard.url + "mask", width=1600, height=900)
+def page(busy_dashboard, open_page):
+    found = open_page(busy_dashboard.url + "mask", width=1600, height=900)
     Pen(found)
     return found
 
@@ -87,8 +87,8 @@ def ref(dashboard, name="A001_silica_multitau_results.hdf"):
 
 
 @pytest.mark.timeout(600)
-def test_draw_move_undo_redo_reload_and_a_second_browser(filled_dashboard, open_page):
-    address = f"{filled_dashboard.url}mask?file={ref(filled_dashboard)}"
+def test_draw_move_undo_redo_reload_and_a_second_browser(busy_dashboard, open_page):
+    address = f"{busy_dashboard.url}mask?file={ref(busy_dashboard)}"
     page = open_page(address)
     pen = Pen(page)
     start = valid(page)
@@ -152,8 +152,8 @@ def test_draw_move_undo_redo_reload_and_a_second_browser(filled_dashboard, open_
 
 
 @pytest.mark.timeout(600)
-def test_zoom_and_tool_survive_drawing_and_little_goes_up(filled_dashboard, open_page):
-    page = open_page(f"{filled_dashboard.url}mask?file={ref(filled_dashboard)}")
+def test_zoom_and_tool_survive_drawing_and_little_goes_up(busy_dashboard, open_page):
+    page = open_page(f"{busy_dashboard.url}mask?file={ref(busy_dashboard)}")
     pen = Pen(page)
     page.keyboard.press("v")
     pen.drag((50, 40), (200, 150))
@@ -180,8 +180,8 @@ def test_zoom_and_tool_survive_drawing_and_little_goes_up(filled_dashboard, open
 
 
 @pytest.mark.timeout(600)
-def test_threshold_partition_save_open_and_use(filled_dashboard, open_page, tmp_path):
-    dashboard = filled_dashboard
+def test_threshold_partition_save_open_and_use(busy_dashboard, open_page, tmp_path):
+    dashboard = busy_dashboard
     page = open_page(f"{dashboard.url}mask?file={ref(dashboard)}")
     pen = Pen(page)
     start = valid(page)
@@ -226,13 +226,13 @@ def test_threshold_partition_save_open_and_use(filled_dashboard, open_page, tmp_
 
 
 @pytest.mark.timeout(600)
-def test_a_link_opens_a_copy(filled_dashboard, open_page):
-    page = open_page(f"{filled_dashboard.url}mask?file={ref(filled_dashboard)}")
+def test_a_link_opens_a_copy(busy_dashboard, open_page):
+    page = open_page(f"{busy_dashboard.url}mask?file={ref(busy_dashboard)}")
     drawn = Pen(page).draw("r", (40, 30), (70, 60))
     page.click("[data-tab=files]")
     page.click("#mask-link")
     href = page.wait_for_selector("#mask-share").get_attribute("href")
-    other = open_page(filled_dashboard.url.rstrip("/") + href)
+    other = open_page(busy_dashboard.url.rstrip("/") + href)
     pen = Pen(other)
     assert valid(other) == drawn
     pen.draw("r", (150, 30), (170, 60))
@@ -245,8 +245,8 @@ def shapes(page):
 
 
 @pytest.mark.timeout(600)
-def test_every_kind_of_shape_is_moved_resized_and_deleted_by_mouse_and_key(filled_dashboard, open_page):
-    page = open_page(f"{filled_dashboard.url}mask?file={ref(filled_dashboard)}")
+def test_every_kind_of_shape_is_moved_resized_and_deleted_by_mouse_and_key(busy_dashboard, open_page):
+    page = open_page(f"{busy_dashboard.url}mask?file={ref(busy_dashboard)}")
     pen = Pen(page)
     start = valid(page)
     # kind, corners that draw it, a place to take it by, a corner to pull and where to
@@ -300,8 +300,8 @@ def offset(before, after):
 
 
 @pytest.mark.timeout(600)
-def test_a_turned_ellipse_that_is_moved_stays_one(filled_dashboard, open_page):
-    page = open_page(f"{filled_dashboard.url}mask?file={ref(filled_dashboard)}")
+def test_a_turned_ellipse_that_is_moved_stays_one(busy_dashboard, open_page):
+    page = open_page(f"{busy_dashboard.url}mask?file={ref(busy_dashboard)}")
     pen = Pen(page)
     pen.draw("e", (120, 90), (150, 100))
     page.click(".xd-mask-op:has-text('Ellipse 1') summary .xd-mask-name")
@@ -320,8 +320,8 @@ def test_a_turned_ellipse_that_is_moved_stays_one(filled_dashboard, open_page):
 
 
 @pytest.mark.timeout(600)
-def test_an_image_and_a_mask_are_uploaded_and_files_open_by_name(filled_dashboard, open_page, tmp_path):
-    dashboard = filled_dashboard
+def test_an_image_and_a_mask_are_uploaded_and_files_open_by_name(busy_dashboard, open_page, tmp_path):
+    dashboard = busy_dashboard
     page = open_page(f"{dashboard.url}mask?file={ref(dashboard)}")
     Pen(page)
     image = np.random.default_rng(3).poisson(4.0, (60, 80)).astype(np.uint8)
@@ -372,8 +372,8 @@ def rings_image(centre, spacing, shape=(240, 260)):
 
 
 @pytest.mark.timeout(600)
-def test_centre_and_calibration_buttons(filled_dashboard, open_page, tmp_path):
-    page = open_page(f"{filled_dashboard.url}mask?file={ref(filled_dashboard)}")
+def test_centre_and_calibration_buttons(busy_dashboard, open_page, tmp_path):
+    page = open_page(f"{busy_dashboard.url}mask?file={ref(busy_dashboard)}")
     Pen(page)
     # 12 keV, 75 um pixels: the rings of 58.380 angstrom lie 26 px apart at this distance
     wavelength, spacing, centre = 12.398419843 / 12, 26.0, (131.3, 118.6)
@@ -408,8 +408,8 @@ def test_centre_and_calibration_buttons(filled_dashboard, open_page, tmp_path):
 
 
 @pytest.mark.timeout(600)
-def test_comparing_with_another_partition(filled_dashboard, open_page, tmp_path):
-    dashboard = filled_dashboard
+def test_comparing_with_another_partition(busy_dashboard, open_page, tmp_path):
+    dashboard = busy_dashboard
     page = open_page(f"{dashboard.url}mask?file={ref(dashboard)}")
     pen = Pen(page)
     page.click("[data-tab=files]")
@@ -433,8 +433,8 @@ def test_comparing_with_another_partition(filled_dashboard, open_page, tmp_path)
 
 
 @pytest.mark.timeout(600)
-def test_g2_of_new_bins_from_the_pixels_of_a_file(filled_dashboard, open_page, tmp_path):
-    dashboard = filled_dashboard
+def test_g2_of_new_bins_from_the_pixels_of_a_file(busy_dashboard, open_page, tmp_path):
+    dashboard = busy_dashboard
     source = tmp_path / "pixels_results.hdf"
     planes, _ = write_source(source)
     number = dashboard.add(source)

@@ -179,7 +179,8 @@ def test_the_pages_follow_the_newest_file(dashboard, open_page, sample):
 
 
 @pytest.mark.parametrize("name", [E0173, LLPS_STRONG])
-def test_real_files_fill_every_page(dashboard, open_page, sample, name):
+def test_real_files_fill_every_page(busy_dashboard, open_page, sample, name):
+    dashboard = busy_dashboard
     number = dashboard.add(sample(name), timeout=90)
     page = open_page(f"{dashboard.url}qmap?file={number}")
     assert wait_image(page, "qmap-graph")["colours"] > 20
@@ -308,7 +309,7 @@ def test_metadata_and_average_show_content(filled_dashboard, ids, open_page):
     ],
 )
 def test_a_file_of_another_kind_says_what_it_lacks(
-    dashboard, open_page, sample, tmp_path, dropped, path, words
+    busy_dashboard, open_page, sample, tmp_path, dropped, path, words
 ):
     import shutil
 
@@ -318,8 +319,8 @@ def test_a_file_of_another_kind_says_what_it_lacks(
     shutil.copyfile(sample(A002), less)
     with h5py.File(less, "r+") as h5:
         del h5[dropped]
-    number = dashboard.add(less)
-    page = open_page(f"{dashboard.url}{path}?file={number}")
+    number = busy_dashboard.add(less, f"without_{dropped.rpartition('/')[2]}_{path}_results.hdf")
+    page = open_page(f"{busy_dashboard.url}{path}?file={number}")
     page.wait_for_function(
         """(words) => document.querySelector('#shell-page').textContent.replace(/\\u00a0/g, ' ')
         .includes(words)""",

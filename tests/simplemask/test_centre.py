@@ -54,3 +54,30 @@ def test_silver_behenate_gives_centre_and_distance():
     assert len(found.rings) >= 2
     with pytest.raises(UsageError, match="points on rings"):
         calibrate(np.ones(image.shape), np.ones(image.shape), true)
+
+
+def uneven_rings(true, spread, seed=2):
+    """Rings of silver behenate whose every ten degrees lie off by a normal deviate of ``spread`` pixels."""
+    y, x = np.mgrid[: true.shape[0], : true.shape[1]]
+    radius, angle = np.hypot(x - true.bcx, y - true.bcy), np.arctan2(y - true.bcy, x - true.bcx)
+    sector = ((angle + np.pi) / (2 * np.pi) * 36).astype(int) % 36
+    sine = np.arange(1, 8) * true.lambda_ / (2 * SILVER_BEHENATE)
+    rings = true.det_dist * np.tan(2 * np.arcsin(sine)) / true.pix_dim
+    rings = rings[rings < true.bcx - 4]
+    off = np.random.default_rng(seed).normal(0, spread, (rings.size, 36))
+    image = sum(100 * np.exp(-0.5 * (radius - r - d[sector]) ** 2) for r, d in zip(rings, off, strict=True))
+    return 5.0 + image, off
+
+
+def test_points_within_normal_scatter_are_all_kept():
+    def geometry(distance, x, y):
+        return GeometryMetadata.from_metres(
+            energy_kev=10, distance_m=distance, pixel_m=75e-6, bcx=x, bcy=y, shape=(400, 400)
+        )
+
+    image, off = uneven_rings(geometry(0.2, 200.0, 200.0), 0.6)
+    found = calibrate(image, np.ones(image.shape), geometry(0.201, 200.4, 199.7))
+    # three standard deviations of a normal distribution are 3 · 1.4826 median deviations: nothing is cut off,
+    # and what is said of the scatter is the scatter
+    assert found.points == off.size
+    assert found.residual == pytest.approx(off.std(), rel=0.05)

@@ -264,7 +264,8 @@ def _peak(radius: Float, values: Float, low: float, high: float) -> float | None
     if np.count_nonzero(n) < bins:
         return None
     profile = np.bincount(place, values, bins) / n
-    noise = np.sqrt(np.bincount(place, values * values, bins) / n - profile**2) / np.sqrt(n)
+    spread = np.bincount(place, values * values, bins) / n - profile**2
+    noise = np.sqrt(np.maximum(spread, 0.0) / n)
     base = float(np.percentile(profile, 25))
     top = int(np.argmax(profile))
     if top in (0, bins - 1) or profile[top] - base < 5 * float(np.median(noise)):
