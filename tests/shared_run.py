@@ -31,6 +31,7 @@ def begin() -> bool:
     if RUN in os.environ:
         return False
     os.environ[RUN] = tempfile.mkdtemp(prefix="xpcs-dash-tests-")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # who ends the run ends its servers
     return True
 
 

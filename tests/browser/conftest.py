@@ -151,6 +151,10 @@ def fill(dashboard: Dashboard) -> Dashboard:
     return dashboard
 
 
+#: Servers that outlive this process; a `Popen` that is thrown away while its process runs is a warning.
+LEFT_RUNNING: list[subprocess.Popen[str]] = []
+
+
 def dashboard_of_the_run(name: str) -> Dashboard:
     """A dashboard with the samples, started by the first process that asks for it; `shared_run` ends it."""
     with alone(name) as folder:
@@ -159,6 +163,7 @@ def dashboard_of_the_run(name: str) -> Dashboard:
             root.mkdir()
             found = start_dashboard(root, state)
             assert found.process is not None
+            LEFT_RUNNING.append(found.process)
             (folder / "pid").write_text(str(found.process.pid))
             fill(found)
             note.write_text(found.url)

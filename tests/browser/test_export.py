@@ -102,7 +102,7 @@ def test_an_average_leaves_out_what_was_unticked_and_can_be_downloaded(
     page.wait_for_selector("#average-conditions:has-text('2 of 3 files taken')")
     page.fill("#average-name", "both")
     page.click("#average-run")
-    link = page.locator("#average-state a")
+    link = page.locator("#average-state a:has-text('Download')")
     link.wait_for(timeout=90_000)
     with page.expect_download() as download:
         link.click()
@@ -113,7 +113,7 @@ def test_an_average_leaves_out_what_was_unticked_and_can_be_downloaded(
         "A003_silica_diluted_results.hdf",
     }
     page.reload()  # the job is in the address: its result is still there
-    page.locator("#average-state a").wait_for()
+    link.wait_for()
 
 
 @pytest.mark.parametrize(
