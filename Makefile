@@ -7,6 +7,8 @@ PORT ?= 8050
 HOST ?= 127.0.0.1
 QUICK ?=
 TESTS ?= tests
+# Tests wait for servers, browsers and disks about as long as they compute: two for each processor.
+WORKERS ?= $(shell echo $$((2 * $$(nproc))))
 SERVE_FLAGS := --host $(HOST) --port $(PORT)
 
 .DEFAULT_GOAL := help
@@ -42,7 +44,7 @@ run: $(VENV)/.ready
 
 test: $(VENV)/.ready-dev
 	@sh scripts/ensure_chromium.sh
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 bench: $(VENV)/.ready-dev
 	@sh scripts/ensure_chromium.sh

@@ -151,10 +151,6 @@ def fill(dashboard: Dashboard) -> Dashboard:
     return dashboard
 
 
-#: Servers that outlive this process; a `Popen` that is thrown away while its process runs is a warning.
-LEFT_RUNNING: list[subprocess.Popen[str]] = []
-
-
 def dashboard_of_the_run(name: str) -> Dashboard:
     """A dashboard with the samples, started by the first process that asks for it; `shared_run` ends it."""
     with alone(name) as folder:
@@ -163,8 +159,8 @@ def dashboard_of_the_run(name: str) -> Dashboard:
             root.mkdir()
             found = start_dashboard(root, state)
             assert found.process is not None
-            LEFT_RUNNING.append(found.process)
             (folder / "pid").write_text(str(found.process.pid))
+            found.process.returncode = 0  # it outlives this process, which need not wait for it
             fill(found)
             note.write_text(found.url)
         return Dashboard(note.read_text(), root, state)
