@@ -13,15 +13,11 @@ import numpy as np
 import pytest
 
 from tests.browser.conftest import Dashboard
+from tests.browser.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 DATA = Path(__file__).parents[1] / "data"
-
-
-def until(page: Any, expression: str) -> None:
-    """Wait until a JavaScript expression is true."""
-    page.wait_for_function(expression, timeout=40_000)
 
 
 def test_partitions_and_raw_data_stand_beside_the_results(

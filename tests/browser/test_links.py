@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import start_dashboard, stop_dashboard
+from tests.browser.waiting import until
 from xpcs_dash.results.identity import FileRef
 
 DATA = Path(__file__).parents[1] / "data"
@@ -24,10 +25,6 @@ TRACES = """() => document.querySelector("#g2-graph .js-plotly-plot").data
 pytestmark = pytest.mark.browser
 
 
-def until(page, condition, argument=None):
-    page.wait_for_function(condition, arg=argument)
-
-
 def test_a_stem_that_is_typed_becomes_the_public_name_in_the_address(filled_dashboard, open_page):
     page = open_page(f"{filled_dashboard.url}g2?file=A001_silica_multitau&q=2")
     ref = str(FileRef("data", A001.name))
@@ -40,7 +37,7 @@ def test_a_stem_that_is_typed_becomes_the_public_name_in_the_address(filled_dash
 @pytest.mark.parametrize("path", ["", "g2", "qmap", "saxs", "stability", "twotime", "fit", "metadata"])
 def test_an_unknown_name_is_said_with_the_nearest_ones(filled_dashboard, open_page, path):
     page = open_page(f"{filled_dashboard.url}{path}?file=A001_silica_multitua~0123456789")
-    page.wait_for_function(SAID, arg=["#shell-page", "no file of this name here"])
+    until(page, SAID, ["#shell-page", "no file of this name here"])
     shown = page.inner_text("#shell-page")
     assert "A001_silica_multitau~" in shown, "the nearest name is offered"
     assert "No result" not in shown
@@ -50,7 +47,7 @@ def test_an_unknown_name_is_said_with_the_nearest_ones(filled_dashboard, open_pa
 
 def test_one_unknown_name_among_others_is_said_and_the_others_are_shown(filled_dashboard, open_page):
     page = open_page(f"{filled_dashboard.url}g2?file=A001_silica_multitau,nothing_like_it")
-    page.wait_for_function(SAID, arg=["body", "nothing_like_it: no file of this name here"])
+    until(page, SAID, ["body", "nothing_like_it: no file of this name here"])
     assert page.evaluate("() => xd.state.current.files.length") == 1
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import Dashboard
+from tests.browser.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -21,10 +22,6 @@ POINTS = """(id) => { const gd = document.querySelector(`#${id} .js-plotly-plot`
     return gd && gd._fullData ? gd._fullData.filter((t) => t.x && t.x.length > 1).length : 0; }"""
 RANGE = """(id) => { const gd = document.querySelector(`#${id} .js-plotly-plot`), f = gd._fullLayout;
     return [...f.xaxis.range, ...f.yaxis.range]; }"""
-
-
-def until(page: Any, expression: str, argument: Any = None, timeout: float = 60_000) -> None:
-    page.wait_for_function(expression, arg=argument, timeout=timeout)
 
 
 def wait_name(page: Any, name: str) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.browser.conftest import Dashboard, start_dashboard, stop_dashboard
+from tests.browser.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -21,11 +22,6 @@ A002 = DATA / "A002_gel_aging_both_results.hdf"
 A003 = DATA / "A003_silica_diluted_results.hdf"
 
 OpenPage = Callable[..., Any]
-
-
-def until(page: Any, expression: str, timeout: float = 40_000) -> None:
-    """Wait until a JavaScript expression is true."""
-    page.wait_for_function(expression, timeout=timeout)
 
 
 def current(page: Any) -> dict[str, Any]:
@@ -55,7 +51,7 @@ def test_empty_directory__says_what_it_waits_for_then_files_arrive(
     dashboard: Dashboard, open_page: OpenPage
 ) -> None:
     follower = open_page(dashboard.url)
-    assert follower.text_content("#live-age") == "none yet"
+    until(follower, "() => document.getElementById('live-age').textContent === 'none yet'")
     until(follower, "() => document.getElementById('shell-files-empty').textContent === 'No file yet.'")
     assert str(dashboard.root) in follower.text_content("#shell-watch-item")
     first = dashboard.add(A001)
@@ -202,9 +198,7 @@ def test_theme__is_remembered_and_switches_every_graph(
     dark = page.evaluate(colour)
     page.click("#shell-theme-switch")
     until(page, "() => document.documentElement.dataset.bsTheme === 'light'")
-    page.wait_for_function(
-        "(dark) => document.querySelector('.js-plotly-plot')._fullLayout.font.color !== dark", arg=dark
-    )
+    until(page, "(dark) => document.querySelector('.js-plotly-plot')._fullLayout.font.color !== dark", dark)
     page.reload()
     page.wait_for_selector("#shell-page")
     assert page.get_attribute("html", "data-bs-theme") == "light"
