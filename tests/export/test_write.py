@@ -13,10 +13,10 @@ from tests.conftest import A001, A002, E0173
 from xpcs_dash import open_result
 from xpcs_dash.errors import FileError, UsageError
 from xpcs_dash.export.provenance import content_hash
-from xpcs_dash.export.ranges import described
 from xpcs_dash.export.tables import from_csv
 from xpcs_dash.export.views import VIEWS, ViewOptions, find_view
 from xpcs_dash.export.views.base import literal
+from xpcs_dash.export.write import described
 from xpcs_dash.export.write import export as write
 from xpcs_dash.figures.publication import MM_PER_INCH, PageSize
 from xpcs_dash.hdf5.table_file import read_tables
@@ -191,7 +191,7 @@ def test_a_fit_takes_the_whole_state_of_the_page(aging, tmp_path):
     ],
 )
 def test_the_record_holds_every_range_of_the_view(aging, view, names):
-    found = described(aging, view, ViewOptions())
+    found = described(aging, find_view(view), ViewOptions())
     assert names <= set(found)
     assert all(found[name] for name in names)
     for name in names:

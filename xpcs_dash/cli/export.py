@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from xpcs_dash.cli.in_force import Config, Given
+from xpcs_dash.export import VIEWS
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,9 +20,7 @@ def add_to(app: typer.Typer) -> None:
 
 def export(
     file: Annotated[Path, typer.Argument(help="result file")],
-    figure: Annotated[
-        str, typer.Option(help="g2, saxs, detector, intensity, stability, twotime, qmap, fit, diffusion")
-    ],
+    figure: Annotated[str, typer.Option(help=", ".join(VIEWS))],
     out: Annotated[Path, typer.Option(help="file to write; its suffix decides the form")],
     q_bins: Annotated[str | None, typer.Option(help="labels of the dynamic map, such as 1,4,7")] = None,
     model: Annotated[str, typer.Option(help="of fits: single, stretched or double")] = "single",

@@ -22,7 +22,7 @@ def export_menu(view: str | None, graph_id: str) -> dbc.DropdownMenu:
 
     Parameters
     ----------
-    view : a name of `xpcs_dash.export.views.VIEWS`; None offers the picture as shown alone.
+    view : a name of `xpcs_dash.export.VIEWS`; None offers the picture as shown alone.
     graph_id : the graph whose picture "as shown" is meant.
     """
     entries = [

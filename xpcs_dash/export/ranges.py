@@ -10,56 +10,43 @@ from numpy.typing import ArrayLike
 from xpcs_dash.export.views.base import ViewOptions, chosen_bins
 
 if TYPE_CHECKING:
+    from xpcs_dash.hdf5.records import BinTable
     from xpcs_dash.results.xpcs_file import XpcsFile
 
-OVER_DELAYS = ("g2", "fit", "diffusion")
-FITTED = ("fit", "diffusion")
+__all__ = ["of_bins", "of_delays", "of_fit", "of_frames", "q_of", "span"]
 
 
-def described(xf: XpcsFile, view: str, options: ViewOptions) -> dict[str, Any]:
-    """Everything that changes the numbers of ``view``, for the provenance.
+def of_delays(xf: XpcsFile, options: ViewOptions) -> dict[str, Any]:
+    """Range of q and of delays of g2(τ), and which error it has."""
+    return _delays(xf, options, None)
 
-    Returns
-    -------
-    q-bins; ranges as ``[first, last]`` under a name with the unit; for fits the model, σ, what was held, and
-    the bounds and starts that differ from the model's own.
+
+def of_fit(xf: XpcsFile, options: ViewOptions) -> dict[str, Any]:
+    """The same of a fit, with the delays that it kept to; its model, σ, what was held, and the bounds and
+    starts that differ from the model's own.
     """
-    bins = list(options.q_bins) if options.q_bins is not None else "all"
-    found: dict[str, Any] = {"q_bins": bins}
-    if view in OVER_DELAYS:
-        columns = chosen_bins(xf, options)
-        found[f"q_range ({xf.q_unit})"] = span(xf.q[columns])
-        t = np.asarray(xf.t_el)
-        low, high = options.delay if view in FITTED and options.delay is not None else (-np.inf, np.inf)
-        found["delay_range (s)"] = span(t[(t >= low) & (t <= high)])
-        found["g2_sigma"] = (
-            "the file's error and photon counting together"
-            if xf.photons
-            else "the file's error alone: counting statistics cannot be used"
-        )
-    elif view in ("saxs", "stability") and xf.static is not None:
-        found[f"q_range ({xf.q_unit})"] = span(xf.static.q)
-    elif view == "qmap" and xf.dynamic is not None:
-        found[f"q_range ({xf.q_unit})"] = span(xf.dynamic.q)
-    elif view == "detector" and xf.detector_shape is not None:
-        found["rows (px)"], found["columns (px)"] = ([0, n - 1] for n in xf.detector_shape)
-    elif view == "twotime" and xf.twotime_shape is not None:
-        step = xf.c2_frame_time_s
-        found[f"age_range ({'s' if step else 'frames'})"] = [0.0, xf.twotime_shape[0] * (step or 1.0)]
-    if view in ("intensity", "stability") and xf.int_t is not None:
-        found["time_range (s)"] = span(xf.int_t[0])
-    if view in FITTED:
-        found |= {
-            "model": options.model,
-            "sigma": options.sigma,
-            "fixed": dict(options.fixed) or "nothing",
-            "bounds": {name: list(pair) for name, pair in options.bounds.items()} or "the model's own",
-            "start": dict(options.start) or "from the data",
-        }
-    if view == "diffusion":
-        limits = options.law_range
-        found[f"power_law_q_range ({xf.q_unit})"] = list(limits) if limits is not None else "all"
-    return found
+    return _delays(xf, options, options.delay) | {
+        "model": options.model,
+        "sigma": options.sigma,
+        "fixed": dict(options.fixed) or "nothing",
+        "bounds": {name: list(pair) for name, pair in options.bounds.items()} or "the model's own",
+        "start": dict(options.start) or "from the data",
+    }
+
+
+def of_bins(xf: XpcsFile, bins: BinTable | None) -> dict[str, Any]:
+    """Range of q of a partition."""
+    return {} if bins is None else {q_of(xf): span(bins.q)}
+
+
+def of_frames(xf: XpcsFile, options: ViewOptions) -> dict[str, Any]:  # noqa: ARG001 - every view has the same form
+    """Range of times of I(t)."""
+    return {} if xf.int_t is None else {"time_range (s)": span(xf.int_t[0])}
+
+
+def q_of(xf: XpcsFile, of: str = "") -> str:
+    """Name of a range of q, with the unit of the file."""
+    return f"{of}q_range ({xf.q_unit})"
 
 
 def span(values: ArrayLike) -> list[float] | None:
@@ -67,3 +54,15 @@ def span(values: ArrayLike) -> list[float] | None:
     given = np.asarray(values, dtype=np.float64)
     given = given[np.isfinite(given)]
     return [float(given.min()), float(given.max())] if given.size else None
+
+
+def _delays(xf: XpcsFile, options: ViewOptions, limits: tuple[float, float] | None) -> dict[str, Any]:
+    t = np.asarray(xf.t_el)
+    low, high = limits or (-np.inf, np.inf)
+    return {
+        q_of(xf): span(xf.q[chosen_bins(xf, options)]),
+        "delay_range (s)": span(t[(t >= low) & (t <= high)]),
+        "g2_sigma": "the file's error and photon counting together"
+        if xf.photons
+        else "the file's error alone: counting statistics cannot be used",
+    }

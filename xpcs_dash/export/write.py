@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xpcs_dash.errors import UsageError
 from xpcs_dash.export.provenance import provenance
-from xpcs_dash.export.ranges import described
 from xpcs_dash.export.tables import to_csv
-from xpcs_dash.export.views import ViewOptions, find_view
+from xpcs_dash.export.views import View, ViewOptions, find_view
 from xpcs_dash.figures.publication import PageSize, save
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def export(
         raise UsageError(f"{out.name}: choose a name that ends in {', '.join(FIGURES + NUMBERS)}.")
     if not out.parent.is_dir():
         raise UsageError(f"{out.parent}: there is no such directory to write to.")
-    source = provenance(xf, view, described(xf, view, options), settings, url)
+    source = provenance(xf, view, described(xf, found, options), settings, url)
     try:
         if suffix in FIGURES:
             size = options.size or PageSize.preset("single", aspect=found.aspect)
@@ -69,6 +68,12 @@ def export(
             f"{out}: cannot be written ({err.strerror or err}); free some space or choose another place."
         ) from err
     return out
+
+
+def described(xf: XpcsFile, view: View, options: ViewOptions) -> dict[str, Any]:
+    """Everything that changes the numbers of a view, for the provenance: its q-bins and what it covers."""
+    bins = list(options.q_bins) if options.q_bins is not None else "all"
+    return {"q_bins": bins} | view.covers(xf, options)
 
 
 def _write_text(out: Path, text: str) -> None:

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, request
 
 from xpcs_dash.components.downloads import attach, send_kept
 from xpcs_dash.errors import UnavailableError, UsageError, shown
-from xpcs_dash.export.views import VIEWS
+from xpcs_dash.export import VIEWS
 from xpcs_dash.results.identity import display_name
 from xpcs_dash.routes.export_process import TIMEOUT_S, run_export
 from xpcs_dash.services import Services

@@ -44,6 +44,10 @@ class ViewOptions:
     law_range: tuple[float, float] | None = None
 
 
+def _nothing(xf: XpcsFile, options: ViewOptions) -> dict[str, Any]:  # noqa: ARG001 - every view has the same form
+    return {}
+
+
 @dataclass(frozen=True)
 class View:
     """One exportable view.
@@ -54,12 +58,15 @@ class View:
     aspect : height of the figure over its width, where the person does not say.
     tables : numbers behind the view.
     draw : the figure, with the size in the options.
+    covers : for the provenance, the ranges and choices on which the numbers depend besides the q-bins;
+        `xpcs_dash.export.ranges` has the pieces.
     """
 
     name: str
     aspect: float
     tables: Callable[[XpcsFile, ViewOptions], list[Table]]
     draw: Callable[[XpcsFile, ViewOptions, PageSize], PaperFigure]
+    covers: Callable[[XpcsFile, ViewOptions], dict[str, Any]] = _nothing
 
 
 def need(xf: XpcsFile, value: Any, what: str) -> Any:

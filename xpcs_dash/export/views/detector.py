@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,4 +43,12 @@ def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     )
 
 
-VIEW = View("detector", 0.8, tables, draw)
+def covers(xf: XpcsFile, options: ViewOptions) -> dict[str, Any]:  # noqa: ARG001 - every view has the same form
+    """All pixels."""
+    if xf.detector_shape is None:
+        return {}
+    rows, columns = xf.detector_shape
+    return {"rows (px)": [0, rows - 1], "columns (px)": [0, columns - 1]}
+
+
+VIEW = View("detector", 0.8, tables, draw, covers)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xpcs_dash.analysis.diffusion import Points, PowerLaw, points_of, power_law
 from xpcs_dash.errors import UsageError
+from xpcs_dash.export.ranges import of_fit, q_of
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, literal, title_of
 from xpcs_dash.export.views.fit import fit_bins, parameter_table
@@ -77,4 +78,10 @@ def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     )
 
 
-VIEW = View("diffusion", 0.75, tables, draw)
+def covers(xf: XpcsFile, options: ViewOptions) -> dict[str, Any]:
+    """What the fits cover, and the range of q of the power law."""
+    limits = options.law_range
+    return of_fit(xf, options) | {q_of(xf, "power_law_"): list(limits) if limits is not None else "all"}
+
+
+VIEW = View("diffusion", 0.75, tables, draw, covers)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xpcs_dash.errors import UsageError
+from xpcs_dash.export.ranges import of_fit
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views import g2
 from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, title_of
@@ -83,4 +84,4 @@ def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     return curves(shown, g2.DELAY, g2.G2, size, title=title_of(xf, options))
 
 
-VIEW = View("fit", 0.75, tables, draw)
+VIEW = View("fit", 0.75, tables, draw, of_fit)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xpcs_dash.export.ranges import of_delays
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, literal, title_of
 from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
@@ -56,4 +57,4 @@ def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     return curves(shown, DELAY, G2, size, title=title_of(xf, options))
 
 
-VIEW = View("g2", 0.75, tables, draw)
+VIEW = View("g2", 0.75, tables, draw, of_delays)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xpcs_dash.analysis.intensity import decimate
+from xpcs_dash.export.ranges import of_frames
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, literal, need, title_of
 from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
@@ -33,4 +34,4 @@ def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     )
 
 
-VIEW = View("intensity", 0.6, tables, draw)
+VIEW = View("intensity", 0.6, tables, draw, of_frames)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xpcs_dash.analysis.saxs import pixel_counts
+from xpcs_dash.export.ranges import of_bins
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, literal, need, title_of
 from xpcs_dash.figures.publication import PageSize, PaperFigure, image
@@ -53,4 +54,9 @@ def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     )
 
 
-VIEW = View("qmap", 0.8, tables, draw)
+def covers(xf: XpcsFile, options: ViewOptions) -> dict[str, Any]:  # noqa: ARG001 - every view has the same form
+    """Range of q."""
+    return of_bins(xf, xf.dynamic)
+
+
+VIEW = View("qmap", 0.8, tables, draw, covers)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xpcs_dash.analysis import saxs
 from xpcs_dash.analysis.views import profile_errors
+from xpcs_dash.export.ranges import of_bins
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, literal, need, title_of
 from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
@@ -56,4 +57,9 @@ def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     )
 
 
-VIEW = View("saxs", 0.75, tables, draw)
+def covers(xf: XpcsFile, options: ViewOptions) -> dict[str, Any]:  # noqa: ARG001 - every view has the same form
+    """Range of q."""
+    return of_bins(xf, xf.static)
+
+
+VIEW = View("saxs", 0.75, tables, draw, covers)

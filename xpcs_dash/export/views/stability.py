@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xpcs_dash.analysis import saxs, stability
+from xpcs_dash.export.ranges import of_bins, of_frames
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, literal, need, title_of
 from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
@@ -69,4 +70,9 @@ def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     )
 
 
-VIEW = View("stability", 0.75, tables, draw)
+def covers(xf: XpcsFile, options: ViewOptions) -> dict[str, Any]:
+    """Range of q and of times."""
+    return of_bins(xf, xf.static) | of_frames(xf, options)
+
+
+VIEW = View("stability", 0.75, tables, draw, covers)

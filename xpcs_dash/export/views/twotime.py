@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -82,4 +82,12 @@ def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     )
 
 
-VIEW = View("twotime", 0.85, tables, draw)
+def covers(xf: XpcsFile, options: ViewOptions) -> dict[str, Any]:  # noqa: ARG001 - every view has the same form
+    """Range of ages."""
+    if xf.twotime_shape is None:
+        return {}
+    step = xf.c2_frame_time_s
+    return {f"age_range ({'s' if step else 'frames'})": [0.0, xf.twotime_shape[0] * (step or 1.0)]}
+
+
+VIEW = View("twotime", 0.85, tables, draw, covers)

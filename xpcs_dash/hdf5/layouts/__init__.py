@@ -1,30 +1,33 @@
 """The file layouts, one module each.
 
 A layout is a module with ``NAME``, ``TITLE``, ``recognise(h5) -> bool`` (cheap, and true for its own files
-only) and ``read(source) -> RawResult``. To add one, write the module and name it in `LAYOUTS`.
+only) and ``read(source) -> RawResult``. To add one, write the module and name it in `NAMES`.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from importlib import import_module
+from typing import Protocol, cast
 
 from xpcs_dash.hdf5.handle import Handle
-from xpcs_dash.hdf5.layouts import (
-    aps_2023,
-    aps_2025,
-    aps_legacy,
-    aps_nexus,
-    bes_pilot,
-    chx,
-    nxxpcs,
-    own,
-    refusals,
-    simplemask,
-    xana_export,
-)
+from xpcs_dash.hdf5.layouts import refusals
 from xpcs_dash.hdf5.records import OpenFile, RawResult
 
-__all__ = ["LAYOUTS", "Layout", "find_layout"]
+__all__ = ["LAYOUTS", "NAMES", "Layout", "find_layout"]
+
+#: The modules of this package that are layouts, in the order in which they are asked.
+NAMES: tuple[str, ...] = (
+    "aps_nexus",
+    "own",
+    "simplemask",
+    "nxxpcs",
+    "bes_pilot",
+    "chx",
+    "xana_export",
+    "aps_2025",
+    "aps_2023",
+    "aps_legacy",
+)
 
 
 class Layout(Protocol):
@@ -40,18 +43,7 @@ class Layout(Protocol):
     def read(self, source: OpenFile) -> RawResult: ...  # noqa: D102
 
 
-LAYOUTS: tuple[Layout, ...] = (
-    aps_nexus,
-    own,
-    simplemask,
-    nxxpcs,
-    bes_pilot,
-    chx,
-    xana_export,
-    aps_2025,
-    aps_2023,
-    aps_legacy,
-)
+LAYOUTS: tuple[Layout, ...] = tuple(cast("Layout", import_module(f"{__name__}.{name}")) for name in NAMES)
 
 
 def find_layout(source: OpenFile) -> Layout:
