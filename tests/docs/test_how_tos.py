@@ -68,7 +68,7 @@ def test_a_layout_is_added(copy):
     g2 = 1 + np.outer([0.1, 0.3], [1.0, 0.5, 0.0])
     with h5py.File(copy.folder / "new.h5", "w") as f:
         f["/lab/lag"], f["/lab/q"], f["/lab/g2"] = lag, q, g2
-    where, layout, found_q, found_g2, found_lag = json.loads(copy.python(OPENED, "new.h5"))
+    where, layout, found_q, found_g2, found_lag = json.loads(copy.python(OPENED, "new.h5").splitlines()[-1])
     assert where.startswith(str(copy.folder))
     assert layout == "my_lab"
     np.testing.assert_allclose(found_q, q / 10)  # 1/nm where the file names no unit
@@ -78,7 +78,7 @@ def test_a_layout_is_added(copy):
 
 def test_a_page_is_added(copy):
     copy.follow(DOCS / "how-to" / "add-a-page.md")
-    in_rail, answers = json.loads(copy.python(VISITED, copy.folder / "state"))
+    in_rail, answers = json.loads(copy.python(VISITED, copy.folder / "visit").splitlines()[-1])
     assert in_rail
     assert [per for per, _ in answers] == ["pixel", "frame"]
     assert "photons/pixel/frame" in answers[0][1]
