@@ -17,7 +17,7 @@ myst_heading_anchors = 3
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"xpcs-dash {version}"
-suppress_warnings = ["myst.xref_missing"]
+suppress_warnings = ["myst.xref_missing", "ref.python"]  # the latter: one name in two modules
 
 autodoc_default_options = {"members": True, "member-order": "bysource", "show-inheritance": False}
 autodoc_typehints_format = "short"
@@ -32,7 +32,7 @@ _DESCRIBED = re.compile(r"^(\*{0,2}[\w.]+(?:, \*{0,2}[\w.]+)*) : (.+)$")
 
 
 def described(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: ARG001
-    """Turn ``name : what it is`` of our docstrings, in which types stand in the signature, into numpydoc's form."""
+    """Give ``name : what it is`` of our docstrings, whose types stand in the signature, numpydoc's form."""
     section, made = "", []
     for k, line in enumerate(lines):
         if k + 1 < len(lines) and _UNDERLINED.match(lines[k + 1]):
