@@ -31,13 +31,13 @@ folder = Path(sys.argv[1])
 folder.mkdir()
 services = fill(folder, [write_small(folder / "a_results.hdf", photons=0.5)])
 browser = PlainBrowser(create_app(services).server.test_client())
-rail = browser.get("/_dash-layout").get_data(as_text=True)
+rail = json.dumps(browser.get("/_dash-layout").json)
 browser.put("shell-current", "data", current(services.catalogue.files()[0].ref))
 answers = []
 for per in ("pixel", "frame"):
     browser.open("/brightness", {"per": per})
     words = browser.callback("brightness-words.children")
-    said = browser.fire(words, words.inputs[0]).get_data(as_text=True)
+    said = browser.fire(words, words.inputs[0]).json["response"]["brightness-words"]["children"]
     answers.append([browser.shown["brightness-per"]["value"], said])
 services.close()
 print(json.dumps(["/brightness" in rail and "Brightness" in rail, answers]))
@@ -81,8 +81,8 @@ def test_a_page_is_added(copy):
     in_rail, answers = json.loads(copy.python(VISITED, copy.folder / "visit").splitlines()[-1])
     assert in_rail
     assert [per for per, _ in answers] == ["pixel", "frame"]
-    assert "photons/pixel/frame" in answers[0][1]
-    assert "photons in a frame" in answers[1][1]
+    assert answers[0][1] == "0.4999 photons/pixel/frame"
+    assert answers[1][1] == "599.9 photons in a frame"
 
 
 def test_an_export_is_added(copy):
