@@ -91,7 +91,9 @@ def blocks(page: Path) -> list[Block]:
             end += 1
         assert end < len(lines), f"{page.name}:{at + 1}: the block has no end"
         if language.startswith("{"):
-            at += 1 if language.startswith(("{note}", "{warning}", "{tip}")) else end + 1 - at
+            inside = [line for line in lines[at + 1 : end] if _FENCE.match(line)]
+            assert not inside, f"{page.name}:{at + 1}: a block within a directive is not seen"
+            at = end + 1
             continue
         said = _COMMENT.match(lines[at - 1]) if at else None
         text = "".join(f"{line.removeprefix(indent)}\n" for line in lines[at + 1 : end])
