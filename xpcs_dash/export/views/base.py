@@ -59,7 +59,7 @@ class View:
     tables : numbers behind the view.
     draw : the figure, with the size in the options.
     covers : for the provenance, the ranges and choices on which the numbers depend besides the q-bins;
-        `xpcs_dash.export.ranges` has the pieces.
+        `xpcs_dash.export.views.ranges` has the pieces.
     """
 
     name: str

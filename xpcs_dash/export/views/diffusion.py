@@ -8,10 +8,10 @@ import numpy as np
 
 from xpcs_dash.analysis.diffusion import Points, PowerLaw, points_of, power_law
 from xpcs_dash.errors import UsageError
-from xpcs_dash.export.ranges import of_fit, q_of
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, literal, title_of
 from xpcs_dash.export.views.fit import fit_bins, parameter_table
+from xpcs_dash.export.views.ranges import of_fit, q_of
 from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
 from xpcs_dash.fitting.batch_result import BatchFit
 from xpcs_dash.fitting.solvers import MAX_STEPS

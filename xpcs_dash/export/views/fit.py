@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xpcs_dash.errors import UsageError
-from xpcs_dash.export.ranges import of_fit
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views import g2
 from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, title_of
+from xpcs_dash.export.views.ranges import of_fit
 from xpcs_dash.figures.publication import PageSize, PaperFigure, curves
 from xpcs_dash.fitting.batch import BatchFit
 from xpcs_dash.jobs.kinds.fit_request import LIVE_STEPS, FitRequest, Selected, fit_selected, select

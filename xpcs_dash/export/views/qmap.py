@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xpcs_dash.analysis.saxs import pixel_counts
-from xpcs_dash.export.ranges import of_bins
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, literal, need, title_of
+from xpcs_dash.export.views.ranges import of_bins
 from xpcs_dash.figures.publication import PageSize, PaperFigure, image
 
 if TYPE_CHECKING:

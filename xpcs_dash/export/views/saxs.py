@@ -8,9 +8,9 @@ import numpy as np
 
 from xpcs_dash.analysis import saxs
 from xpcs_dash.analysis.views import profile_errors
-from xpcs_dash.export.ranges import of_bins
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, literal, need, title_of
+from xpcs_dash.export.views.ranges import of_bins
 from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
 
 if TYPE_CHECKING:
