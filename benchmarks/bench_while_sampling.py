@@ -117,7 +117,7 @@ def g2_request(url: str, number: int) -> bytes:
 
 def start_sampling(base: Path, path: Path, number: int) -> Callable[[], dict[str, Any]]:
     """Queue a long job as the Fit page does, wait for its first draws; a function that tells its state."""
-    from xpcs_dash.jobs.kinds.fit_request import FitRequest
+    from xpcs_dash.fits.request import FitRequest
     from xpcs_dash.services import build_services
     from xpcs_dash.settings import Settings
 

@@ -145,6 +145,7 @@ def fill(root: Path, state: Path) -> dict:
 
 def make_fits(services, numbers: dict[str, int]) -> dict[str, int]:
     from xpcs_dash.jobs.kinds.fit_request import FitRequest
+
     from xpcs_dash.pages.fit.sampling import submit
 
     small = FitRequest(labels=(3,), chains=2, draws=60, warmup=100, seed=5)

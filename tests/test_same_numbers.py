@@ -19,7 +19,7 @@ from tests.web.filling import add_file
 from xpcs_dash import open_result
 from xpcs_dash.components.views import look
 from xpcs_dash.export.tables import from_csv
-from xpcs_dash.jobs.kinds.fit_request import FitRequest
+from xpcs_dash.fits.request import FitRequest
 from xpcs_dash.pages.diffusion import views as diffusion
 from xpcs_dash.pages.fit.live import live_fit
 from xpcs_dash.pages.fit.request import read_controls, read_given

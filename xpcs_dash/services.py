@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 from xpcs_dash.settings import Settings
 
 if TYPE_CHECKING:
+    import threading
+
     from xpcs_dash.analysis.kernel import ViewerKernel
     from xpcs_dash.database.catalogue import Catalogue
     from xpcs_dash.database.record import Record
     from xpcs_dash.jobs.client import JobClient
+    from xpcs_dash.jobs.registry import Tasks
     from xpcs_dash.results.door import Door
 
 
@@ -58,5 +61,34 @@ def build_services(settings: Settings) -> Services:
         record=record,
         door=door,
         kernel=ViewerKernel(door, open_shared(settings)),
-        jobs=JobClient(record),
+        jobs=JobClient(record, job_tasks()),
     )
+
+
+def job_tasks() -> Tasks:
+    """What jobs may do: the one place that knows it. A worker calls none but these functions."""
+    from xpcs_dash.jobs.registry import Task, Tasks
+
+    def fit(run: str) -> Task:
+        room = "xpcs_dash.fits.run"
+        return Task(run=f"{room}:{run}", prepare=f"{room}:prepare", finish=f"{room}:finish")
+
+    def file(name: str) -> Task:
+        room = "xpcs_dash.analysis.made"
+        return Task(run=f"{room}:{name}", prepare=f"{room}:prepare_{name}")
+
+    tasks = {
+        "nlsq": fit("run_nlsq"),
+        "nuts": fit("run_nuts"),
+        "average": file("average"),
+        "regroup": file("regroup"),
+        "sleep": Task(run="xpcs_dash.jobs.sleep:run"),
+    }
+    return Tasks(tasks, warm="xpcs_dash.fits.run:warm")
+
+
+def run_jobs(settings: Settings, stop: threading.Event | None = None, *, warm: bool = True) -> None:
+    """The process that hands jobs to Dask; see `xpcs_dash.jobs.dispatcher.run`."""
+    from xpcs_dash.jobs.dispatcher import run
+
+    run(settings, job_tasks(), stop, warm=warm)

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from xpcs_dash.analysis import made
 from xpcs_dash.analysis.regroup import regroup_result, why_not
 from xpcs_dash.cli import main
 from xpcs_dash.errors import UsageError
@@ -16,7 +17,6 @@ from xpcs_dash.hdf5.partition_file import read_partition
 from xpcs_dash.hdf5.records import BinTable
 from xpcs_dash.hdf5.schemas import GeometryMetadata
 from xpcs_dash.jobs.context import JobCancelled, JobContext
-from xpcs_dash.jobs.kinds import regroup as kind
 from xpcs_dash.results.opening import open_result
 from xpcs_dash.settings import Settings
 from xpcs_dash.simplemask.files import from_result, save_partition
@@ -129,9 +129,11 @@ def test_the_job_reports_and_stops(source, tmp_path):
     path, bins, record, planes, mean = source
     out = tmp_path / "state" / "job_results.hdf"
     asked_for = {"path": str(path), "partition": str(bins), "out": str(out)}
-    given = kind.prepare(asked_for, Settings(root=path.parent, state_dir=tmp_path / "elsewhere"))
+    given = made.prepare_regroup(asked_for, Settings(root=path.parent, state_dir=tmp_path / "elsewhere"))
     reports = []
-    answer = kind.run(given, JobContext(1, 1, lambda text: reports.append(json.loads(text)), lambda: False))
+    answer = made.regroup(
+        given, JobContext(1, 1, lambda text: reports.append(json.loads(text)), lambda: False)
+    )
     assert answer == {"path": str(out), "bins": 8, "delays": 5}
     assert reports[0]["message"] == "1 of 5 delays"
     assert reports[-1]["progress"] == 1.0
@@ -140,7 +142,7 @@ def test_the_job_reports_and_stops(source, tmp_path):
     out.unlink()
     asked = iter([False, False, True])
     with pytest.raises(JobCancelled):
-        kind.run(given, JobContext(1, 1, reports.append, lambda: next(asked)))
+        made.regroup(given, JobContext(1, 1, reports.append, lambda: next(asked)))
     assert not out.exists()
 
 

@@ -19,8 +19,9 @@ from xpcs_dash.database.record.fits import FitIndex, overall
 from xpcs_dash.database.record.jobs import JobList
 from xpcs_dash.database.schema import INDEX, RECORD, examine
 from xpcs_dash.errors import UsageError
-from xpcs_dash.jobs.kinds.fit_request import FitRequest
+from xpcs_dash.fits.request import FitRequest
 from xpcs_dash.jobs.queue import JobQueue
+from xpcs_dash.services import job_tasks
 from xpcs_dash.settings import load_settings
 
 
@@ -60,7 +61,7 @@ def work(record, settings) -> None:
     gone = jobs.add("sleep", {}, "gone")
     jobs.cancel(gone)
     jobs.retry(gone)
-    queue = JobQueue(record)
+    queue = JobQueue(record, job_tasks())
     done = jobs.add("sleep", {}, "done", priority=9)
     assert queue.claim().id == done
     queue.end(done, "done", result={"fit": "1"})

@@ -14,7 +14,7 @@ PROCESSES = {
     "import Catalogue; build_ingest(settings, Catalogue(settings.catalogue, settings.roots)).stop()",
     "jobs": "import xpcs_dash.jobs.dispatcher, xpcs_dash.jobs.worker, xpcs_dash.jobs.cluster; from "
     "xpcs_dash.database.record import open_record; open_record(settings).close()",
-    "worker": "import xpcs_dash.jobs.worker, xpcs_dash.jobs.kinds.fit, xpcs_dash.jobs.kinds.average",
+    "worker": "import xpcs_dash.jobs.worker, xpcs_dash.fits.run, xpcs_dash.analysis.made",
     "housekeeping": "from xpcs_dash.acquisition.housekeeping import run; run(settings)",
 }
 

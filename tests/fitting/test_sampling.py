@@ -9,12 +9,12 @@ import pytest
 
 from tests.fitting.simulated import clean, fit_data_of, starved
 from xpcs_dash.errors import UsageError
+from xpcs_dash.fits.store import content_hash, delete_fit, load_fit, save_fit
 from xpcs_dash.fitting.coordinates import Coordinates
 from xpcs_dash.fitting.models import MODELS, PriorSpec
 from xpcs_dash.fitting.probabilistic import g2_model, resolve_priors
 from xpcs_dash.fitting.results import FitConfig, FitResult
 from xpcs_dash.fitting.sampling import FitCancelled, NutsProgress, _Run, compile_usual, fit_g2, sample_g2
-from xpcs_dash.fitting.store import content_hash, delete_fit, load_fit, save_fit
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import pytest
 
 from xpcs_dash.database.record import open_record
 from xpcs_dash.jobs.client import JobClient
-from xpcs_dash.jobs.dispatcher import run
+from xpcs_dash.services import job_tasks, run_jobs
 from xpcs_dash.settings import Settings
 
 
@@ -20,13 +20,13 @@ class Running:
         self.settings = settings
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         self.record = open_record(settings)
-        self.client = JobClient(self.record)
+        self.client = JobClient(self.record, job_tasks())
         self.process = None
 
     def start(self):
         context = multiprocessing.get_context("spawn")
         self.process = context.Process(
-            target=run, args=(self.settings,), kwargs={"warm": False}, daemon=True, name="dispatcher"
+            target=run_jobs, args=(self.settings,), kwargs={"warm": False}, daemon=True, name="dispatcher"
         )
         self.process.start()
         self.until(

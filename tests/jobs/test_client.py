@@ -11,6 +11,7 @@ from xpcs_dash.database.record import Record
 from xpcs_dash.database.record.tables import DISPATCHER, JOBS
 from xpcs_dash.errors import UsageError
 from xpcs_dash.jobs.client import JobClient
+from xpcs_dash.services import job_tasks
 
 
 @pytest.fixture
@@ -22,12 +23,12 @@ def record(tmp_path):
 
 @pytest.fixture
 def client(record):
-    return JobClient(record)
+    return JobClient(record, job_tasks())
 
 
 def test_submitted_job_is_seen_by_a_second_client(client, record):
     job_id = client.submit("sleep", {"seconds": 1, "bins": [1, 4]}, "wait", priority=3, owner="ada")
-    row = JobClient(record).get(job_id)
+    row = JobClient(record, job_tasks()).get(job_id)
     assert (row.kind, row.title, row.params, row.state, row.priority, row.owner) == (
         "sleep",
         "wait",

@@ -121,9 +121,9 @@ def test_a_scheduler_that_does_not_answer_is_named_and_jobs_wait(make_running):
     code = (
         "import threading, sys\n"
         "from pathlib import Path\n"
-        "from xpcs_dash.jobs.dispatcher import run\n"
+        "from xpcs_dash.services import run_jobs\n"
         "from xpcs_dash.settings import Settings\n"
-        "run(Settings(state_dir=Path(sys.argv[1]), scheduler='tcp://127.0.0.1:9'), warm=False)\n"
+        "run_jobs(Settings(state_dir=Path(sys.argv[1]), scheduler='tcp://127.0.0.1:9'), warm=False)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(lonely.settings.state_dir)], stderr=subprocess.PIPE

@@ -14,10 +14,11 @@ import pytest
 from tests.analysis.test_regroup import write_bins, write_source
 from tests.conftest import A001, A003
 from tests.web.filling import add_file
+from xpcs_dash.analysis import made
+from xpcs_dash.fits import files, run
+from xpcs_dash.fits.request import FitRequest
 from xpcs_dash.hdf5.reach import OutOfReach
 from xpcs_dash.jobs.context import JobContext
-from xpcs_dash.jobs.kinds import average, fit, regroup
-from xpcs_dash.jobs.kinds.fit_request import FitRequest
 from xpcs_dash.results.door import open_file
 from xpcs_dash.results.fingerprint import fingerprint
 from xpcs_dash.services import Services, build_services
@@ -48,8 +49,8 @@ def averaged(services: Services) -> str:
     assert settings.root is not None
     out = settings.averages_dir / "Average_both_results.hdf"
     paths = [str(settings.root / name) for name in (A001, A003)]
-    payload = average.prepare({"paths": paths, "out": str(out)}, settings)
-    average.run(pickle.loads(pickle.dumps(payload)), quiet())
+    payload = made.prepare_average({"paths": paths, "out": str(out)}, settings)
+    made.average(pickle.loads(pickle.dumps(payload)), quiet())
     return taken_in(services, out)
 
 
@@ -67,7 +68,7 @@ def test_an_average_is_fitted_and_sampled(services: Services) -> None:
         job = sampling.submit(services, ref, kind, request, "ada")
         row = services.jobs.get(job)
         assert (row.ref, row.version) == (ref, services.catalogue.get(ref).version)
-        payload = fit.prepare(row.params, services.settings)
+        payload = run.prepare(row.params, services.settings)
         assert payload["data"].labels.tolist() == [1, 3]
         assert payload["source"]["name"] == "Average_both"
         assert payload["source"]["settings"] == services.settings.numbers
@@ -82,7 +83,7 @@ def test_a_job_says_which_versions_of_which_files_it_works_on(services: Services
     assert dict(zip(row.ref.split(","), row.version.split(","), strict=True)) == {
         ref: fingerprint(services.door.open(ref)) for ref in refs
     }
-    assert average.prepare(row.params, services.settings)["paths"] == row.params["paths"]
+    assert made.prepare_average(row.params, services.settings)["paths"] == row.params["paths"]
 
 
 def test_an_average_is_averaged_again(services: Services) -> None:
@@ -91,8 +92,8 @@ def test_an_average_is_averaged_again(services: Services) -> None:
     assert settings.root is not None
     paths = [str(services.door.path(ref)), str(settings.root / A001)]
     out = settings.averages_dir / "again_results.hdf"
-    payload = average.prepare({"paths": paths, "out": str(out)}, settings)
-    assert average.run(payload, quiet())["sources"] == 3
+    payload = made.prepare_average({"paths": paths, "out": str(out)}, settings)
+    assert made.average(payload, quiet())["sources"] == 3
     assert len(open_file(out, settings).averaged_from) == 3
 
 
@@ -103,8 +104,8 @@ def test_new_bins_of_a_file_that_was_made_here(services: Services, tmp_path: Pat
     write_source(source)
     write_bins(source, bins)
     given = {"path": str(source), "partition": str(bins), "out": str(place / "new_results.hdf")}
-    payload = regroup.prepare(given, services.settings)
-    answer = regroup.run(pickle.loads(pickle.dumps(payload)), quiet())
+    payload = made.prepare_regroup(given, services.settings)
+    answer = made.regroup(pickle.loads(pickle.dumps(payload)), quiet())
     assert open_file(Path(answer["path"]), services.settings).n_q == answer["bins"]
 
 
@@ -127,9 +128,9 @@ def test_nothing_outside_is_read_by_any_job(
     bins = tmp_path / "qmap.hdf"
     write_bins(elsewhere / "x_results.hdf", bins)
     asked: list[tuple[Any, dict[str, Any]]] = [
-        (fit.prepare, {**FitRequest(labels=(1,)).to_params(), "path": str(path)}),
-        (average.prepare, {"paths": [str(path)] * 2, "out": str(tmp_path / "o.hdf")}),
-        (regroup.prepare, {"path": str(path), "partition": str(bins), "out": str(tmp_path / "o.hdf")}),
+        (run.prepare, {**FitRequest(labels=(1,)).to_params(), "path": str(path)}),
+        (made.prepare_average, {"paths": [str(path)] * 2, "out": str(tmp_path / "o.hdf")}),
+        (made.prepare_regroup, {"path": str(path), "partition": str(bins), "out": str(tmp_path / "o.hdf")}),
     ]
     for prepare, params in asked:
         with pytest.raises(OutOfReach, match="outside"):
@@ -137,9 +138,9 @@ def test_nothing_outside_is_read_by_any_job(
     # the worker looks once more: a link may have been laid meanwhile
     settings = services.settings.model_dump(mode="json")
     with pytest.raises(OutOfReach):
-        regroup.run({**asked[2][1], "settings": settings}, quiet())
+        made.regroup({**asked[2][1], "settings": settings}, quiet())
     with pytest.raises(OutOfReach):
-        average.run({**asked[1][1], "settings": settings}, quiet())
+        made.average({**asked[1][1], "settings": settings}, quiet())
     assert not (tmp_path / "o.hdf").exists()
 
 
@@ -149,7 +150,7 @@ def test_jobs_read_with_the_settings_of_the_dashboard(services: Services) -> Non
     limit = float(np.nanquantile(open_file(path, services.settings).coincidences, 0.5))
     other = services.settings.model_copy(update={"min_coincidences": limit})
     params = {**FitRequest(labels=(1, 5)).to_params(), "path": str(path)}
-    plain, strict = (fit.prepare(params, settings)["data"] for settings in (services.settings, other))
+    plain, strict = (run.prepare(params, settings)["data"] for settings in (services.settings, other))
     assert strict.used.sum() < plain.used.sum()
 
 
@@ -157,14 +158,13 @@ def test_a_stored_fit_names_the_settings_that_it_was_made_with(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from xpcs_dash.database.record.fits import FitIndex
-    from xpcs_dash.jobs.kinds import fit_files
     from xpcs_dash.pages.fit import sampling
     from xpcs_dash.pages.fits.views import provenance
 
     settings = services.settings.model_copy(update={"min_coincidences": 17.5})
     job = sampling.submit(services, averaged(services), "nlsq", FitRequest(labels=(1,)), "ada")
     params = services.jobs.get(job).params
-    monkeypatch.setattr(fit_files, "save", lambda *_: None)
+    monkeypatch.setattr(files, "save", lambda *_: None)
     bins = [{"state": "ok", "chi2": 1.0, "label": 1}]
     answer = {
         "kind": "nlsq",
@@ -173,8 +173,8 @@ def test_a_stored_fit_names_the_settings_that_it_was_made_with(
         "seconds": 0.1,
         "facts": {"versions": {"jax": "1"}},
     }
-    source = fit.prepare(params, settings)["source"]
-    number = fit.finish(params, {**answer, "source": source}, settings)["fit"]
+    source = run.prepare(params, settings)["source"]
+    number = run.finish(params, {**answer, "source": source}, settings)["fit"]
     row = FitIndex(services.record).get(number)
     assert row.facts["settings"] == {"backend": "auto", "min_coincidences": 17.5}
     assert "min_coincidences 17.5" in provenance(row)

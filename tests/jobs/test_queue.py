@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import socket
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from xpcs_dash.database.record import Record
 from xpcs_dash.database.record.tables import DISPATCHER, JOBS
+from xpcs_dash.errors import UsageError
+from xpcs_dash.jobs import worker
 from xpcs_dash.jobs.client import JobClient
 from xpcs_dash.jobs.queue import MAX_ATTEMPTS, JobQueue
-from xpcs_dash.jobs.registry import KINDS, Kind
+from xpcs_dash.jobs.registry import Task, Tasks, resolve
+from xpcs_dash.services import job_tasks
 
 
 @pytest.fixture
@@ -24,12 +28,12 @@ def record(tmp_path):
 
 @pytest.fixture
 def client(record):
-    return JobClient(record)
+    return JobClient(record, job_tasks())
 
 
 @pytest.fixture
 def jobs(record):
-    return JobQueue(record)
+    return JobQueue(record, job_tasks())
 
 
 def test_claims_by_priority_then_by_age(client, jobs):
@@ -81,8 +85,10 @@ def test_an_orderly_stop_does_not_count_as_an_attempt(client, jobs):
     assert client.get(job_id).attempts == 0
 
 
-def test_recovery_never_loses_a_job(client, jobs, monkeypatch):
-    monkeypatch.setitem(KINDS, "once", Kind(run="xpcs_dash.jobs.kinds.sleep:run", restartable=False))
+def test_recovery_never_loses_a_job(record):
+    once = Task(run="xpcs_dash.jobs.sleep:run", restartable=False)
+    tasks = Tasks({**job_tasks().by_name, "once": once})
+    client, jobs = JobClient(record, tasks), JobQueue(record, tasks)
     again, stopped, once = (
         client.submit("sleep", {}, "a"),
         client.submit("sleep", {}, "b"),
@@ -98,7 +104,7 @@ def test_recovery_never_loses_a_job(client, jobs, monkeypatch):
 
 def test_only_one_dispatcher_holds_the_list(record, jobs):
     assert jobs.acquire()
-    other = JobQueue(record)
+    other = JobQueue(record, job_tasks())
     assert not other.acquire()
     assert jobs.beat({"workers": []})
     jobs.release()
@@ -110,12 +116,12 @@ def test_the_lease_of_a_dead_process_is_taken_at_once(record, jobs):
     assert jobs.acquire()
     with record.engine.begin() as connection:
         connection.execute(DISPATCHER.update().values(host=socket.gethostname(), pid=_free_pid()))
-    assert JobQueue(record).acquire()
+    assert JobQueue(record, job_tasks()).acquire()
 
 
 def test_the_lease_of_a_silent_process_elsewhere_runs_out(record, jobs):
     assert jobs.acquire()
-    other = JobQueue(record)
+    other = JobQueue(record, job_tasks())
     with record.engine.begin() as connection:
         connection.execute(DISPATCHER.update().values(host="elsewhere", pid=os.getpid()))
     assert not other.acquire()
@@ -155,8 +161,35 @@ def test_a_dispatcher_keeps_its_lease_in_a_record_that_was_restored(jobs):
     with jobs._record.write() as db:
         db.execute(DISPATCHER.delete())
     assert jobs.beat({"workers": []})
-    other = JobQueue(jobs._record)
+    other = JobQueue(jobs._record, job_tasks())
     assert not other.acquire()
     with jobs._record.write() as db:
         db.execute(DISPATCHER.update().values(token="another", beat=time.time()))
     assert not jobs.beat({"workers": []})
+
+
+def test_only_what_was_registered_is_called():
+    allowed = job_tasks().callable_names
+    assert {"xpcs_dash.fits.run:run_nuts", "xpcs_dash.fits.run:finish"} <= allowed
+    for name in allowed:
+        assert callable(resolve(name, allowed))
+    for name in ("os:getcwd", "xpcs_dash.jobs.sleep:here", "xpcs_dash.fits.run:os.getcwd"):
+        with pytest.raises(UsageError, match="not among"):
+            resolve(name, allowed)
+
+
+def test_a_worker_refuses_a_name_that_was_not_registered(monkeypatch):
+    plugin = worker.JobPlugin(None, job_tasks().callable_names)
+    fake = SimpleNamespace(plugins={worker.PLUGIN: plugin}, log_event=lambda *_: None)
+    monkeypatch.setattr(worker, "get_worker", lambda: fake)
+    said = worker.execute(1, 1, "os:getcwd", {})
+    assert said["state"] == "failed"
+    assert "not among" in said["message"]
+    assert worker.execute(1, 1, "xpcs_dash.jobs.sleep:run", {"seconds": 0.0, "steps": 1})["state"] == "done"
+
+
+def test_the_queue_knows_no_kinds(record):
+    queue = JobQueue(record, Tasks())
+    job_id = JobClient(record, Tasks({"count": Task(run="builtins:len")})).submit("count", {}, "t")
+    assert queue.claim().kind == "count"
+    assert queue.requeue(job_id, "lost") == "interrupted"

@@ -9,6 +9,7 @@ import pytest
 
 from tests.jobs.conftest import Running
 from xpcs_dash.jobs import dispatcher
+from xpcs_dash.services import run_jobs
 from xpcs_dash.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.slow
 def impatient(settings):
     """The dispatcher as it runs, with a second of patience in place of many."""
     dispatcher.PATIENCE_S = 1.0
-    dispatcher.run(settings, warm=False)
+    run_jobs(settings, warm=False)
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from tests.conftest import A001, A003
 from xpcs_dash import open_result
 from xpcs_dash.analysis.averaging import AcceptRule
 from xpcs_dash.analysis.kernel import ViewerKernel
+from xpcs_dash.analysis.made import average, prepare_average
 from xpcs_dash.components.selection import Selection
 from xpcs_dash.errors import UsageError
 from xpcs_dash.jobs.context import JobCancelled
-from xpcs_dash.jobs.kinds.average import prepare, run
 from xpcs_dash.pages.average.callbacks import entries_to_rows, job_line, measure_some, output_name, rule_of
 from xpcs_dash.results.door import Door
 from xpcs_dash.settings import Settings
@@ -83,7 +83,7 @@ class Context:
 
 def test_the_job_writes_a_file_that_opens(sample, tmp_path):
     ctx, out = Context(), tmp_path / "averages" / "Average_x_results.hdf"
-    answer = run(prepared([sample(A001), sample(A003)], out), ctx)
+    answer = average(prepared([sample(A001), sample(A003)], out), ctx)
     assert answer == {"path": str(out), "files": 2, "sources": 2}
     assert open_result(out).averaged_from == (A001, A003)
     assert ctx.reports == sorted(ctx.reports)
@@ -93,7 +93,7 @@ def test_the_job_writes_a_file_that_opens(sample, tmp_path):
 def test_a_cancelled_job_writes_nothing(sample, tmp_path):
     out = Path(tmp_path / "x_results.hdf")
     with pytest.raises(JobCancelled):
-        run(prepared([sample(A001)] * 3, out), Context(cancel_after=1))
+        average(prepared([sample(A001)] * 3, out), Context(cancel_after=1))
     assert not list(tmp_path.iterdir())
 
 
@@ -105,7 +105,7 @@ def test_one_file_is_no_average(sample, tmp_path):
 def prepared(paths, out):
     """What the dispatcher gives to the worker."""
     settings = Settings(root=paths[0].parent, state_dir=out.parent / "state")
-    return prepare({"paths": [str(path) for path in paths], "out": str(out)}, settings)
+    return prepare_average({"paths": [str(path) for path in paths], "out": str(out)}, settings)
 
 
 def test_a_finished_average_is_opened_from_the_page_as_soon_as_it_is_listed():

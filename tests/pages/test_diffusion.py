@@ -6,10 +6,10 @@ from dash import html
 
 from xpcs_dash.analysis.diffusion import hydrodynamic_radius, points_of
 from xpcs_dash.analysis.quality import fit_summary
-from xpcs_dash.analysis.stored_fit import StoredFit
 from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.diffusion import figure_parameter
 from xpcs_dash.figures.format import uncertain
+from xpcs_dash.fits.ingested import StoredFit
 from xpcs_dash.pages.diffusion import views
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import A001, DATA, E0173
 from xpcs_dash import open_result
 from xpcs_dash.errors import UsageError
-from xpcs_dash.jobs.kinds.fit_request import FitRequest, chosen, fit_selected, select, spread_bins, state_of
+from xpcs_dash.fits.request import FitRequest, chosen, fit_selected, select, spread_bins, state_of
 from xpcs_dash.pages.fit import plots, preview, tables
 from xpcs_dash.pages.fit.callbacks import clicked_label, selected_delays
 from xpcs_dash.pages.fit.parameters import HEADS, parameter_table

@@ -7,7 +7,7 @@ import pytest
 from xpcs_dash.database.record import Record
 from xpcs_dash.database.record.fits import FitIndex, overall
 from xpcs_dash.errors import UsageError
-from xpcs_dash.jobs.kinds.fit_request import FitRequest
+from xpcs_dash.fits.request import FitRequest
 from xpcs_dash.pages.fits import views
 from xpcs_dash.pages.fits.callbacks import ids_of
 

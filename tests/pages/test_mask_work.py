@@ -19,9 +19,9 @@ from xpcs_dash.acquisition import rows
 from xpcs_dash.acquisition.reading import beside
 from xpcs_dash.acquisition.rows import Change
 from xpcs_dash.acquisition.scan import stat_of
+from xpcs_dash.analysis import made
 from xpcs_dash.errors import NotFoundError, UsageError, XpcsDashError
 from xpcs_dash.jobs.context import JobContext
-from xpcs_dash.jobs.kinds import regroup as kind
 from xpcs_dash.pages.mask import bench_of
 from xpcs_dash.pages.mask.compare import differing, keep_upload
 from xpcs_dash.pages.mask.layout import notices, page_layout
@@ -231,8 +231,8 @@ def test_g2_of_new_bins_is_submitted_with_its_partition_and_shown(at_work):
     assert (row.ref, row.version) == (ref(PIXELS), fingerprint(bench.services.door.open(ref(PIXELS))))
     assert Path(row.params["partition"]).parent == folder(bench)
     reports: list[str] = []
-    given = kind.prepare(row.params, bench.services.settings)
-    answer = kind.run(given, JobContext(row.id, 1, reports.append, lambda: False))
+    given = made.prepare_regroup(row.params, bench.services.settings)
+    answer = made.regroup(given, JobContext(row.id, 1, reports.append, lambda: False))
     figure = panels_of(bench.services.door.open(Path(answer["path"])), "dark").to_plotly_json()
     assert len({trace["xaxis"] for trace in figure["data"]}) == 3
     done = SimpleNamespace(state="done", result=answer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,42 @@ from numpy.typing import NDArray
 from xpcs_dash.errors import UsageError
 
 if TYPE_CHECKING:
-    from xpcs_dash.analysis.stored_fit import Fitted
     from xpcs_dash.fitting.batch_result import BatchFit
     from xpcs_dash.results.xpcs_file import XpcsFile
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 Status = Literal["ok", "bound", "failed"]
+
+
+class Fitted(Protocol):
+    """What a trend over q needs of a fit; `fitting.batch_result.BatchFit` is one."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def values(self) -> Floats: ...  # noqa: D102
+    @property
+    def errors(self) -> Floats: ...  # noqa: D102
+    @property
+    def chi2_red(self) -> Floats: ...  # noqa: D102
+    @property
+    def at_bound(self) -> Flags: ...  # noqa: D102
+    @property
+    def too_few_points(self) -> Flags: ...  # noqa: D102
+    @property
+    def no_decay(self) -> Flags: ...  # noqa: D102
+    @property
+    def incomplete_decay(self) -> Flags: ...  # noqa: D102
+    @property
+    def not_converged(self) -> Flags: ...  # noqa: D102
+    @property
+    def poor_fit(self) -> Flags: ...  # noqa: D102
+    @property
+    def n_q(self) -> int: ...  # noqa: D102
+    @property
+    def good(self) -> Flags: ...  # noqa: D102
+    def reasons(self, k: int) -> tuple[str, ...]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def fit(
     )
     result, warnings = run(file, config, bayes, settings)
     if save is not None:
-        from xpcs_dash.fitting.store import save_fit
+        from xpcs_dash.fits.store import save_fit
 
         name = f"{file.stem}-{config.model}-{result.created.replace(':', '').replace('+0000', 'Z')}"
         saved: str | None = str(save_fit(save, name, result))
@@ -95,10 +95,10 @@ def fit(
 def run(file: Path, config: Any, bayes: bool, settings: Settings) -> tuple[FitResult, tuple[str, ...]]:
     """Read the file and fit it; the warnings are those of the file and of its errors."""
     from xpcs_dash.cli.files import open_given
+    from xpcs_dash.fits.store import content_hash
     from xpcs_dash.fitting.data import fit_data
     from xpcs_dash.fitting.results import Source
     from xpcs_dash.fitting.sampling import fit_g2, sample_g2
-    from xpcs_dash.fitting.store import content_hash
 
     xf = open_given(file, settings)
     data = fit_data(xf, config.sigma, config.labels, config.delay_range)

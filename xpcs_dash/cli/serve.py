@@ -221,9 +221,7 @@ def run_dashboard(
             fd = listener.fileno()
             specs.append(Spec("web", "xpcs_dash.wsgi:run", {"fd": fd}, fds=(fd,), one_thread=False))
         if "jobs" in parts:
-            specs.append(
-                Spec("jobs", "xpcs_dash.jobs.dispatcher:run", one_thread=False, delay_s=JOBS_DELAY_S)
-            )
+            specs.append(Spec("jobs", "xpcs_dash.services:run_jobs", one_thread=False, delay_s=JOBS_DELAY_S))
         supervisor = Supervisor(settings, [*specs, *extra], catalogue)
         guard.on_index_lost = lambda: supervisor.restart("ingest")
         watch = Watch(guard, catalogue)

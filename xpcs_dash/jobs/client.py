@@ -1,4 +1,4 @@
-"""The web side of the job list: it knows the kinds of jobs by name, and nothing of Dask."""
+"""The web side of the job list: what it may ask for is given to it, and it knows nothing of Dask."""
 
 from __future__ import annotations
 
@@ -6,14 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from xpcs_dash.database.record.jobs import JobList
-from xpcs_dash.errors import UsageError
-from xpcs_dash.jobs.registry import KINDS
+from xpcs_dash.database.record.store import Record
+from xpcs_dash.jobs.registry import Tasks
 
 __all__ = ["JobClient"]
 
 
 class JobClient(JobList):
-    """Submit, watch, cancel and retry jobs; see `JobList`."""
+    """Submit, watch, cancel and retry jobs; see `JobList`.
+
+    Parameters
+    ----------
+    record : where the rows are kept.
+    tasks : what may be asked for.
+    """
+
+    def __init__(self, record: Record, tasks: Tasks) -> None:
+        super().__init__(record)
+        self._tasks = tasks
 
     def submit(
         self,
@@ -28,7 +38,7 @@ class JobClient(JobList):
 
         Parameters
         ----------
-        kind : a name of `xpcs_dash.jobs.registry.KINDS`.
+        kind : the name of a task that was registered.
         files : public name -> version of every file that it works on.
 
         Raises
@@ -36,6 +46,5 @@ class JobClient(JobList):
         UsageError
             Where no such kind of job exists.
         """
-        if kind not in KINDS:
-            raise UsageError(f"no kind of job is called {kind!r}; there are {', '.join(sorted(KINDS))}.")
+        self._tasks.find(kind)
         return self.add(kind, params, title, priority, owner, files)

@@ -18,11 +18,16 @@ MEMORY_SHARE = 0.6
 """Share of the machine's memory that all local workers together may fill; above it a worker is restarted."""
 
 
-def connect(settings: Settings) -> tuple[Client, Callable[[], None]]:
+def connect(settings: Settings, allowed: frozenset[str]) -> tuple[Client, Callable[[], None]]:
     """Client of the cluster that the settings name, and the function that closes both.
 
     Local workers are spawned, never forked: a child forked after JAX ran hangs. Each has one thread and a
     nanny that starts it again when it is killed. The scheduler listens on the loopback address only.
+
+    Parameters
+    ----------
+    settings : of the dashboard.
+    allowed : dotted names that a worker may call.
 
     Raises
     ------
@@ -57,7 +62,7 @@ def connect(settings: Settings) -> tuple[Client, Callable[[], None]]:
             raise UsageError(
                 f"no Dask scheduler answers at {settings.scheduler} ({error}); start one there."
             ) from None
-        client.register_plugin(JobPlugin(None, niceness=0))
+        client.register_plugin(JobPlugin(None, allowed, niceness=0))
         return client, client.close
     # a daemonic process may not have children, and the dispatcher's nannies need some
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
@@ -72,7 +77,7 @@ def connect(settings: Settings) -> tuple[Client, Callable[[], None]]:
         silence_logs=40,
     )
     client = Client(cluster, name="xpcs-dash", set_as_default=False)
-    client.register_plugin(JobPlugin(str(settings.state_dir / "jax-cache"), niceness=5))
+    client.register_plugin(JobPlugin(str(settings.state_dir / "jax-cache"), allowed, niceness=5))
 
     def close() -> None:
         client.close(timeout=2)

@@ -23,7 +23,7 @@ from xpcs_dash.database.record import open_record
 from xpcs_dash.errors import XpcsDashError
 from xpcs_dash.jobs.context import TOPIC
 from xpcs_dash.jobs.queue import JobQueue
-from xpcs_dash.jobs.registry import find, resolve
+from xpcs_dash.jobs.registry import Task, Tasks, resolve
 from xpcs_dash.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,9 +44,6 @@ PATIENCE_S = 20.0
 
 BEAT_S = 2.0
 
-WARM = "xpcs_dash.jobs.kinds.fit:warm"
-"""What a new worker calls before its first job."""
-
 
 @dataclass
 class Flight:
@@ -60,7 +57,7 @@ class Flight:
     closed: bool = False
 
 
-def run(settings: Settings, stop: threading.Event | None = None, *, warm: bool = True) -> None:
+def run(settings: Settings, tasks: Tasks, stop: threading.Event | None = None, *, warm: bool = True) -> None:
     """Dispatch jobs until told to stop: by ``stop``, by SIGTERM or SIGINT, or by the death of the parent.
 
     Jobs that run at that moment are queued again. A dispatcher that is killed leaves them to its successor.
@@ -68,6 +65,7 @@ def run(settings: Settings, stop: threading.Event | None = None, *, warm: bool =
     Parameters
     ----------
     settings : of the dashboard.
+    tasks : what jobs may call; nothing else is called.
     stop : set from another thread to end; needed where this is not the main thread.
     warm : let every new worker import what fits need before the first click.
     """
@@ -77,7 +75,7 @@ def run(settings: Settings, stop: threading.Event | None = None, *, warm: bool =
             signal.signal(number, lambda *_: stop.set())
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     record = open_record(settings)
-    jobs = JobQueue(record)
+    jobs = JobQueue(record, tasks)
     parent = os.getppid()
     try:
         while not stop.is_set() and not jobs.acquire():
@@ -118,7 +116,8 @@ class Dispatcher:
         self._runs = int(time.time() * 1000)
         self._side = ThreadPoolExecutor(max_workers=4, thread_name_prefix="jobs")
         self._last_beat = 0.0
-        self._warm = warm
+        self._warm = warm and jobs.tasks.warm is not None
+        self._allowed = jobs.tasks.callable_names
         self._warming: dict[str, Future] = {}
 
     def work(self, stopped: Callable[[], bool]) -> None:
@@ -134,7 +133,7 @@ class Dispatcher:
         for job_id in self.jobs.recover():
             LOG.warning("job %d was running when the last dispatcher ended", job_id)
         self.jobs.beat({"message": "Starting the workers."})
-        client, close = connect(self.settings)
+        client, close = connect(self.settings, self._allowed)
         try:
             client.subscribe_topic(TOPIC, lambda event: self.reports.put(event[1]))
             while not stopped():
@@ -202,10 +201,10 @@ class Dispatcher:
         state, message, answer = outcome["state"], outcome["message"], outcome["answer"]
         if flight.asked is not None and state != "done":
             state, message = "cancelled", "Cancelled."
-        finish = find(flight.row.kind).finish
+        finish = self.jobs.tasks.find(flight.row.kind).finish
         if state == "done" and finish is not None:
             try:
-                answer = resolve(finish)(flight.row.params, answer, self.settings)
+                answer = resolve(finish, self._allowed)(flight.row.params, answer, self.settings)
             except Exception as error:
                 LOG.exception("job %d could not be stored", flight.row.id)
                 state, message = "failed", f"The result could not be stored: {error}"
@@ -240,8 +239,8 @@ class Dispatcher:
         free = sum(workers_of(client).values()) - len(self.flights)
         while free > 0 and (row := self.jobs.claim()) is not None:
             try:
-                kind = find(row.kind)
-                params = resolve(kind.prepare)(row.params, self.settings) if kind.prepare else row.params
+                task = self.jobs.tasks.find(row.kind)
+                params = self._prepared(task, row)
             except Exception as error:
                 if not isinstance(error, XpcsDashError):
                     LOG.exception("job %d could not be prepared", row.id)
@@ -253,13 +252,18 @@ class Dispatcher:
                 execute,
                 row.id,
                 self._runs,
-                row.kind,
+                task.run,
                 params,
                 key=f"xpcs-dash-{row.id}-{self._runs}",
                 pure=False,
             )
             self.flights[self._runs] = Flight(row, self._runs, future)
             free -= 1
+
+    def _prepared(self, task: Task, row: JobRow) -> dict[str, Any]:
+        if task.prepare is None:
+            return row.params
+        return dict(resolve(task.prepare, self._allowed)(row.params, self.settings))
 
     def _in_flight(self) -> dict[int, dict[str, Any]]:
         return {
@@ -297,7 +301,8 @@ class Dispatcher:
         for address in addresses:
             self._warming[address] = client.submit(
                 call,
-                WARM,
+                self.jobs.tasks.warm,
+                self._allowed,
                 workers=[address],
                 key=f"xpcs-dash-warm-{address}-{self._runs}",
                 pure=False,
@@ -305,9 +310,9 @@ class Dispatcher:
             )
 
 
-def call(name: str) -> None:
+def call(name: str, allowed: frozenset[str]) -> None:
     """Call the function ``module:function`` without arguments; executed on a worker."""
-    resolve(name)()
+    resolve(name, allowed)()
 
 
 def _tell(client: Client, job_id: int, run_id: int) -> None:

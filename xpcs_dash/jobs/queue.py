@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from xpcs_dash.database.record.jobs import JobRow, to_row
 from xpcs_dash.database.record.store import Record, steady
 from xpcs_dash.database.record.tables import DISPATCHER, JOBS, dump
-from xpcs_dash.jobs.registry import KINDS
+from xpcs_dash.jobs.registry import Tasks
 
 MAX_ATTEMPTS = 3
 """A job that lost its worker this often is not tried again by itself."""
@@ -30,10 +30,12 @@ class JobQueue:
     Parameters
     ----------
     record : where the rows are kept.
+    tasks : what the jobs may call.
     """
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, tasks: Tasks) -> None:
         self._record = record
+        self.tasks = tasks
         self.token = uuid.uuid4().hex
 
     # -- lease: one dispatcher at a time -------------------------------------------------------------------
@@ -232,12 +234,11 @@ class JobQueue:
             self.requeue(job_id, "the job process was restarted while it ran")
         return left
 
-    @staticmethod
-    def _after_loss(record: sa.Row[Any], reason: str, *, counts: bool) -> dict[str, Any]:
-        kind = KINDS.get(record.kind)
+    def _after_loss(self, record: sa.Row[Any], reason: str, *, counts: bool) -> dict[str, Any]:
+        task = self.tasks.by_name.get(record.kind)
         if record.cancel_requested:
             return {"state": "cancelled", "message": "Cancelled."}
-        if kind is None or not kind.restartable:
+        if task is None or not task.restartable:
             return {"state": "interrupted", "message": f"Interrupted: {reason}. Retry starts it again."}
         if counts and record.attempts >= MAX_ATTEMPTS:
             times = f"{record.attempts} times"

@@ -16,7 +16,7 @@ from distributed import Worker, WorkerPlugin, get_worker
 
 from xpcs_dash.errors import XpcsDashError
 from xpcs_dash.jobs.context import TOPIC, JobCancelled, JobContext, here
-from xpcs_dash.jobs.registry import find, resolve
+from xpcs_dash.jobs.registry import resolve
 
 LOG = logging.getLogger(__name__)
 PLUGIN = "xpcs-dash-jobs"
@@ -29,13 +29,17 @@ class JobPlugin(WorkerPlugin):
     ----------
     cache_dir : directory of the persistent compilation cache; None where workers choose their own
         (another machine need not see the state directory).
+    allowed : dotted names that jobs may call; what is not among them is refused.
     niceness : how far a worker steps back behind the web processes of the same machine.
     """
 
     name = PLUGIN
 
-    def __init__(self, cache_dir: str | None, niceness: int = 0) -> None:
+    def __init__(
+        self, cache_dir: str | None, allowed: frozenset[str] = frozenset(), niceness: int = 0
+    ) -> None:
         self.cache_dir = cache_dir
+        self.allowed = allowed
         self.niceness = niceness
         self.stopped: set[tuple[int, int]] = set()
 
@@ -71,8 +75,8 @@ def describe() -> dict[str, Any]:
     }
 
 
-def execute(job_id: int, attempt: int, kind: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Run a job's function and return its answer with the state it ended in.
+def execute(job_id: int, attempt: int, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Run the function ``module:function`` that a job names, where it is one of those that jobs may call.
 
     Errors come back as text: an exception class of a numerics package need not exist in the dispatcher.
 
@@ -92,7 +96,8 @@ def execute(job_id: int, attempt: int, kind: str, params: Mapping[str, Any]) -> 
     began = time.perf_counter()
     try:
         context.check()
-        answer = dict(resolve(find(kind).run)(dict(params), context))
+        allowed = plugin.allowed if isinstance(plugin, JobPlugin) else frozenset()
+        answer = dict(resolve(name, allowed)(dict(params), context))
         state, message = "done", ""
     except JobCancelled as reason:
         state, answer, message = "cancelled", {}, str(reason)

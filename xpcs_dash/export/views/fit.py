@@ -13,8 +13,8 @@ from xpcs_dash.export.views import g2
 from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, title_of
 from xpcs_dash.export.views.ranges import of_fit
 from xpcs_dash.figures.publication import PageSize, PaperFigure, curves
+from xpcs_dash.fits.request import LIVE_STEPS, FitRequest, Selected, fit_selected, select
 from xpcs_dash.fitting.batch import BatchFit
-from xpcs_dash.jobs.kinds.fit_request import LIVE_STEPS, FitRequest, Selected, fit_selected, select
 
 if TYPE_CHECKING:
     from xpcs_dash.results.xpcs_file import XpcsFile

@@ -9,16 +9,16 @@ import numpy as np
 from dash import html
 
 from xpcs_dash.analysis import diffusion
-from xpcs_dash.analysis.stored_fit import stored_fit
 from xpcs_dash.components.views import Looked, name_of
 from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.diffusion import Series
 from xpcs_dash.figures.format import format_q, uncertain
 from xpcs_dash.figures.theme import q_colours, tokens
+from xpcs_dash.fits.ingested import stored_fit
 from xpcs_dash.services import Services
 
 if TYPE_CHECKING:
-    from xpcs_dash.analysis.stored_fit import Fitted
+    from xpcs_dash.analysis.diffusion import Fitted
 
 MOST_FILES = 12
 

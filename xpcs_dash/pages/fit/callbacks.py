@@ -16,7 +16,7 @@ from xpcs_dash.components.views import look, nothing_here, nothing_to_show
 from xpcs_dash.errors import UsageError, XpcsDashError
 from xpcs_dash.figures.bins import figure_bins
 from xpcs_dash.figures.fit import columns_for, figure_fit, height_for
-from xpcs_dash.jobs.kinds.fit_request import FitRequest, chosen, spread_bins
+from xpcs_dash.fits.request import FitRequest, chosen, spread_bins
 from xpcs_dash.pages.fit import preview, tables
 from xpcs_dash.pages.fit.controls import CONTROLS, MODEL, request_from
 from xpcs_dash.pages.fit.live import view_on_screen

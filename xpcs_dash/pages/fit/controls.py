@@ -7,7 +7,7 @@ from typing import Any
 
 from dash import ALL, Input, State
 
-from xpcs_dash.jobs.kinds.fit_request import FitRequest
+from xpcs_dash.fits.request import FitRequest
 from xpcs_dash.pages.fit.request import read_controls
 
 MODEL = Input("fit-model", "value")

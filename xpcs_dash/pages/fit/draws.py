@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xpcs_dash.fits.files import load_plots
 from xpcs_dash.fitting.models import get_model
-from xpcs_dash.jobs.kinds.fit_files import load_plots
 
 if TYPE_CHECKING:
     from xpcs_dash.database.record.fits import FitRow

@@ -12,7 +12,7 @@ from xpcs_dash.components import controls, states
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
 from xpcs_dash.figures.diagnostics import KINDS
-from xpcs_dash.jobs.kinds.fit_request import FitRequest
+from xpcs_dash.fits.request import FitRequest
 from xpcs_dash.pages.fit.parameters import parameter_table
 from xpcs_dash.pages.fit.restore import request_of
 

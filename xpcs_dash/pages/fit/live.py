@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from xpcs_dash.jobs.kinds.fit_request import FitRequest, chosen, fit_selected, select
+from xpcs_dash.fits.request import FitRequest, chosen, fit_selected, select
 from xpcs_dash.pages.fit import preview
 from xpcs_dash.pages.fit.controls import request_from
 from xpcs_dash.pages.fit.shown import shown_fit

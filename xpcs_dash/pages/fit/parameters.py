@@ -16,7 +16,7 @@ from xpcs_dash.fitting.models import FORMULA, MODELS
 if TYPE_CHECKING:
     from dash.development.base_component import Component
 
-    from xpcs_dash.jobs.kinds.fit_request import FitRequest
+    from xpcs_dash.fits.request import FitRequest
 
 PRIORS = {"lognormal": "log-normal", "normal": "normal", "halfnormal": "half-normal", "uniform": "uniform"}
 

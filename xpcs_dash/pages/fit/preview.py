@@ -17,7 +17,7 @@ from xpcs_dash.figures.fit import FitPanel, TauPoint
 from xpcs_dash.figures.format import format_bin
 from xpcs_dash.figures.g2 import Curve
 from xpcs_dash.figures.theme import q_colours
-from xpcs_dash.jobs.kinds.fit_request import FitRequest, Selected, state_of
+from xpcs_dash.fits.request import FitRequest, Selected, state_of
 from xpcs_dash.pages.fit.tables import Line
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from xpcs_dash.errors import UsageError
+from xpcs_dash.fits.request import FitRequest
 from xpcs_dash.fitting.models import MODELS
-from xpcs_dash.jobs.kinds.fit_request import FitRequest
 
 FIELDS = ("fixed", "value", "lower", "upper", "prior", "loc", "scale")
 """What can be set for each parameter, in the order of the page."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from xpcs_dash.database.record.fits import FitIndex
 from xpcs_dash.errors import XpcsDashError
-from xpcs_dash.jobs.kinds.fit_request import FitRequest
+from xpcs_dash.fits.request import FitRequest
 from xpcs_dash.pages.fit.request import read_controls, read_given
 
 if TYPE_CHECKING:

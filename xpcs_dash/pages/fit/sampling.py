@@ -11,7 +11,7 @@ from dash.exceptions import PreventUpdate
 from xpcs_dash.components.errors import notify
 from xpcs_dash.components.selection import Selection
 from xpcs_dash.errors import UsageError
-from xpcs_dash.jobs.kinds.fit_request import FitRequest, chosen
+from xpcs_dash.fits.request import FitRequest, chosen
 from xpcs_dash.pages.fit.controls import AS_STATE, request_from
 from xpcs_dash.pages.jobs.views import chain_table, progress
 from xpcs_dash.shell.allow import Role, open_to, user_name

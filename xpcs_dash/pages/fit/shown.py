@@ -11,8 +11,8 @@ from xpcs_dash.database.record.fits import FitIndex, FitRow
 from xpcs_dash.figures.fit import FitPanel, TauPoint
 from xpcs_dash.figures.g2 import Curve
 from xpcs_dash.figures.theme import q_colours
+from xpcs_dash.fits.request import FitRequest, Selected, select
 from xpcs_dash.fitting.models import get_model
-from xpcs_dash.jobs.kinds.fit_request import FitRequest, Selected, select
 from xpcs_dash.pages.fit import tables
 from xpcs_dash.pages.fit.draws import Bands, load_bands
 from xpcs_dash.pages.fit.preview import View, bin_names, curve_delays, notes_of

@@ -14,7 +14,7 @@ from xpcs_dash.components.graphs import message
 from xpcs_dash.components.theme import current_theme
 from xpcs_dash.database.record.fits import FitIndex, FitRow
 from xpcs_dash.figures.fit import columns_for, figure_fit, height_for
-from xpcs_dash.jobs.kinds.fit_request import FitRequest
+from xpcs_dash.fits.request import FitRequest
 from xpcs_dash.pages.fit.sampling import submit
 from xpcs_dash.pages.fit.shown import view_of_row
 from xpcs_dash.pages.fits import views

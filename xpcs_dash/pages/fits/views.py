@@ -14,9 +14,9 @@ from dash import html
 from xpcs_dash.components import states
 from xpcs_dash.components.panel import facts
 from xpcs_dash.figures.format import format_q, uncertain
+from xpcs_dash.fits.request import FitRequest
 from xpcs_dash.fitting.loo import difference
 from xpcs_dash.fitting.models import get_model
-from xpcs_dash.jobs.kinds.fit_request import FitRequest
 from xpcs_dash.pages.fit import tables
 from xpcs_dash.pages.fit.shown import line_of
 from xpcs_dash.pages.jobs.views import duration

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xpcs_dash.jobs.kinds.fit_request import state_of
+from xpcs_dash.fits.request import state_of
 
 if TYPE_CHECKING:
     from xpcs_dash.fitting.data import FitData

@@ -23,7 +23,7 @@ def folder(state_dir: Path) -> Path:
 
 def save(state_dir: Path, store_id: str, result: FitResult, plots: Mapping[str, np.ndarray] | None) -> None:
     """Keep a fit: the result for good, and beside it the arrays that the plots of the page read."""
-    from xpcs_dash.fitting.store import save_fit
+    from xpcs_dash.fits.store import save_fit
 
     place = folder(state_dir)
     save_fit(place, _checked(store_id), result)

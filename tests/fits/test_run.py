@@ -14,11 +14,11 @@ from tests.conftest import A001
 from xpcs_dash.database.record import open_record
 from xpcs_dash.database.record.fits import FitIndex
 from xpcs_dash.errors import UsageError
-from xpcs_dash.fitting.store import load_fit
+from xpcs_dash.fits import files, run
+from xpcs_dash.fits.request import FitRequest
+from xpcs_dash.fits.store import load_fit
 from xpcs_dash.hdf5.reach import OutOfReach
 from xpcs_dash.jobs.context import JobCancelled, JobContext
-from xpcs_dash.jobs.kinds import fit, fit_files
-from xpcs_dash.jobs.kinds.fit_request import FitRequest
 from xpcs_dash.settings import Settings
 
 
@@ -52,7 +52,7 @@ class Told:
 
 
 def test_what_travels_to_a_worker_is_plain_and_complete(params, settings):
-    payload = pickle.loads(pickle.dumps(fit.prepare(params, settings)))
+    payload = pickle.loads(pickle.dumps(run.prepare(params, settings)))
     assert payload["data"].labels.tolist() == [3, 6]
     assert payload["config"].seed == 5
     assert payload["source"] | {"token": "", "version": ""} == {
@@ -67,12 +67,12 @@ def test_what_travels_to_a_worker_is_plain_and_complete(params, settings):
 
 def test_a_path_outside_the_watched_directory_is_refused(params, tmp_path):
     with pytest.raises(OutOfReach, match="outside"):
-        fit.prepare(params, Settings(state_dir=tmp_path / "s", root=tmp_path / "other"))
+        run.prepare(params, Settings(state_dir=tmp_path / "s", root=tmp_path / "other"))
 
 
 def test_preparing_and_listing_need_no_jax():
     code = (
-        "import sys, xpcs_dash.jobs.kinds.fit, xpcs_dash.fitting.store, xpcs_dash.fitting.results,"
+        "import sys, xpcs_dash.fits.run, xpcs_dash.fits.store, xpcs_dash.fitting.results,"
         " xpcs_dash.jobs.dispatcher;"
         "print([m for m in ('jax', 'numpyro', 'nlsq', 'arviz') if m in sys.modules])"
     )
@@ -86,16 +86,16 @@ def test_preparing_and_listing_need_no_jax():
 @pytest.mark.timeout(600)
 def test_nlsq_is_kept_with_its_source_and_can_be_loaded(params, settings):
     told = Told()
-    answer = fit.run_nlsq(fit.prepare(params, settings), told.context)
+    answer = run.run_nlsq(run.prepare(params, settings), told.context)
     assert told.reports[-1]["progress"] == 1.0
-    number = fit.finish(params, answer, settings)["fit"]
+    number = run.finish(params, answer, settings)["fit"]
     record = open_record(settings)
     row = FitIndex(record).get(number)
     record.close()
     assert (row.kind, row.state, row.n_q, row.owner) == ("nlsq", "ok", 2, "ada")
     q, tau = row.bins[0]["q"], row.bins[0]["values"]["tau"][0]
     assert 1 / (tau * q**2) == pytest.approx(1e6, rel=0.05)
-    kept = load_fit(fit_files.folder(settings.state_dir), row.store_id)
+    kept = load_fit(files.folder(settings.state_dir), row.store_id)
     assert kept == answer["result"]
     assert kept.source.path == params["path"]
 
@@ -104,13 +104,13 @@ def test_nlsq_is_kept_with_its_source_and_can_be_loaded(params, settings):
 @pytest.mark.timeout(600)
 def test_nuts_reports_is_judged_and_kept_with_its_draws(params, settings):
     told = Told()
-    answer = fit.run_nuts(fit.prepare(params, settings), told.context)
+    answer = run.run_nuts(run.prepare(params, settings), told.context)
     assert [r["progress"] for r in told.reports] == sorted(r["progress"] for r in told.reports)
     assert any(r["detail"].get("draws") for r in told.reports)
     chains = told.reports[-1]["detail"]["chains"]
     assert [(c["chain"], c["draws"]) for c in chains] == [(0, 100), (1, 100)]
     assert sum(c["divergences"] for c in chains) == sum(d.divergences for d in answer["result"].diagnostics)
-    number = fit.finish(params, answer, settings)["fit"]
+    number = run.finish(params, answer, settings)["fit"]
     record = open_record(settings)
     row = FitIndex(record).get(number)
     record.close()
@@ -126,16 +126,16 @@ def test_nuts_reports_is_judged_and_kept_with_its_draws(params, settings):
     assert (entry["pareto_bad"] > 0) == (entry["pareto_k"] > answer["result"].loo(0).limit)
     value, low, high, _ = entry["values"]["tau"]
     assert low < value < high
-    plots = fit_files.load_plots(settings.state_dir, row.store_id)
+    plots = files.load_plots(settings.state_dir, row.store_id)
     assert plots["draws/tau"].shape == (2, 2, 100)
     assert (plots["curve"][:, 0] <= plots["curve"][:, 1]).all()
-    again = fit.run_nuts(fit.prepare(params, settings), Told().context)
+    again = run.run_nuts(run.prepare(params, settings), Told().context)
     assert np.array_equal(again["result"].samples["tau"], answer["result"].samples["tau"])
     with pytest.raises(JobCancelled):
-        fit.run_nuts(fit.prepare(params, settings), Told(stop_after=2).context)
+        run.run_nuts(run.prepare(params, settings), Told(stop_after=2).context)
 
 
 def test_names_of_stored_fits_are_no_paths(tmp_path):
     with pytest.raises(UsageError):
-        fit_files.load_plots(tmp_path, "../../etc/passwd")
-    assert fit_files.load_plots(tmp_path, "20261122-abcd") is None
+        files.load_plots(tmp_path, "../../etc/passwd")
+    assert files.load_plots(tmp_path, "20261122-abcd") is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,36 +12,6 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 NAMES = ("too_few_points", "no_decay", "incomplete_decay", "not_converged", "poor_fit")
-
-
-class Fitted(Protocol):
-    """What a trend over q needs of a fit: `fitting.batch_result.BatchFit` and `StoredFit` offer it."""
-
-    @property
-    def names(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def values(self) -> Floats: ...  # noqa: D102
-    @property
-    def errors(self) -> Floats: ...  # noqa: D102
-    @property
-    def chi2_red(self) -> Floats: ...  # noqa: D102
-    @property
-    def at_bound(self) -> Flags: ...  # noqa: D102
-    @property
-    def too_few_points(self) -> Flags: ...  # noqa: D102
-    @property
-    def no_decay(self) -> Flags: ...  # noqa: D102
-    @property
-    def incomplete_decay(self) -> Flags: ...  # noqa: D102
-    @property
-    def not_converged(self) -> Flags: ...  # noqa: D102
-    @property
-    def poor_fit(self) -> Flags: ...  # noqa: D102
-    @property
-    def n_q(self) -> int: ...  # noqa: D102
-    @property
-    def good(self) -> Flags: ...  # noqa: D102
-    def reasons(self, k: int) -> tuple[str, ...]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xpcs_dash.jobs.context import JobCancelled, JobContext
-from xpcs_dash.jobs.kinds import fit_bins, fit_files
-from xpcs_dash.jobs.kinds.fit_request import FitRequest, clip_bounds, select
+from xpcs_dash.fits import bins as bins_of
+from xpcs_dash.fits import files
+from xpcs_dash.fits.request import FitRequest, clip_bounds, select
 
 if TYPE_CHECKING:
+    from xpcs_dash.analysis.made import Context
     from xpcs_dash.settings import Settings
 
 SLOW_IMPORTS = ("xpcs_dash.fitting.nlsq", "xpcs_dash.fitting.sampling", "numpyro.infer")
@@ -71,10 +72,10 @@ def prepare(params: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     FileError
         Where it cannot be read.
     """
+    from xpcs_dash.fits.store import content_hash
     from xpcs_dash.fitting.data import fit_data
     from xpcs_dash.fitting.models import PriorSpec
     from xpcs_dash.fitting.results import FitConfig, Source
-    from xpcs_dash.fitting.store import content_hash
     from xpcs_dash.results.door import open_file
     from xpcs_dash.results.fingerprint import fingerprint
 
@@ -114,7 +115,7 @@ def prepare(params: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     }
 
 
-def run_nlsq(payload: Mapping[str, Any], ctx: JobContext) -> dict[str, Any]:
+def run_nlsq(payload: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """Fit every bin with NLSQ on the worker.
 
     Raises
@@ -140,7 +141,7 @@ def run_nlsq(payload: Mapping[str, Any], ctx: JobContext) -> dict[str, Any]:
             bounds=config.bounds,
             start=config.start,
         )
-        bins.append(fit_bins.of_nlsq(data, k, result))
+        bins.append(bins_of.of_nlsq(data, k, result))
         ctx.progress((k + 1) / data.n_q, f"{k + 1} of {data.n_q} bins fitted")
     # one file: compiling the batch would take longer than NumPy takes for all of it
     kept = fit_g2(data, config, payload["origin"], backend="numpy")
@@ -154,7 +155,7 @@ def run_nlsq(payload: Mapping[str, Any], ctx: JobContext) -> dict[str, Any]:
     }
 
 
-def run_nuts(payload: Mapping[str, Any], ctx: JobContext) -> dict[str, Any]:
+def run_nuts(payload: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """Sample every bin with NUTS on the worker, started from least squares.
 
     Raises
@@ -184,15 +185,16 @@ def run_nuts(payload: Mapping[str, Any], ctx: JobContext) -> dict[str, Any]:
     try:
         result = sample_g2(payload["data"], config, report, ctx.cancelled, payload["origin"])
     except FitCancelled:
-        raise JobCancelled("Cancelled.") from None
+        ctx.check()  # says it in the words of the job list
+        raise
     worst = [max(d.r_hat.values(), default=np.nan) for d in result.diagnostics]
     seen.update(r_hat=float(np.max(worst)), divergences=sum(d.divergences for d in result.diagnostics))
     ctx.progress(0.99, "storing the draws", force=True, **seen)
     return {
         "kind": "nuts",
-        "bins": [fit_bins.of_sampled(result, k) for k in range(payload["data"].n_q)],
+        "bins": [bins_of.of_sampled(result, k) for k in range(payload["data"].n_q)],
         "result": result,
-        "plots": fit_bins.plot_arrays(result),
+        "plots": bins_of.plot_arrays(result),
         "seconds": result.seconds,
         "source": payload["source"],
         "facts": {
@@ -217,7 +219,7 @@ def finish(params: Mapping[str, Any], answer: Mapping[str, Any], settings: Setti
 
     bins, source = list(answer["bins"]), answer["source"]
     store_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{source['token'][:8]}-{os.urandom(3).hex()}"
-    fit_files.save(settings.state_dir, store_id, answer["result"], answer.get("plots"))
+    files.save(settings.state_dir, store_id, answer["result"], answer.get("plots"))
     chi2 = [b["chi2"] for b in bins if b["chi2"] is not None and np.isfinite(b["chi2"])]
     request = FitRequest.from_params(params)
     record = open_record(settings)

@@ -1,0 +1,1 @@
+"""What a stored fit is: request, selection, run, store, index, review, presentation."""
