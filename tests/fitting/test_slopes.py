@@ -5,20 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xpcs_dash.fitting.models import MODELS
+from xpcs_dash.fitting.models import MODELS, Window
 from xpcs_dash.fitting.newton import eigen
 from xpcs_dash.fitting.slopes import complex_slopes, decay_and_slopes, model_jacobian
 
-SHAPES = {
-    "single": [[1e-3], [5.0]],
-    "stretched": [[1e-3, 0.4], [5.0, 1.9]],
-    "double": [[1e-3, 0.4, 1e-1, 1.7, 0.3], [2.0, 1.0, 1e-4, 0.2, 0.9]],
-}
+
+def shapes(model: str) -> np.ndarray:
+    """(2, n_shape) two sets of shape parameters well inside the bounds of any model."""
+    spec = MODELS[model]
+    lower, upper = (spec.coordinates(a)[spec.shape_index] for a in spec.default_bounds(Window(1e-4, 1.0)))
+    rng = np.random.default_rng(7)
+    z = lower + (upper - lower) * rng.uniform(0.1, 0.9, (2, len(lower)))
+    return np.where([p.log for p in spec.shape_parameters], np.exp(z), z)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_slopes_are_those_of_the_model(model: str) -> None:
-    spec, shape = MODELS[model], np.array(SHAPES[model])
+    spec, shape = MODELS[model], shapes(model)
     t = np.broadcast_to(np.geomspace(1e-7, 1e3, 50), (2, 50))
     value, slopes = decay_and_slopes(spec, t, shape)
     expected, by_complex_step = complex_slopes(spec, t, shape)
@@ -32,7 +35,7 @@ def test_jacobian_is_that_of_jax(model: str) -> None:
     import jax.numpy as jnp
 
     spec = MODELS[model]
-    params = spec.whole(0.3, 1.02, np.array(SHAPES[model]))
+    params = spec.whole(0.3, 1.02, shapes(model))
     t = np.geomspace(1e-4, 1.0, 20)
     ours = model_jacobian(spec, np.broadcast_to(t, (2, 20)), params)
     theirs = jax.vmap(jax.jacfwd(lambda p: spec.evaluate(t, p, jnp)))(params)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
@@ -141,7 +141,19 @@ def fit_every_bin(xf: XpcsFile, model: str = "single", backend: str = "numpy") -
     return fit_all_q(xf.t_el, xf.g2, sigma, xf.trusted, model=model, backend=backend)
 
 
-def points_of(fit: Fitted, q: Floats, parameter: str, label: NDArray[np.integer] | None = None) -> Points:
+def times_of(fit: Fitted, q: Floats, model: str, label: NDArray[np.integer] | None = None) -> Points:
+    """Relaxation times (s) of a fit against q, as the model says that they follow from its parameters."""
+    from xpcs_dash.fitting.models import get_model
+
+    how = get_model(model).relaxation
+    found = points_of(fit, q, how.parameter, label, time=True)
+    value, error = how.times(found.value, found.error)
+    return replace(found, value=value, error=error)
+
+
+def points_of(
+    fit: Fitted, q: Floats, parameter: str, label: NDArray[np.integer] | None = None, *, time: bool = False
+) -> Points:
     """One parameter of a fit against q, with a status for each bin.
 
     A bin has failed where there were too few points or the fit did not converge; it is at a bound where this
@@ -154,11 +166,12 @@ def points_of(fit: Fitted, q: Floats, parameter: str, label: NDArray[np.integer]
     q : (n,) Å⁻¹.
     parameter : one of the fit's names.
     label : (n,) labels of the bins; by default 1 to n.
+    time : the parameter says how fast the decay is: a bin whose number is not good does not count.
     """
     k = list(fit.names).index(parameter)
     failed = fit.too_few_points | fit.not_converged
     bound = fit.at_bound[:, k] | fit.no_decay | fit.incomplete_decay | fit.poor_fit
-    if parameter.startswith("tau"):
+    if time or parameter.startswith("tau"):
         bound |= ~fit.good
     status = tuple("failed" if f else "bound" if b else "ok" for f, b in zip(failed, bound, strict=True))
     labels = np.arange(1, fit.n_q + 1) if label is None else np.asarray(label)

@@ -23,7 +23,7 @@ def export(
     figure: Annotated[str, typer.Option(help=", ".join(VIEWS))],
     out: Annotated[Path, typer.Option(help="file to write; its suffix decides the form")],
     q_bins: Annotated[str | None, typer.Option(help="labels of the dynamic map, such as 1,4,7")] = None,
-    model: Annotated[str, typer.Option(help="of fits: single, stretched or double")] = "single",
+    model: Annotated[str, typer.Option(help="of fits, by its name; a wrong one lists all")] = "single",
     sigma: Annotated[str, typer.Option(help="of fits: counting or file")] = "counting",
     tmin: Annotated[float | None, typer.Option(help="of fits: first delay, in s")] = None,
     tmax: Annotated[float | None, typer.Option(help="of fits: last delay, in s")] = None,

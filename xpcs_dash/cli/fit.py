@@ -22,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
 
 def fit(
     file: Annotated[Path, typer.Argument(help="result file")],
-    model: Annotated[str, typer.Option(help="single, stretched or double")] = "single",
+    model: Annotated[str, typer.Option(help="a model of g2 by its name; a wrong one lists all")] = "single",
     q_bins: Annotated[
         str | None,
         typer.Option("--q-bins", help="1-based labels of the dynamic map: 1,4 or 2-7; default all"),
@@ -57,7 +57,7 @@ def fit(
 ) -> None:
     """Fit g2 of FILE: least squares of every bin, and NUTS with --bayes.
 
-    Parameters: contrast, baseline, tau (s), gamma; tau1, gamma1, tau2, gamma2 and f of the double model.
+    The parameters are those of the model: contrast, baseline, and tau (s) of the single exponential.
     """
     from xpcs_dash.cli.in_force import settings_in_force
     from xpcs_dash.cli.values import delays, labels, number_pairs, numbers

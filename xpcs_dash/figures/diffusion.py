@@ -12,10 +12,10 @@ from xpcs_dash.analysis.diffusion import Points, PowerLaw
 from xpcs_dash.figures.drawing import Drawing, pack
 from xpcs_dash.figures.logaxis import log_axis
 from xpcs_dash.figures.theme import axis, tokens, with_alpha
+from xpcs_dash.fitting.models import MODELS
 
 UNUSED = "at a bound, without a decay in the window, or described badly: not used"
 HOVER = "<b>bin %{customdata[0]}</b><br>q = %{x:.5~g} Å⁻¹<br>%{y:.4~g}<br>%{customdata[1]}<extra></extra>"
-PARAMETERS: dict[str, str] = {"tau": "τ (s)", "contrast": "contrast", "baseline": "baseline", "gamma": "γ"}
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def figure_parameter(
     Parameters
     ----------
     series : one per file.
-    parameter : key of `PARAMETERS`.
+    parameter : ``tau``, the relaxation time, or a parameter of any model.
     """
     t = tokens(theme)
     log_y = parameter == "tau"
@@ -104,9 +104,9 @@ def figure_parameter(
         "xaxis": log_axis("q (Å⁻¹)", *(s.points.q for s in series))
         if x_log
         else axis("q (Å⁻¹)", type="linear"),
-        "yaxis": log_axis(PARAMETERS[parameter], *(s.points.value[s.points.good] for s in series))
+        "yaxis": log_axis(title_of(parameter), *(s.points.value[s.points.good] for s in series))
         if log_y
-        else axis(PARAMETERS[parameter]),
+        else axis(title_of(parameter)),
         "yaxis2": {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
         "margin": {"l": 64, "r": 14, "t": 8 + (21 * len(series) if legend else 0), "b": 44},
         "showlegend": legend,
@@ -114,6 +114,16 @@ def figure_parameter(
     }
     layout["yaxis"] |= {"autorangeoptions": _limits(series, log_y=log_y)}
     return Drawing(data, layout, theme)
+
+
+def title_of(parameter: str) -> str:
+    """What stands at the axis of a parameter: its symbol and unit."""
+    if parameter in ("contrast", "baseline"):
+        return parameter
+    if parameter == "tau":
+        return "τ (s)"
+    found = (spec[parameter].title for spec in MODELS.values() if parameter in spec.names)
+    return next(found, parameter)
 
 
 def _limits(series: Sequence[Series], *, log_y: bool) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpcs_dash.fitting.models import get_model
+
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 NAMES = ("too_few_points", "no_decay", "incomplete_decay", "not_converged", "poor_fit")
@@ -59,7 +61,7 @@ def stored_fit(
     -------
     None where the catalogue holds no such fit of all these bins with this setting.
     """
-    names = ("contrast", "baseline", "tau")
+    names = get_model(model).names
     if not columns or columns.get("model") != model or len(columns.get("label") or ()) != n_q:
         return None
     if columns.get("min_coincidences") != min_coincidences:

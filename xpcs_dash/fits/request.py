@@ -29,7 +29,7 @@ class FitRequest:
 
     Attributes
     ----------
-    model : single, stretched or double.
+    model : name of a model of g2.
     labels : 1-based labels of the dynamic map.
     sigma : "counting" or "file".
     delay : (first, last) delay in s, or None for all.

@@ -58,7 +58,7 @@ def fit_all_q(
         the same and the errors come from the scatter of the residuals.
     trusted : (n_delay, n_q) bool; False leaves a point out. Points that are not finite, or whose sigma is
         not positive, are always left out.
-    model : ``single``, ``stretched`` or ``double``.
+    model : name of a model, or its description.
     fixed : parameter name -> value at which it is held, a number or (n_q,).
     bounds : parameter name -> (lower, upper), numbers or (n_q,); in place of the defaults scaled to the
         window.
@@ -169,7 +169,7 @@ def limits(
     if not (np.isfinite(lower).all() and np.isfinite(upper).all()):
         raise UsageError("bounds and fixed values must be finite numbers.")
     for k, p in enumerate(spec.parameters):
-        if (p.log or p.name.startswith("gamma")) and n_q and not (lower[:, k] > 0).all():
+        if (p.log or p.positive) and n_q and not (lower[:, k] > 0).all():
             raise UsageError(
                 f"{p.name} must be positive; found a bound or fixed value of {lower[:, k].min():g}."
             )

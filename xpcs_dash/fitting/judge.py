@@ -140,26 +140,25 @@ def covariance_of(normal: FloatArray, free: BoolArray) -> FloatArray:
 def _in_order(
     spec: ModelSpec, params: FloatArray, normal: FloatArray, inp: Input
 ) -> tuple[FloatArray, FloatArray]:
-    """The two decays of the double model with the faster first; the formula is symmetric under the
-    exchange.
+    """Decays that may change places with the faster first; the formula is symmetric under the exchange.
 
     Where a bound or a fixed value holds for one of the decays alone, it says which is which: there they stay
     as they are.
     """
-    if spec.ordered is None:
+    if spec.exchange is None:
         return params, normal
-    first, second = (spec.index(n) for n in spec.ordered)
+    first, second = (spec.index(n) for n in spec.exchange.pairs[0])
     swap = params[:, first] > params[:, second]
     order = np.arange(len(spec.names))
-    for a, b in (("tau1", "tau2"), ("gamma1", "gamma2")):
+    for a, b in spec.exchange.pairs:
         i, j = spec.index(a), spec.index(b)
         order[i], order[j] = j, i
-    f = spec.index("f")
+    mirrored = [spec.index(n) for n in spec.exchange.complement]
     turned = params[:, order].copy()
-    turned[:, f] = 1.0 - turned[:, f]
+    turned[:, mirrored] = 1.0 - turned[:, mirrored]
     room = 1e-9 * np.abs(turned)
     swap &= ((inp.lower - room <= turned) & (turned <= inp.upper + room)).all(axis=1)
-    sign = np.where(np.arange(len(order)) == f, -1.0, 1.0)
+    sign = np.where(np.isin(np.arange(len(order)), mirrored), -1.0, 1.0)
     turned_normal = normal[:, order][:, :, order] * sign[:, None] * sign
     return (
         np.where(swap[:, None], turned, params),

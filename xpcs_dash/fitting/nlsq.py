@@ -254,8 +254,8 @@ def _starts(
     yield guess.values[k]
     middle = guess.values[k].copy()
     for j, p in enumerate(spec.parameters):
-        if p.log:
-            middle[j] = np.clip(Window.of(inp.t).log_middle, inp.lower[0, j], inp.upper[0, j])
+        if p.scaled:
+            middle[j] = np.clip(p.middle(Window.of(inp.t)), inp.lower[0, j], inp.upper[0, j])
     yield middle
 
 

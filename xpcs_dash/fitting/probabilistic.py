@@ -134,8 +134,8 @@ def resolve_priors(
             loc = prior.loc
             if loc is None and prior.kind in ("lognormal", "normal"):
                 fitted = float(fit.values[k, j])
-                scaled = spec.parameters[j].scaled
-                loc = fitted if usable[k] or not scaled else window.log_middle
+                p = spec.parameters[j]
+                loc = fitted if usable[k] or not p.scaled else p.middle(window)
             if prior.kind == "lognormal" and not (loc is not None and loc > 0):
                 raise UsageError(f"the log-normal prior of {name} needs a positive centre, found {loc}.")
             priors[name] = PriorSpec(prior.kind, loc, prior.scale)

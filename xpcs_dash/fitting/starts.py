@@ -19,36 +19,15 @@ __all__ = ["grid_start"]
 
 FloatArray = NDArray[np.float64]
 
-#: Grid points per shape parameter, by model; coarser where more of them multiply.
-_POINTS: dict[str, dict[str, int]] = {
-    "single": {"tau": 64},
-    "stretched": {"tau": 26, "gamma": 6},
-    "double": {"tau1": 14, "tau2": 14, "gamma1": 1, "gamma2": 1, "f": 5},
-}
 _ROWS = 2048
-
-
-def _candidates(name: str, log: bool, lo: float, hi: float, count: int) -> FloatArray:
-    if hi <= lo:
-        return np.array([lo])
-    if log:
-        # the outermost twentieth of a bound is no place to start from
-        edge = min(3.0, (hi / lo) ** 0.05)
-        return np.geomspace(lo * edge, hi / edge, count)
-    if name.startswith("gamma"):
-        lo, hi = max(lo, 0.14), min(max(hi, 0.14), 1.9)
-        return np.array([np.clip(1.0, lo, hi)]) if count == 1 else np.linspace(lo, max(hi, lo), count)
-    width = hi - lo
-    return np.linspace(lo + 0.05 * width, hi - 0.05 * width, count)
 
 
 def _shapes(spec: ModelSpec, lower: FloatArray, upper: FloatArray) -> FloatArray:
     """(n_grid, n_par) parameter sets with contrast 1 and baseline 0."""
-    names = [n for n in spec.names if n not in ("contrast", "baseline")]
-    points = _POINTS.get(spec.name, {})
+    names = [p.name for p in spec.shape_parameters]
     axes = [
-        _candidates(n, spec[n].log, lower[spec.index(n)], upper[spec.index(n)], points.get(n, 5))
-        for n in names
+        p.grid.values(lower[k], upper[k], log=p.log)
+        for k, p in zip(spec.shape_index, spec.shape_parameters, strict=True)
     ]
     mesh = np.meshgrid(*axes, indexing="ij")
     out = np.zeros((mesh[0].size, len(spec.names)))

@@ -23,7 +23,7 @@ class ViewOptions:
     Attributes
     ----------
     q_bins : 1-based labels of the dynamic map; None takes what is legible in a figure, and all in a table.
-    model : of fits: "single", "stretched" or "double".
+    model : of fits, by its name.
     sigma : of fits: "counting" or "file".
     size : on paper; None takes a single column.
     title : whether the figure says which file it shows.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xpcs_dash.analysis.diffusion import Points, PowerLaw, points_of, power_law
+from xpcs_dash.analysis.diffusion import Points, PowerLaw, power_law, times_of
 from xpcs_dash.errors import UsageError
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, literal, title_of
@@ -24,8 +24,7 @@ def _fit(xf: XpcsFile, options: ViewOptions) -> tuple[list[int], BatchFit, Point
     """The fit of the chosen bins, and relaxation times with their state: a flagged one is never good."""
     bins = chosen_bins(xf, options)
     fit, _ = fit_bins(xf, bins, options, MAX_STEPS)
-    tau = next(name for name in fit.names if name.startswith("tau"))
-    return bins, fit, points_of(fit, xf.q[bins], tau, np.array(bins) + 1)
+    return bins, fit, times_of(fit, xf.q[bins], options.model, np.array(bins) + 1)
 
 
 def law_of(points: Points, options: ViewOptions) -> PowerLaw | None:

@@ -10,7 +10,9 @@ from xpcs_dash.components.errors import guarded
 from xpcs_dash.components.graphs import message, patch
 from xpcs_dash.components.views import look
 from xpcs_dash.figures.diffusion import figure_parameter
+from xpcs_dash.fitting.models import get_model
 from xpcs_dash.pages.diffusion import views
+from xpcs_dash.pages.diffusion.layout import models
 from xpcs_dash.services import Services
 from xpcs_dash.shell.allow import Role, open_to
 
@@ -70,10 +72,12 @@ def register(app: Dash, services: Services) -> None:
     @open_to(Role.VIEWER)
     @guarded(figure=True)
     def other(data: Any, name: str, axis: str, parameter: str) -> Any:
-        if parameter == "gamma" and name == "single":
-            return message(
-                "γ is held at 1 in the single exponential.", "Choose the stretched model to fit it."
-            )
+        spec = get_model(name)
+        if parameter not in spec.names:
+            held = spec.constants.get(parameter)
+            what = "no parameter" if held is None else f"held at {held:g}"
+            having = ", ".join(other for other in models() if parameter in get_model(other).names)
+            return message(f"{parameter} is {what} of the model {name}.", f"Choose {having} to fit it.")
         return one(data, name, parameter, axis)
 
     @app.callback(Output("diffusion-table", "children"), current, model)

@@ -11,11 +11,24 @@ from dash.development.base_component import Component
 from xpcs_dash.components.controls import number, segmented, together, toolbar
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
+from xpcs_dash.fitting.models import MODELS
 from xpcs_dash.services import Services
 
-MODELS = {"single": "single", "stretched": "stretched"}
-OTHERS = {"baseline": "baseline", "gamma": "γ"}
 AXES = {"log": "log q", "lin": "linear q"}
+
+
+def models() -> dict[str, str]:
+    """Models to choose from: those with one decay, so with one relaxation time."""
+    return {name: name for name, spec in MODELS.items() if spec.exchange is None}
+
+
+def others() -> dict[str, str]:
+    """Parameters to choose from besides relaxation time and contrast."""
+    made = {"baseline": "baseline"}
+    for spec in (MODELS[name] for name in models()):
+        wanted = (p for p in spec.shape_parameters if p.name != spec.relaxation.parameter)
+        made |= {p.name: p.symbol for p in wanted}
+    return made
 
 
 def _q(query: Mapping[str, str], name: str) -> float | None:
@@ -33,10 +46,11 @@ def _one_of(query: Mapping[str, str], name: str, allowed: Mapping[str, str]) -> 
 
 def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: ARG001 - the page protocol
     """τ(q) with its law on the left; contrast and baseline; all values on the right."""
+    other = others()
     return html.Div(
         [
             toolbar(
-                segmented("diffusion-model", "Model", MODELS, _one_of(query, "model", MODELS)),
+                segmented("diffusion-model", "Model", models(), _one_of(query, "model", models())),
                 segmented("diffusion-axes", "Axis", AXES, _one_of(query, "axes", AXES)),
                 together(
                     number("diffusion-q-low", "Power law from q", _q(query, "q0"), minimum=0, width="6.5em"),
@@ -82,7 +96,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
                         "Parameter",
                         graph("diffusion-other", filename="parameter-q"),
                         export=(None, "diffusion-other"),
-                        controls=segmented("diffusion-parameter", "", OTHERS, _one_of(query, "show", OTHERS)),
+                        controls=segmented("diffusion-parameter", "", other, _one_of(query, "show", other)),
                     ),
                     panel("Power law τ = a·q^b", html.Div(id="diffusion-law", className="xd-views-scroll")),
                     panel(

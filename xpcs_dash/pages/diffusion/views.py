@@ -15,6 +15,7 @@ from xpcs_dash.figures.diffusion import Series
 from xpcs_dash.figures.format import format_q, uncertain
 from xpcs_dash.figures.theme import q_colours, tokens
 from xpcs_dash.fits.ingested import stored_fit
+from xpcs_dash.fitting.models import get_model
 from xpcs_dash.services import Services
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ def series(
     made = []
     for ref, colour in zip(ids, colours, strict=True):
         fit = batch(services, ref, model)
-        found = diffusion.points_of(fit, services.kernel.open(ref).q, parameter)
+        q = services.kernel.open(ref).q
+        time = parameter == "tau"
+        found = diffusion.times_of(fit, q, model) if time else diffusion.points_of(fit, q, parameter)
         law = None
         if parameter == "tau" and found.good.sum() >= 2:
             try:
@@ -149,14 +152,14 @@ def law_table(
 def value_table(services: Services, seen: Looked, model: str) -> Any:
     """All parameters of the primary file, one row per bin."""
     fit = batch(services, seen.ref, model)
-    units = {"tau": "s"}
+    spec = get_model(model)
     rows, classes = [], []
     for k in range(fit.n_q):
         failed = bool(fit.too_few_points[k] or fit.not_converged[k])
         cells = [str(k + 1), format_q(float(seen.xf.q[k]), seen.xf.q_unit)]
         for j, name in enumerate(fit.names):
             cells.append(
-                "—" if failed else str(uncertain(fit.values[k, j], fit.errors[k, j], units.get(name, "")))
+                "—" if failed else str(uncertain(fit.values[k, j], fit.errors[k, j], spec[name].unit))
             )
         cells.append("—" if failed else f"{fit.chi2_red[k]:.2f}")
         reasons = fit.reasons(k)
@@ -170,7 +173,7 @@ def value_table(services: Services, seen: Looked, model: str) -> Any:
     head = [
         "bin",
         "q",
-        *("γ" if n == "gamma" else "τ" if n == "tau" else n for n in fit.names),
+        *(n if n in ("contrast", "baseline") else spec[n].symbol for n in fit.names),
         "χ²",
         "verdict",
     ]

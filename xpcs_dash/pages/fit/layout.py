@@ -13,6 +13,7 @@ from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
 from xpcs_dash.figures.diagnostics import KINDS
 from xpcs_dash.fits.request import FitRequest
+from xpcs_dash.fitting.models import model_names
 from xpcs_dash.pages.fit.parameters import parameter_table
 from xpcs_dash.pages.fit.restore import request_of
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from xpcs_dash.services import Services
 
-MODEL_NAMES = {"single": "single", "stretched": "stretched", "double": "double"}
 SIGMAS = {"counting": "counting", "file": "file"}
 
 
@@ -56,7 +56,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:
 def _tools(asked: FitRequest) -> Component:
     low, high = asked.delay or (None, None)
     return controls.toolbar(
-        controls.segmented("fit-model", "model", MODEL_NAMES, asked.model),
+        controls.segmented("fit-model", "model", model_names(), asked.model),
         controls.segmented(
             "fit-sigma",
             "σ",

@@ -18,6 +18,7 @@ from xpcs_dash.figures.format import format_bin
 from xpcs_dash.figures.g2 import Curve
 from xpcs_dash.figures.theme import q_colours
 from xpcs_dash.fits.request import FitRequest, Selected, state_of
+from xpcs_dash.fitting.models import get_model
 from xpcs_dash.pages.fit.tables import Line
 
 if TYPE_CHECKING:
@@ -67,12 +68,13 @@ def panels(data: Selected, fit: BatchFit, theme: str) -> list[FitPanel]:
 
 def tau_points(data: Selected, fit: BatchFit) -> list[TauPoint]:
     """Relaxation times over q with their 94 % intervals."""
-    name = next(n for n in fit.names if n.startswith("tau"))
-    low, high = fit.interval(name, 0.94)
+    how = get_model(fit.model).relaxation
+    tau, _ = how.times(fit[how.parameter], fit.error(how.parameter))
+    low, high = how.interval(*fit.interval(how.parameter, 0.94))
     return [
         TauPoint(
             float(data.q[k]),
-            float(fit[name][k]),
+            float(tau[k]),
             float(low[k]),
             float(high[k]),
             state_of(fit.flags(k)),

@@ -58,7 +58,7 @@ def view_of_row(row: FitRow, xf: XpcsFile, theme: str, bands: Bands | None = Non
     return View(
         panels=panels_of_row(row, data, names, theme, bands),
         lines=lines,
-        points=[tau_of(b) for b in row.bins],
+        points=[tau_of(b, row.model) for b in row.bins],
         model=row.model,
         delay=request.delay,
         interval=f"stored fit {row.id}: {kind}",
@@ -116,14 +116,16 @@ def panels_of_row(
     return made
 
 
-def tau_of(entry: dict[str, Any]) -> TauPoint:
+def tau_of(entry: dict[str, Any], model: str) -> TauPoint:
     """Relaxation time of a stored bin with its interval."""
-    name = next(n for n in entry["values"] if n.startswith("tau"))
-    value, low, high, sigma = (_float(v) for v in entry["values"][name])
+    how = get_model(model).relaxation
+    value, low, high, sigma = (_float(v) for v in entry["values"][how.parameter])
     if not np.isfinite(low):
         ratio = np.exp(min(1.881 * sigma / value, 50.0)) if value > 0 and np.isfinite(sigma) else np.nan
         low, high = value / ratio, value * ratio
-    return TauPoint(entry["q"], value, low, high, entry["state"], "; ".join(entry["reasons"]))
+    tau = float(how.times(value, sigma)[0])
+    low, high = (float(end) for end in how.interval(low, high))
+    return TauPoint(entry["q"], tau, low, high, entry["state"], "; ".join(entry["reasons"]))
 
 
 def _float(value: float | None) -> float:

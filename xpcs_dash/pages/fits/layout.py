@@ -11,6 +11,7 @@ from dash import dcc, html
 from xpcs_dash.components import controls, states
 from xpcs_dash.components.graphs import graph
 from xpcs_dash.components.panel import panel
+from xpcs_dash.fitting.models import model_names
 from xpcs_dash.shell.allow import user_name
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from xpcs_dash.services import Services
 
 KINDS = {"all": "all fits", "nlsq": "NLSQ", "nuts": "sampled"}
-MODELS = {"all": "all models", "single": "single", "stretched": "stretched", "double": "double"}
 REVIEWS = {
     "all": "all",
     "open": "not reviewed",
@@ -53,7 +53,7 @@ def layout(services: Services, query: Mapping[str, str]) -> Component:  # noqa: 
             "fits-search", "", query.get("search", ""), placeholder="Search file, sample, note, name"
         ),
         controls.select("fits-kind", "", KINDS, query.get("kind", "all")),
-        controls.select("fits-model", "", MODELS, query.get("model", "all")),
+        controls.select("fits-model", "", {"all": "all models"} | model_names(), query.get("model", "all")),
         controls.segmented("fits-review-filter", "", REVIEWS, query.get("review", "all")),
         html.Span(id="fits-undo-line"),
     )

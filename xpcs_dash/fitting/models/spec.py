@@ -1,22 +1,16 @@
-"""The models of g2 and of τ(q): one description each, from which everything else is generated.
+"""What a model of g2 is: one description, from which everything else is generated.
 
 A `ModelSpec` holds the formula once, written against an array namespace (`numpy` or `jax.numpy`), and its
-parameters with unit, bounds, scale and default prior. The batched residual (`fitting.batch`), the function
-given to NLSQ (`fitting.nlsq`), the NumPyro model (`fitting.probabilistic`), tables and file headers are all
-made from it.
-
-Definition of g2 used everywhere (Siegert relation with the factor 2 *outside* the power):
-
-    g2(τ) = baseline + contrast · |g1(τ)|²
-    single, stretched   |g1|² = exp[-2 (τ/tau)^gamma]        gamma = 1, or 0 < gamma <= 2
-    double              g1 = f·exp[-(τ/tau1)^gamma1] + (1-f)·exp[-(τ/tau2)^gamma2]
-    power law           tau(q) = 1 / (D q^n)
+parameters with symbol, unit, bounds, scale, starts and default prior. The batched residual (`fitting.batch`),
+the function given to NLSQ (`fitting.nlsq`), the NumPyro model (`fitting.probabilistic`), choices and tables
+of the pages, options of the command line and file headers are all made from it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -26,28 +20,17 @@ from numpy.typing import ArrayLike, NDArray
 from xpcs_dash.errors import UsageError
 
 __all__ = [
-    "FORMULA",
-    "MODELS",
-    "POWER_LAW",
+    "Exchange",
+    "Grid",
     "ModelSpec",
     "ParamSpec",
     "PriorSpec",
+    "Relaxation",
     "Window",
-    "double_exp_model",
-    "get_model",
     "parameter_table",
-    "power_law_model",
-    "single_exp_model",
-    "stretched_exp_model",
 ]
 
 FloatArray = NDArray[np.float64]
-
-#: Printed beside every fit.
-FORMULA = "g2(τ) = baseline + contrast·|g1(τ)|²,  |g1|² = exp[-2(τ/τc)^γ]"
-
-#: exp(-2·exp(x)) is zero to double precision far below this; the limit keeps derivatives finite.
-_LARGEST_EXPONENT = 30.0
 
 
 @dataclass(frozen=True)
@@ -99,15 +82,54 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """Where the search for a start looks for one shape parameter.
+
+    Attributes
+    ----------
+    points : how many values; few where several parameters multiply.
+    lower, upper : no start outside of these, whatever the bounds.
+    middle : the value that is tried where ``points`` is 1.
+    """
+
+    points: int = 5
+    lower: float = -math.inf
+    upper: float = math.inf
+    middle: float | None = None
+
+    def values(self, lo: float, hi: float, *, log: bool) -> FloatArray:
+        """(n,) values between the bounds ``lo`` and ``hi``."""
+        if hi <= lo:
+            return np.array([lo])
+        if log:
+            # the outermost twentieth of a bound is no place to start from
+            edge = min(3.0, (hi / lo) ** 0.05)
+            return np.geomspace(lo * edge, hi / edge, self.points)
+        limited = math.isfinite(self.lower) or math.isfinite(self.upper)
+        lo, hi = max(lo, self.lower), min(max(hi, self.lower), self.upper)
+        if self.points == 1:
+            middle = 0.5 * (lo + hi) if self.middle is None else self.middle
+            return np.array([np.clip(middle, lo, hi)])
+        if limited:
+            return np.linspace(lo, max(hi, lo), self.points)
+        room = 0.05 * (hi - lo)
+        return np.linspace(lo + room, hi - room, self.points)
+
+
+@dataclass(frozen=True)
 class ParamSpec:
     """One parameter of a model.
 
     Attributes
     ----------
     name, symbol, unit : ``tau``, ``τ``, ``s``; the unit is empty for a pure number.
-    lower, upper : default bounds; multiples of the window's ends (t_min, t_max) where ``scaled``.
-    log : fitted, and its intervals formed, on a log axis.
+    lower, upper : default bounds; of a ``time`` multiples of the window's ends (t_min, t_max), of a ``rate``
+        of (1/t_max, 1/t_min).
     prior : default prior.
+    log : fitted, drawn, and its intervals formed, on a log axis.
+    scaled : ``time`` or ``rate`` where the bounds follow the delays, else empty.
+    positive : zero and below make no sense, as for an exponent.
+    grid : where a start is looked for.
     """
 
     name: str
@@ -117,17 +139,74 @@ class ParamSpec:
     upper: float
     prior: PriorSpec
     log: bool = False
-    scaled: bool = False
+    scaled: Literal["", "time", "rate"] = ""
+    positive: bool = False
+    grid: Grid = Grid()
 
     def bounds(self, window: Window) -> tuple[float, float]:
         """Default bounds in the parameter's unit for data in ``window``."""
-        if self.scaled:
+        if self.scaled == "time":
             return self.lower * window.t_min, self.upper * window.t_max
+        if self.scaled == "rate":
+            return self.lower / window.t_max, self.upper / window.t_min
         return self.lower, self.upper
+
+    def middle(self, window: Window) -> float:
+        """Middle of the window on a log axis, in the unit of a ``time`` or a ``rate``."""
+        return 1.0 / window.log_middle if self.scaled == "rate" else window.log_middle
+
+    @property
+    def title(self) -> str:
+        """Symbol and unit, for an axis or the head of a table."""
+        return f"{self.symbol} ({self.unit})" if self.unit else self.symbol
 
     def to_z(self, value: Any, xp: Any = np) -> Any:
         """Fitting coordinate: natural logarithm for ``log`` parameters, else the value."""
         return xp.log(value) if self.log else value
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Parameters that may change places without changing the curve.
+
+    Attributes
+    ----------
+    pairs : (first, second) names; of the first pair the first is kept the smaller.
+    complement : names of parameters that become 1 minus themselves when the others change places.
+    """
+
+    pairs: tuple[tuple[str, str], ...]
+    complement: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """Which parameter says how fast the decay is: ``tau = parameter ** power``, so that D = 1/(tau q²).
+
+    Attributes
+    ----------
+    parameter : its name; it is positive and on a log axis.
+    power : 1 of a time, -1 of a rate.
+    """
+
+    parameter: str = "tau"
+    power: Literal[1, -1] = 1
+
+    def times(self, value: Any, error: Any) -> tuple[FloatArray, FloatArray]:
+        """Relaxation times (s) and their errors from values of the parameter and theirs."""
+        value, error = np.asarray(value, dtype=float), np.asarray(error, dtype=float)
+        if self.power == 1:
+            return value, error
+        with np.errstate(divide="ignore", invalid="ignore"):
+            tau = 1.0 / value
+            return tau, tau * error / value
+
+    def interval(self, low: Any, high: Any) -> tuple[Any, Any]:
+        """Ends of an interval of the relaxation time from those of the parameter."""
+        if self.power == 1:
+            return low, high
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return 1.0 / np.asarray(high, dtype=float), 1.0 / np.asarray(low, dtype=float)
 
 
 @dataclass(frozen=True)
@@ -140,7 +219,9 @@ class ModelSpec:
     parameters : the free parameters, in the order of every parameter array.
     function : ``function(xp, x, *parameters)`` with array namespace ``xp``.
     constants : parameters of the wider family that this model holds at a value (single: gamma = 1).
-    ordered : pair of names of which the first is kept the smaller, so that two decays cannot swap.
+    relaxation : how the relaxation time, and with it D, follows from the parameters.
+    exchange : parameters that may change places, as those of two decays; None where none may.
+    slopes : derivatives by hand, see `fitting.slopes`; None takes complex steps, ten times slower.
     x : ``delay`` (s) or ``q`` (Å⁻¹).
     """
 
@@ -150,8 +231,21 @@ class ModelSpec:
     parameters: tuple[ParamSpec, ...]
     function: Callable[..., Any]
     constants: Mapping[str, float] = field(default_factory=dict)
-    ordered: tuple[str, str] | None = None
+    relaxation: Relaxation = Relaxation()
+    exchange: Exchange | None = None
+    slopes: Callable[..., tuple[FloatArray, FloatArray]] | None = None
     x: Literal["delay", "q"] = "delay"
+
+    def __post_init__(self) -> None:
+        names = [p.name for p in self.parameters]
+        if self.x == "delay" and not {"contrast", "baseline", self.relaxation.parameter} <= set(names):
+            needed = f"contrast, baseline and {self.relaxation.parameter}"
+            raise UsageError(f"the model {self.name} needs the parameters {needed}.")
+
+    @property
+    def ordered(self) -> tuple[str, str] | None:
+        """Pair of names of which the first is kept the smaller, so that two decays cannot swap."""
+        return None if self.exchange is None else self.exchange.pairs[0]
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -244,12 +338,16 @@ class ModelSpec:
         ----------
         lower, upper : (..., n_par) bounds. One that holds for the first decay alone says which is which.
         """
-        if self.ordered is None:
+        if self.exchange is None:
             return False
-        (i, j), f = (self.index(n) for n in self.ordered), self.index("f")
-        a, b = self.index("gamma1"), self.index("gamma2")
-        alike = (lower[..., a] == lower[..., b]) & (upper[..., a] == upper[..., b])
-        alike &= abs(lower[..., f] + upper[..., f] - 1.0) < 1e-9
+        alike: Any = True
+        for one, other in self.exchange.pairs[1:]:
+            a, b = self.index(one), self.index(other)
+            alike &= (lower[..., a] == lower[..., b]) & (upper[..., a] == upper[..., b])
+        for name in self.exchange.complement:
+            f = self.index(name)
+            alike &= abs(lower[..., f] + upper[..., f] - 1.0) < 1e-9
+        i, j = (self.index(n) for n in self.exchange.pairs[0])
         return alike & (lower[..., i] <= lower[..., j]) & (upper[..., i] <= upper[..., j])
 
     def priors(self, changes: Mapping[str, PriorSpec] | None = None) -> dict[str, PriorSpec]:
@@ -273,105 +371,6 @@ class ModelSpec:
             self.index(name)
             kept[name] = value
         return kept
-
-
-def _decay(xp: Any, t: Any, tau: Any, gamma: Any) -> Any:
-    """(t/tau)^gamma through logarithms, limited so that exp(-2 ·) stays differentiable."""
-    exponent = gamma * (xp.log(t) - xp.log(tau))
-    # the real part, because NumPy's derivatives are taken by a complex step
-    return xp.exp(xp.where(xp.real(exponent) < _LARGEST_EXPONENT, exponent, _LARGEST_EXPONENT))
-
-
-def single_exp_model(xp: Any, t: Any, contrast: Any, baseline: Any, tau: Any) -> Any:
-    """``baseline + contrast·exp(-2 t/tau)``; t and tau in s."""
-    return baseline + contrast * xp.exp(-2.0 * t / tau)
-
-
-def stretched_exp_model(xp: Any, t: Any, contrast: Any, baseline: Any, tau: Any, gamma: Any) -> Any:
-    """``baseline + contrast·exp[-2 (t/tau)^gamma]``: gamma < 1 stretched, > 1 compressed; t and tau in s."""
-    return baseline + contrast * xp.exp(-2.0 * _decay(xp, t, tau, gamma))
-
-
-def double_exp_model(
-    xp: Any, t: Any, contrast: Any, baseline: Any, tau1: Any, gamma1: Any, tau2: Any, gamma2: Any, f: Any
-) -> Any:
-    """``baseline + contrast·{f·exp[-(t/tau1)^gamma1] + (1-f)·exp[-(t/tau2)^gamma2]}²``: the squared field."""
-    g1 = f * xp.exp(-_decay(xp, t, tau1, gamma1)) + (1.0 - f) * xp.exp(-_decay(xp, t, tau2, gamma2))
-    return baseline + contrast * g1 * g1
-
-
-def power_law_model(xp: Any, q: Any, D: Any, n: Any) -> Any:
-    """``tau(q) = 1/(D q^n)`` in s; q in Å⁻¹, D in Åⁿ/s. For n = 2, D is the diffusion coefficient."""
-    return xp.exp(-xp.log(D) - n * xp.log(q))
-
-
-_CONTRAST = ParamSpec("contrast", "β", "", 0.0, 1.0, PriorSpec("halfnormal", scale=0.5))
-_BASELINE = ParamSpec("baseline", "g∞", "", 0.5, 1.5, PriorSpec("normal", loc=1.0, scale=0.1))
-_TAU = ParamSpec("tau", "τ", "s", 1 / 30, 30.0, PriorSpec("lognormal", scale=2.5), log=True, scaled=True)
-_GAMMA = ParamSpec("gamma", "γ", "", 0.1, 2.0, PriorSpec("lognormal", loc=1.0, scale=0.5))
-_F = ParamSpec("f", "f", "", 0.0, 1.0, PriorSpec("uniform"))
-
-MODELS: dict[str, ModelSpec] = {
-    "single": ModelSpec(
-        name="single",
-        title="Single exponential",
-        formula="g2 = baseline + contrast·exp(-2τ/tau)",
-        parameters=(_CONTRAST, _BASELINE, _TAU),
-        function=single_exp_model,
-        constants={"gamma": 1.0},
-    ),
-    "stretched": ModelSpec(
-        name="stretched",
-        title="Stretched or compressed exponential",
-        formula="g2 = baseline + contrast·exp[-2(τ/tau)^gamma]",
-        parameters=(_CONTRAST, _BASELINE, _TAU, _GAMMA),
-        function=stretched_exp_model,
-    ),
-    "double": ModelSpec(
-        name="double",
-        title="Two decays (squared field)",
-        formula="g2 = baseline + contrast·{f·exp[-(τ/tau1)^gamma1] + (1-f)·exp[-(τ/tau2)^gamma2]}²",
-        parameters=(
-            _CONTRAST,
-            _BASELINE,
-            replace(_TAU, name="tau1", symbol="τ1"),
-            replace(_GAMMA, name="gamma1", symbol="γ1"),
-            replace(_TAU, name="tau2", symbol="τ2"),
-            replace(_GAMMA, name="gamma2", symbol="γ2"),
-            _F,
-        ),
-        function=double_exp_model,
-        ordered=("tau1", "tau2"),
-    ),
-}
-
-#: τ(q); q in Å⁻¹, so D spans many decades and is fitted on a log axis.
-POWER_LAW = ModelSpec(
-    name="power_law",
-    title="Power law of the relaxation time",
-    formula="tau = 1/(D q^n)",
-    parameters=(
-        ParamSpec("D", "D", "Åⁿ/s", 1e-30, 1e30, PriorSpec("lognormal", scale=3.0), log=True),
-        ParamSpec("n", "n", "", -4.0, 8.0, PriorSpec("normal", loc=2.0, scale=1.0)),
-    ),
-    function=power_law_model,
-    x="q",
-)
-
-
-def get_model(name: str | ModelSpec) -> ModelSpec:
-    """Model by name (``single``, ``stretched``, ``double``).
-
-    Raises
-    ------
-    UsageError
-        Unknown name.
-    """
-    if isinstance(name, ModelSpec):
-        return name
-    if name not in MODELS:
-        raise UsageError(f"unknown model {name!r}; use {', '.join(MODELS)}.")
-    return MODELS[name]
 
 
 def parameter_table(
