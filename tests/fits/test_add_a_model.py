@@ -1,4 +1,4 @@
-"""The how-to *Add a model*, followed to the letter: its one file is put where the page says, and used everywhere."""
+"""The how-to *Add a model*, followed to the letter: its one file, put where it says, is used everywhere."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(house: Path, *command: str) -> str:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_model_of_the_page_works_everywhere(house, tmp_path):
-    """Batch in NumPy and JAX, NLSQ, NUTS, both fit pages, the diffusion page and an export, in one process."""
+    """Batch in NumPy and JAX, NLSQ, NUTS, both fit pages, the diffusion page and an export."""
     said = json.loads(run(house, sys.executable, str(SCRIPT), str(tmp_path)).splitlines()[-1])
     truth = said["truth"]
     for way in ("batch numpy", "batch jax", "nlsq", "nuts", "stored"):
@@ -64,7 +64,7 @@ def test_the_model_of_the_page_works_everywhere(house, tmp_path):
 def test_the_command_line_takes_it_and_names_it(house, tmp_path):
     run(house, sys.executable, str(SCRIPT), str(tmp_path), "--only-file")
     file = str(next(tmp_path.glob("*.hdf")))
-    cli = (sys.executable, "-m", "xpcs_dash.cli")
+    cli = (sys.executable, "-m", "xpcs_dash")
     out = json.loads(run(house, *cli, "fit", file, "--model", "cumulant", "--json"))
     assert out["units"] == {"contrast": "", "baseline": "", "rate": "1/s", "pdi": ""}
     assert all(b["params"]["rate"] > 0 for b in out["bins"])
