@@ -231,8 +231,14 @@
   };
 
   const h = (...args) => window.React.createElement(...args);
-  xd.words = (flag) => flag.replace(/-/g, " ");
-  const flagsOf = (row) => (row.flags || []).map(xd.words).concat(row.warnings || []);
+  /* What a flag says, by the server's table of rules; one of another version says its code, as a warning. */
+  const GRAVITY = { alarm: 0, warning: 1, note: 2 };
+  xd.rule = (flag) => ((xd.config && xd.config.rules) || {})[flag] || { severity: "warning", sentence: flag.replace(/-/g, " ") };
+  xd.rulesOf = (flags) => (flags || []).map(xd.rule).sort((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity]);
+  xd.MARKS = { alarm: ["alarm", "✕"], warning: ["warning", "▲"], note: ["nodata", "•"] };
+  const flagsOf = (row) => xd.rulesOf(row.flags).map((rule) => rule.sentence).concat(row.warnings || []);
+  /* The gravest of a file's flags; a warning of the reader is one too. */
+  const gravest = (row) => { const first = xd.rulesOf(row.flags)[0]; return first && first.severity !== "note" ? first.severity : (row.warnings || []).length ? "warning" : first ? "note" : null; };
   const BESIDE = ["average", "partition", "mask", "raw data", "metadata"];     // what stands beside the results
   const noteOf = (row) => {
     if (row.state !== "ready") return SIGNS[row.state][2] + (row.reason ? ": " + row.reason : "");
@@ -257,8 +263,8 @@
 
   const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
   cells.XdFileCell = (props) => {
-    const row = props.data, flagged = row.state === "ready" && ((row.flags || []).length || (row.warnings || []).length);
-    const [state, sign, word] = flagged ? ["warning", "▲", "flagged"] : SIGNS[row.state] || SIGNS.waiting;
+    const row = props.data, flagged = row.state === "ready" && gravest(row);
+    const [state, sign, word] = flagged && flagged !== "note" ? [...xd.MARKS[flagged], "flagged: " + flagged] : SIGNS[row.state] || SIGNS.waiting;
     const about = [dayOf(row.t) + xd.clockOf(row.t)];
     if (row.state === "ready") {
       if (row.n_q) about.push(row.n_q + " q");
@@ -278,8 +284,9 @@
   };
   cells.XdReasonCell = (props) => {
     const row = props.data, flags = row.state === "ready" ? flagsOf(row).join(" · ") : "";
-    const text = flags ? "▲ " + flags : row.reason || row.note || "";
-    return h("span", { className: "xd-reason " + (row.state === "failed" ? "xd-alarm" : flags ? "xd-warning" : "xd-muted"), title: flags || text },
+    const [state, sign] = flags ? xd.MARKS[gravest(row)] : ["", ""];
+    const text = flags ? sign + " " + flags : row.reason || row.note || "";
+    return h("span", { className: "xd-reason " + (row.state === "failed" ? "xd-alarm" : flags && state !== "nodata" ? "xd-" + state : "xd-muted"), title: flags || text },
       h("span", { className: "xd-cut" }, text), maskLink(row), retryButton(row));
   };
   cells.XdNameCell = (props) => nameOf(props.value || "");

@@ -70,10 +70,10 @@
     text("shell-jobs", jobs.running && jobs.queued ? jobs.running + " + " + jobs.queued + " queued" : String((jobs.running || 0) + (jobs.queued || 0)));
     const warning = $("shell-warning");
     if (warning) {
-      const list = live.problems || [], flags = ((live.newest && live.newest.flags) || []).map(xd.words);
-      const all = list.map((p) => p.text).concat(flags);
+      const list = live.problems || [], flags = xd.rulesOf(live.newest && live.newest.flags).filter((rule) => rule.severity !== "note");
+      const all = list.map((p) => p.text).concat(flags.map((rule) => rule.sentence));
       warning.hidden = !all.length;
-      const alarm = list.some((p) => p.state === "alarm");
+      const alarm = list.some((p) => p.state === "alarm") || flags.some((rule) => rule.severity === "alarm");
       warning.className = "xd-item xd-plain " + (alarm ? "xd-alarm" : "xd-warning");
       warning.title = all.join("\n");
       warning.replaceChildren();
@@ -128,7 +128,7 @@
       .sort((a, b) => (a.state === b.state ? b.t - a.t : a.state === "failed" ? -1 : 1));
     const live = xd.state.live || {};
     const notes = (live.problems || []).map((p) => [p.state, p.state === "alarm" ? "✕ alarm" : "▲ warning", "The dashboard", p.text])
-      .concat(((live.newest && live.newest.flags) || []).map((f) => ["warning", "▲ flag", live.newest.name, xd.words(f)]));
+      .concat(xd.rulesOf(live.newest && live.newest.flags).map((rule) => { const [state, sign] = xd.MARKS[rule.severity]; return [state, sign + " " + rule.severity, live.newest.name, rule.sentence]; }));
     if (!rows.length && !notes.length) {
       const p = document.createElement("p");
       p.className = "xd-state-hint";

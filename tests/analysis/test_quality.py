@@ -98,22 +98,6 @@ def test_files_without_g2_or_intensity_have_what_they_have(tmp_path, sample):
     assert found.contrast is not None
 
 
-def test_flags_that_need_the_file_before():
-    one = {"map_hash": "a", "intensity": 1.0, "intensity_source": "s", "intensity_unit": "u", "sample": "x"}
-    assert quality.relative_flags(one, None) == []
-    assert quality.relative_flags(one, one) == []
-    assert quality.relative_flags(one, {**one, "map_hash": "b"}) == ["map-changed"]
-    assert quality.relative_flags(one, {**one, "map_hash": None}) == []
-    assert quality.relative_flags(one, {**one, "intensity": 2.5}) == ["intensity-jump"]
-    assert quality.relative_flags(one, {**one, "intensity": 2.5, "sample": "y"}) == []
-
-
-def test_every_flag_has_a_sentence_and_a_severity():
-    assert {quality.flag_severity(flag) for flag in quality.FLAG_SENTENCES} == {"alarm", "warning", "note"}
-    for flag in ("not-a-result", "scatter-high", "map-changed"):
-        assert flag in quality.FLAG_SENTENCES
-
-
 @given(st.lists(st.tuples(st.floats(-5, 5), st.floats(1e-3, 2), st.floats(0, 10)), max_size=20))
 def test_levels_lie_between_their_values(rows):
     values, sigma, weights = (

@@ -6,9 +6,10 @@ import time
 from xpcs_dash.acquisition import rows
 from xpcs_dash.acquisition.reading import make_reader
 from xpcs_dash.acquisition.rows import Change
-from xpcs_dash.analysis.quality import fit_summary, relative_flags
+from xpcs_dash.analysis.quality import fit_summary
 from xpcs_dash.results.identity import FileRef
 from xpcs_dash.results.opening import open_result
+from xpcs_dash.rules.table import flags_beside
 from xpcs_dash.services import build_services
 from xpcs_dash.settings import load_settings
 
@@ -34,7 +35,7 @@ def add(services, path, name=None, fit=True):
     shutil.copy(path, target)
     reading = make_reader()(str(target))
     change = Change("ready", str(target), reading.stat, time.time(), reading.columns)
-    rows.apply(services.catalogue, [change], relative_flags)
+    rows.apply(services.catalogue, [change], flags_beside)
     if fit:
         add_fit(services, target, reading.stat)
     return services.catalogue.by_path(target).ref

@@ -14,6 +14,7 @@ import numpy as np
 from xpcs_dash.acquisition.scan import Stat, clean, stat_of
 from xpcs_dash.database.kinds import MASK, PARTITION, SAXS
 from xpcs_dash.errors import FileError, UnreadableFile
+from xpcs_dash.rules.table import with_fit_flags
 
 if TYPE_CHECKING:
     from xpcs_dash.results.door import Door
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Flags that compare a file with the one before it; all others are a file's own.
-RELATIVE_FLAGS = frozenset({"map-changed", "intensity-jump"})
 #: Entries of a summary that say why there is no fit: not yet, or not at all.
 FIT_NOTES = frozenset({"fit_pending", "fit_error"})
 #: With more bins than this, fits take so long that curves must not wait for them: they follow in the queue.
@@ -128,10 +127,7 @@ def failed_fit(reason: str) -> dict[str, Any]:
 
 def with_fit(summary: Mapping[str, Any], flags: Iterable[str], found: Mapping[str, Any]) -> dict[str, Any]:
     """Columns ``fit``, ``summary`` and ``flags`` of a row to which the result of `fit_summary` is added."""
-    # the fit knows better than the ends of the curves whether there is a decay
-    kept = [flag for flag in flags if flag != "no-decay"]
-    all_flags = list(dict.fromkeys([*kept, *found.get("flags", ())]))
-    own = [flag for flag in all_flags if flag not in RELATIVE_FLAGS]
+    all_flags, own = with_fit_flags(flags, found.get("flags"))
     earlier = {name: value for name, value in summary.items() if name not in FIT_NOTES}
     merged = {**earlier, **found.get("summary", {}), "flags": own}
     return {"fit": found["fit"], "summary": merged, "flags": all_flags}

@@ -28,14 +28,14 @@ READ_LIMIT_S, FIT_LIMIT_S = 30.0, 120.0
 
 def build_ingest(settings: Settings, catalogue: Catalogue, *, fits: bool = True) -> Ingest:
     """Ingest with its reader processes."""
-    from xpcs_dash.analysis.quality import relative_flags
+    from xpcs_dash.rules.table import flags_beside
 
     os.environ.update(ONE_THREAD)
     options = {"settings": settings.model_dump(mode="json")}
     pool = ReaderPool(READ, options, READERS, READ_LIMIT_S)
     pool.start()
     queue = FitQueue(ReaderPool(FIT, options, 1, FIT_LIMIT_S, niceness=10)) if fits else None
-    return Ingest(settings, catalogue, pool, queue, relative_flags)
+    return Ingest(settings, catalogue, pool, queue, flags_beside)
 
 
 def run(settings: Settings) -> None:

@@ -6,8 +6,7 @@ Pure functions of an open file; ingest stores their results with the file's row.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,55 +15,25 @@ from numpy.typing import NDArray
 from xpcs_dash.analysis import stability
 from xpcs_dash.analysis.diffusion import fit_every_bin
 from xpcs_dash.results.xpcs_file import XpcsFile
+from xpcs_dash.rules.steadiness import Verdict
+from xpcs_dash.rules.table import HIGH_CHI2, file_flags, fit_flags, shown
 
 __all__ = [
-    "FLAG_SENTENCES",
     "FileSummary",
     "Level",
     "fit_summary",
-    "flag_severity",
     "level",
-    "relative_flags",
     "summarise",
 ]
 
 Floats = NDArray[np.float64]
 
-#: What each flag means, for people.
-FLAG_SENTENCES: dict[str, str] = {
-    "geometry-mismatch": "the q-map and the nominal geometry disagree by more than 0.5 %",
-    "not-photons": "the intensity is not in photons, so the errors of g2 are those of the file alone",
-    "mostly-starved": "more than half of the points of g2 have too few photon coincidences to be trusted",
-    "no-decay": "g2 does not decay within the delay window",
-    "baseline-off": "g2 ends away from 1, though it has decayed: drift, or a beam that was not steady",
-    "beam-lost": "the beam was lost for part of the run",
-    "intensity-drift": "the intensity drifted during the run",
-    "shape-change": "the shape of I(q) changed during the run: radiation damage or a changing sample",
-    "scatter-high": "the scatter of g2 is far above counting statistics at every q: the data are suspect",
-    "map-changed": "the q-map differs from that of the file before",
-    "intensity-jump": "the intensity differs by more than a factor of 2 from the same sample's file before",
-    "not-a-result": "this is an HDF5 file, but not a result that can be shown",
-}
-_ALARMS = frozenset({"beam-lost", "scatter-high"})
-_NOTES = frozenset({"not-a-result", "map-changed", "no-decay"})
-
-#: Share of starved points from which a file counts as mostly starved.
-STARVED_SHARE = 0.5
-#: Distance of a decayed baseline from 1 that is worth a flag, absolute and in standard errors.
-BASELINE_OFF, BASELINE_SIGMAS = 0.05, 5.0
 #: Delays that make the short and the long end of a curve.
 N_FIRST, N_LAST = 3, 10
 #: Coincidences that the short end gathers where it can, from at most this share of the delays.
 END_COINCIDENCES, END_SHARE = 400.0, 0.25
-#: Coincidences from which a point counts as well measured; reduced χ² of a flexible fit far above 1.
-MANY_COINCIDENCES, HIGH_CHI2 = 100.0, 5.0
-
-
-def flag_severity(flag: str) -> str:
-    """One of "alarm", "warning" and "note" for a flag."""
-    if flag in _ALARMS:
-        return "alarm"
-    return "note" if flag in _NOTES else "warning"
+#: Coincidences from which a point counts as well measured.
+MANY_COINCIDENCES = 100.0
 
 
 @dataclass(frozen=True)
@@ -99,7 +68,7 @@ class FileSummary:
     averaged_from : number of files averaged, 0 for a single acquisition.
     geometry_mismatch : fields that disagree.
     sample, temperature_k : name and temperature of the sample.
-    flags : names out of `FLAG_SENTENCES`.
+    flags : of `rules.table`.
     """
 
     intensity: float | None = None
@@ -297,59 +266,13 @@ def summarise(xf: XpcsFile) -> FileSummary:
         sample=xf.sample,
         temperature_k=xf.temperature_k,
     )
-    return FileSummary(**{**found.__dict__, "flags": _own_flags(found, xf.photons, has_g2)})
+    numbers = {**found.__dict__, "photons": xf.photons, "has_g2": has_g2}
+    return replace(found, flags=tuple(file_flags(numbers)))
 
 
-def _stability(xf: XpcsFile) -> tuple[stability.Drift | None, stability.Verdict]:
+def _stability(xf: XpcsFile) -> tuple[stability.Drift | None, Verdict]:
     report = stability.report(xf, parts=False)
     return report.drift, report.verdict
-
-
-def _own_flags(found: FileSummary, photons: bool, has_g2: bool) -> tuple[str, ...]:
-    flags = []
-    if found.geometry_mismatch:
-        flags.append("geometry-mismatch")
-    if has_g2 and not photons:
-        flags.append("not-photons")
-    if found.starved_fraction is not None and found.starved_fraction > STARVED_SHARE:
-        flags.append("mostly-starved")
-    if found.decays is not None and found.decays < 0.2:
-        flags.append("no-decay")
-    elif _is_off(found):
-        flags.append("baseline-off")
-    word = {"beam lost": "beam-lost", "drifting": "intensity-drift", "damaged": "shape-change"}
-    if found.stability in word:
-        flags.append(word[found.stability])
-    return tuple(flags)
-
-
-def _is_off(found: FileSummary) -> bool:
-    # well above 1 it is more often a decay that does not end in the window: only below 1 is it certain
-    baseline, error = found.baseline, found.baseline_err
-    if baseline is None or error is None or not (math.isfinite(baseline) and math.isfinite(error)):
-        return False
-    return 1.0 - baseline > max(BASELINE_OFF, BASELINE_SIGMAS * error)
-
-
-def relative_flags(summary: Mapping[str, Any], previous: Mapping[str, Any] | None) -> list[str]:
-    """Flags that show only beside the file before.
-
-    Parameters
-    ----------
-    summary, previous : `FileSummary.to_dict` of this file and of the one that arrived before it.
-    """
-    if previous is None:
-        return []
-    flags = []
-    maps = summary.get("map_hash"), previous.get("map_hash")
-    if None not in maps and maps[0] != maps[1]:
-        flags.append("map-changed")
-    now, before = summary.get("intensity"), previous.get("intensity")
-    alike = ("map_hash", "intensity_source", "intensity_unit", "sample")
-    comparable = all(summary.get(name) == previous.get(name) for name in alike)
-    if comparable and now and before and not 0.5 <= now / before <= 2.0:
-        flags.append("intensity-jump")
-    return flags
 
 
 def fit_summary(xf: XpcsFile, backend: str = "numpy") -> dict[str, Any]:
@@ -386,14 +309,6 @@ def fit_summary(xf: XpcsFile, backend: str = "numpy") -> dict[str, Any]:
     diffusion = 1.0 / (single["tau"][usable] * xf.q[usable] ** 2)
     scaled = 1.4826 * np.median(np.abs(diffusion - np.median(diffusion))) if diffusion.size else math.nan
     chi2 = single.chi2_red[np.isfinite(single.chi2_red)]
-    flags = []
-    if single.no_decay.sum() > 0.8 * max(1, int((~single.too_few_points).sum())):
-        flags.append("no-decay")
-    suspect = chi2.size > 0 and float(np.median(chi2)) > HIGH_CHI2
-    # a beam that comes and goes bends every curve; that is known by its own flag
-    suspect = suspect and stability.verdict(xf).state != "beam lost"
-    if suspect and single.sigma_known and xf.photons and _scatter_is_high(xf, backend):
-        flags.append("scatter-high")
     numbers = {
         "tau": float(tau),
         "tau_err": float(error),
@@ -404,6 +319,13 @@ def fit_summary(xf: XpcsFile, backend: str = "numpy") -> dict[str, Any]:
     }
     summary: dict[str, Any] = {name: _plain(value) for name, value in numbers.items()}
     summary["n_good"] = int(good.sum())
+    flat = single.no_decay.sum() / max(1, int((~single.too_few_points).sum()))
+    judged = {"photons": xf.photons, "sigma_known": single.sigma_known, "flat_share": flat, **numbers}
+    if numbers["chi2_red"] > HIGH_CHI2 and xf.photons and single.sigma_known:
+        judged |= _flexible(xf, backend)
+    # a beam that comes and goes bends every curve: what that hides is not said
+    told = file_flags({"stability": stability.verdict(xf).state})
+    flags = [flag for flag in shown([*told, *fit_flags(judged)]) if flag not in told]
     return {"fit": columns, "summary": summary, "flags": flags}
 
 
@@ -411,21 +333,23 @@ def _is_per_angstrom(xf: XpcsFile) -> bool:
     return xf.q_unit in ("Å⁻¹", "1/Å", "A^-1", "1/angstrom")
 
 
-def _scatter_is_high(xf: XpcsFile, backend: str) -> bool:
-    """Whether a flexible model misses well measured points at every q by far more than counting allows."""
+def _flexible(xf: XpcsFile, backend: str) -> dict[str, float]:
+    """Median and smallest reduced χ² of a flexible model over the well measured bins, where most are."""
     from xpcs_dash.fitting.batch import fit_all_q
 
     well = np.nanmedian(np.where(xf.trusted, xf.coincidences, np.nan), axis=0) if xf.trusted.any() else None
     if well is None:
-        return False
+        return {}
     bins = np.flatnonzero(well >= MANY_COINCIDENCES)
     if bins.size < max(2, xf.n_q // 2):
-        return False
+        return {}
     fit = fit_all_q(
         xf.t_el, xf.g2[:, bins], xf.g2_sigma[:, bins], xf.trusted[:, bins], model="stretched", backend=backend
     )
     chi2 = fit.chi2_red[np.isfinite(fit.chi2_red)]
-    return bool(chi2.size and np.median(chi2) > HIGH_CHI2 and chi2.min() > HIGH_CHI2 / 2)
+    if not chi2.size:
+        return {}
+    return {"flexible_chi2": float(np.median(chi2)), "flexible_chi2_min": float(chi2.min())}
 
 
 def _numbers(values: Floats) -> list[float | None]:

@@ -3,50 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from xpcs_dash.rules import steadiness
+from xpcs_dash.rules.steadiness import RULES, Rules, Verdict
 
 if TYPE_CHECKING:
     from xpcs_dash.results.xpcs_file import XpcsFile
 
 Floats = NDArray[np.float64]
-State = Literal["stable", "drifting", "damaged", "beam lost", "unknown"]
-SEVERITY: dict[str, str] = {
-    "stable": "ok",
-    "drifting": "warning",
-    "damaged": "alarm",
-    "beam lost": "alarm",
-    "unknown": "nodata",
-}
-
-
-@dataclass(frozen=True)
-class Rules:
-    """Thresholds of the verdict; all of them are shown beside it.
-
-    Attributes
-    ----------
-    drift : relative change of I(t) over the run, from a straight line, that counts as drift.
-    shape : RMS relative change of the shape of I(q) against the first segment, noise taken off, that counts.
-    sigmas : a drift must also be this many standard errors.
-    lost_level : stretches of I(t) below this fraction of its median count as lost beam …
-    lost_share : … when they make up this share of the run.
-    growth : correlation of the shape change with time from which it counts as progressive (damage).
-    blocks : I(t) is judged in this many equal stretches.
-    """
-
-    drift: float = 0.05
-    shape: float = 0.03
-    sigmas: float = 4.0
-    lost_level: float = 0.2
-    lost_share: float = 0.01
-    growth: float = 0.7
-    blocks: int = 100
-
-
-RULES = Rules()
 
 
 @dataclass(frozen=True)
@@ -119,28 +87,6 @@ class PartialLevels:
     frames: Floats
     baseline: Floats
     contrast: Floats
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The judgement of one file.
-
-    Attributes
-    ----------
-    state : one word.
-    rule : the sentence with the numbers that made it.
-    notes : what limits it, such as fields that come from the first file of an average only.
-    severity : "ok", "warning", "alarm" or "nodata".
-    """
-
-    state: State
-    rule: str
-    notes: tuple[str, ...] = ()
-
-    @property
-    def severity(self) -> str:
-        """State colour to draw it in."""
-        return SEVERITY[self.state]
 
 
 @dataclass(frozen=True)
@@ -309,34 +255,10 @@ def partial_levels(
 
 
 def judge(found: Drift | None, compared: Shapes | None, rules: Rules = RULES) -> Verdict:
-    """The verdict from the numbers: lost beam, then damage, then drift, then stable."""
-    if found is None and (compared is None or len(compared.rms) < 2):
-        return Verdict("unknown", "neither I(t) nor time segments of I(q) are in the file")
-    if found is not None and found.lost_share >= rules.lost_share:
-        return Verdict(
-            "beam lost",
-            f"I(t) is below {rules.lost_level:.0%} of its median for {found.lost_share:.0%} of the run "
-            f"(limit {rules.lost_share:.0%})",
-        )
-    worst, growth = _shape_change(compared)
-    if worst is not None and worst > rules.shape:
-        grows = growth is not None and growth >= rules.growth
-        text = f"the shape of I(q) changed by {worst:.1%} RMS beyond noise (limit {rules.shape:.0%})"
-        if grows:
-            return Verdict("damaged", f"{text} and keeps growing with time (correlation {growth:.2f})")
-        return Verdict("drifting", f"{text}, without growing steadily")
-    if found is not None and abs(found.relative) > max(rules.drift, rules.sigmas * found.relative_err):
-        return Verdict(
-            "drifting", f"I(t) changed by {found.relative:+.1%} over the run (limit ±{rules.drift:.0%})"
-        )
-    parts = []
-    if found is not None:
-        parts.append(f"I(t) changed by {found.relative:+.2%} (limit ±{rules.drift:.0%})")
-    if worst is not None:
-        parts.append(f"the shape of I(q) by {worst:.2%} RMS beyond noise (limit {rules.shape:.0%})")
-    if not parts:
-        return Verdict("unknown", "the segments hold too few photons to compare")
-    return Verdict("stable", ", ".join(parts))
+    """The verdict from the numbers; see `rules.steadiness.judge`."""
+    change, growth = _shape_change(compared)
+    segments = compared is not None and len(compared.rms) >= 2
+    return steadiness.judge(found, change, growth, segments=segments, rules=rules)
 
 
 def _shape_change(compared: Shapes | None) -> tuple[float | None, float | None]:

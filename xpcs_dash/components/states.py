@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from dash import html
 
 from xpcs_dash.errors import XpcsDashError
+from xpcs_dash.rules.table import said
 
 #: State of a file -> (state of the design, icon, word). Colour never stands alone.
 FILE_STATES: dict[str, tuple[str, str, str]] = {
@@ -53,6 +55,22 @@ def mark(state: str, word: str, *, title: str = "") -> html.Span:
     given = {"title": title} if title else {}
     sign = html.Span(SIGNS.get(state, "◌"), className="xd-sign", **{"aria-hidden": "true"})
     return html.Span([sign, word], className=f"xd-mark xd-{state}", **given)
+
+
+#: Severity of a flag -> state of the design, and the sign of a mere note.
+_RULE_STATES = {"alarm": ("alarm", "✕"), "warning": ("warning", "▲"), "note": ("nodata", "•")}
+
+
+def flag_lines(flags: Iterable[str]) -> list[html.Span]:
+    """What is worth a word about a file, the gravest first: sign, colour of its severity, sentence."""
+    lines = []
+    for rule in said(flags):
+        state, sign = _RULE_STATES[rule.severity]
+        mark = html.Span(f"{sign} ", className="xd-sign", **{"aria-hidden": "true"})
+        begin = rule.sentence[:1] if rule.sentence.startswith("g2") else rule.sentence[:1].upper()
+        words = [mark, begin + rule.sentence[1:]]
+        lines.append(html.Span(words, className=f"xd-mark xd-{state} xd-flag", title=rule.severity))
+    return lines
 
 
 def warning_line(sentence: Any, href: str | None = None) -> Any:

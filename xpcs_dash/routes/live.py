@@ -8,6 +8,7 @@ from typing import Any
 
 from xpcs_dash.database.files import FileRow
 from xpcs_dash.routes.index import FileIndex, arrival, key_of
+from xpcs_dash.rules.table import worst
 from xpcs_dash.services import Services
 
 #: Ingest that has not said anything for this long (s) is taken for dead.
@@ -125,11 +126,12 @@ def _process_problems(processes: Any) -> list[dict[str, str]]:
 
 def overall(counts: Mapping[str, int], problems: Sequence[Mapping[str, str]], newest: FileRow | None) -> str:
     """One state for the whole screen: alarm, warning, nodata or ok (a browser adds "stale" by the clock)."""
-    if any(problem["state"] == "alarm" for problem in problems):
+    gravest = None if newest is None else worst(newest.flags)
+    if gravest == "alarm" or any(problem["state"] == "alarm" for problem in problems):
         return "alarm"
     if newest is None:
         return "nodata"
-    return "warning" if problems or newest.flags or counts.get("failed") else "ok"
+    return "warning" if problems or gravest == "warning" or counts.get("failed") else "ok"
 
 
 def _job_counts(services: Services) -> dict[str, int]:

@@ -19,6 +19,7 @@ from xpcs_dash.components import states
 from xpcs_dash.components.states import icon
 from xpcs_dash.components.theme import current_theme
 from xpcs_dash.errors import XpcsDashError
+from xpcs_dash.rules import table
 from xpcs_dash.shell.allow import Role, may_write, open_to
 from xpcs_dash.shell.prepare import prepare_page, with_view
 
@@ -81,6 +82,7 @@ def _stores(services: Services, pages: Sequence[Page]) -> list[Component]:
         "version": xpcs_dash.__version__,
         "stale_s": STALE_AFTER_S,
         "may_write": may_write(),
+        "rules": {rule.flag: {"severity": rule.severity, "sentence": rule.sentence} for rule in table.RULES},
         "theme": current_theme(),
         "pages": {
             page.path: {

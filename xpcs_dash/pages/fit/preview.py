@@ -20,6 +20,7 @@ from xpcs_dash.figures.theme import q_colours
 from xpcs_dash.fits.request import FitRequest, Selected, state_of
 from xpcs_dash.fitting.models import get_model
 from xpcs_dash.pages.fit.tables import Line
+from xpcs_dash.rules.photons import fit_note
 
 if TYPE_CHECKING:
     from xpcs_dash.fitting.batch import BatchFit
@@ -94,8 +95,8 @@ def notes_of(data: Selected, chi2: Sequence[float | None], request: FitRequest, 
             "File σ leaves out photon counting and is too small where photons are few: errors and "
             f"χ²{typical} cannot be trusted. Use counting σ."
         )
-    elif not xf.photons:
-        made.append("Photon counting cannot be used for this file; the errors are those of the file alone.")
+    elif (note := fit_note(xf.photons)) is not None:
+        made.append(note)
     left = int((~data.used & np.isfinite(data.g2)).sum())
     if left and request.sigma != "file":
         made.append(

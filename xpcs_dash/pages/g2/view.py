@@ -16,6 +16,7 @@ from xpcs_dash.figures.drawing import Drawing
 from xpcs_dash.figures.g2 import Curve, Panel, figure_map, figure_panels, grid, starved_note
 from xpcs_dash.figures.theme import q_colours, tokens
 from xpcs_dash.pages.g2.curves import choose_q, curve_of, name_of_bin, same_bin, share_starved, source_of
+from xpcs_dash.rules.photons import sigma_words
 
 if TYPE_CHECKING:
     from xpcs_dash.results.xpcs_file import XpcsFile
@@ -121,7 +122,7 @@ def _fits(services: Services, ids: Sequence[str], options: Options) -> dict[str,
 
 
 def _words(xf: XpcsFile, curves: Sequence[Curve], options: Options, first: str) -> str:
-    parts = [first, "σ with photon counting" if xf.photons else "σ of the file: intensity is not in photons"]
+    parts = [first, sigma_words(xf.photons)]
     starved = share_starved(curves)
     if xf.photons and options.combine:
         parts.append(f"delays combined to ≥ {xf.min_coincidences:g} coincidences")

@@ -193,6 +193,8 @@ def head(services: Services, selection: Selection) -> Any:
     xf = services.kernel.open(ref)
     row = services.catalogue.get(ref)
     parts: list[Any] = [html.H1(breakable(row.name), title=row.path), facts(view.facts_of(xf))]
+    if row.flags:
+        parts.append(html.Div(states.flag_lines(row.flags), className="xd-live-flags"))
     warnings = list(dict.fromkeys([*row.warnings, *xf.warnings]))
     if warnings:
         link = href(services.settings.url_prefix, "/metadata", View(selection.refs))

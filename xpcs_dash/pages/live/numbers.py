@@ -10,18 +10,15 @@ import numpy as np
 
 from xpcs_dash.figures.format import MINUS, number, uncertain
 from xpcs_dash.figures.trends import Trend
+from xpcs_dash.rules.series import drift
 
 if TYPE_CHECKING:
     from xpcs_dash.database.files import FileRow
 
 #: How many files a trend covers.
 N_FILES = 30
-#: A number that moved by more than this, and by more than three of its errors, is called drifting.
-DRIFT = 0.25
 #: How far, relatively, q of two files may be apart for their numbers to be compared.
 SAME_Q = 0.02
-#: Files at each end that a drift is judged by.
-ENDS = 3
 
 
 @dataclass(frozen=True)
@@ -107,22 +104,6 @@ def display_scale(value: float, unit: str) -> tuple[float, str]:
     if not digits or not value:
         return 1.0, unit
     return 10.0 ** round(np.log10(abs(digits / value))), tail
-
-
-def drift(values: np.ndarray, sigmas: np.ndarray) -> float | None:
-    """Relative change from the first to the last files where it is large and beyond the errors, else None."""
-    good = np.isfinite(values)
-    values, sigmas = values[good], np.nan_to_num(sigmas[good])
-    if values.size < 2 * ENDS:
-        return None
-    start, end = float(np.median(values[:ENDS])), float(np.median(values[-ENDS:]))
-    if start == 0:
-        return None
-    change = end / start - 1
-    error = float(np.median(np.concatenate([sigmas[:ENDS], sigmas[-ENDS:]])))
-    scatter = float(np.median(np.abs(np.diff(values))))
-    beyond = abs(end - start) > 3 * max(error, scatter)
-    return change if abs(change) > DRIFT and beyond else None
 
 
 def words_of(quantity: Quantity, trend: Trend, note: str = "") -> tuple[str, str, str, str]:

@@ -16,6 +16,7 @@ from xpcs_dash.figures.images import percentile_limits
 from xpcs_dash.figures.intensity import figure_intensity
 from xpcs_dash.figures.theme import q_colours
 from xpcs_dash.pages.g2.curves import choose_q, curve_of, name_of_bin, same_bin, source_of
+from xpcs_dash.rules.photons import sigma_words_short
 
 if TYPE_CHECKING:
     from xpcs_dash.database.files import FileRow
@@ -82,7 +83,7 @@ def short_name(name: str, unit: str) -> str:
 def g2_conditions(xf: XpcsFile, curves: Sequence[Curve], combine: bool) -> str:
     """What the curves stand for: how many q, which errors, what is faint."""
     parts = [f"{len(curves)} of {xf.n_q} q"]
-    parts.append("σ with counting" if xf.photons else "σ of the file alone")
+    parts.append(sigma_words_short(xf.photons))
     if xf.photons:
         minimum = xf.min_coincidences
         parts.append(f"≥ {minimum:g} coincidences" if combine else starved_note(minimum))

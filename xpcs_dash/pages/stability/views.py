@@ -10,12 +10,13 @@ from dash import html
 
 from xpcs_dash.analysis import intensity, saxs
 from xpcs_dash.analysis import views as derived
-from xpcs_dash.analysis.stability import RULES, Report, Verdict
+from xpcs_dash.analysis.stability import Report
 from xpcs_dash.components.states import mark, warning_line
 from xpcs_dash.components.views import Looked
 from xpcs_dash.errors import UsageError
 from xpcs_dash.figures import stability as figures
 from xpcs_dash.figures.format import count, engineering, format_q, signed
+from xpcs_dash.rules.steadiness import RULES, Verdict
 from xpcs_dash.services import Services
 
 FIRST_ONLY = "first file only"
@@ -130,11 +131,6 @@ def verdict_panel(report: Report) -> Any:
         s = report.shapes
         rows.append(("largest change of shape", _percent(_largest(s.excess), 2) + " %"))
         rows.append(("largest χ² against segment 1", s.chi2_why or f"{_largest(s.chi2):.2f}"))
-    rules = (
-        f"Rules: beam lost below {RULES.lost_level:.0%} of the median for {RULES.lost_share:.0%} of the run; "
-        f"damaged when the shape of I(q) changes by more than {RULES.shape:.0%} beyond noise and keeps "
-        f"growing; drifting when it changes without growing, or I(t) by more than {RULES.drift:.0%}."
-    )
     return [
         html.Div(
             [html.Strong(verdict_mark(verdict), id="stability-verdict"), html.Span(verdict.rule)],
@@ -145,7 +141,7 @@ def verdict_panel(report: Report) -> Any:
             html.Tbody([html.Tr([html.Th(n), html.Td(v, className="xd-num")]) for n, v in rows]),
             className="xd-table",
         ),
-        html.P(rules, className="xd-views-note"),
+        html.P(RULES.sentence, className="xd-views-note"),
     ]
 
 

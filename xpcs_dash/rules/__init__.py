@@ -1,0 +1,1 @@
+"""What is worth a word about a file: flags in one table, and the rules on drift and on photons. All pure."""
