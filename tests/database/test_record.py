@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 
 import pytest
@@ -227,3 +228,71 @@ def test_a_stopped_dashboard_leaves_whole_files(settings):
     with engine.connect() as db:
         assert db.execute(sa.text("SELECT count(*) FROM fits")).scalar() == len(before["fits"])
     engine.dispose()
+
+
+def lose(settings) -> None:
+    """Let the record's file be gone."""
+    for end in ("", "-wal", "-shm"):
+        (settings.state_dir / f"record.sqlite{end}").unlink(missing_ok=True)
+
+
+def test_who_comes_from_the_pool_finds_the_new_file(record, settings):
+    work(record, settings)  # leaves a connection in the pool
+    guard_of(settings)._restore(type("Found", (), {"detail": "a test"})())
+    FitIndex(record).set_review(2, "flagged", "in the new one", "ada")
+    fresh = open_record(settings)
+    assert FitIndex(fresh).get(2).review == "flagged"
+    fresh.close()
+
+
+def test_a_job_that_was_running_waits_again_after_a_restore(record, settings):
+    number = JobList(record).add("sleep", {}, "long")
+    with record.write() as db:
+        db.execute(sa.text("UPDATE jobs SET state = 'running', worker = 'here:1'"))
+    backup.make(RECORD, settings.record, settings.state_dir, "daily")
+    record.close()
+    lose(settings)
+    guard_of(settings).start()
+    again = open_record(settings)
+    row = JobList(again).get(number)
+    assert (row.state, row.worker) == ("queued", "")
+    again.close()
+
+
+def test_fits_of_two_machines_with_one_number_are_both_kept(record, settings):
+    index = FitIndex(record)
+    number = add_fit(index, settings, "20261124-000000-ab")
+    backup.make(RECORD, settings.record, settings.state_dir, "daily")
+    theirs = next((settings.state_dir / "fits").glob("*.row.json"))
+    other = theirs.with_name("20261125-000000-cd.row.json")
+    other.write_text(theirs.read_text().replace("20261124-000000-ab", "20261125-000000-cd"))
+    for path in (settings.state_dir / "fits").glob("20261124-000000-ab.*"):
+        if not path.name.endswith(".row.json"):
+            path.with_name(path.name.replace("20261124-000000-ab", "20261125-000000-cd")).write_bytes(b"")
+    record.close()
+    lose(settings)
+    guard_of(settings).start()
+    again = open_record(settings)
+    rows = {row.store_id: row.id for row in FitIndex(again).list()}
+    assert rows["20261124-000000-ab"] == number
+    assert len(set(rows.values())) == 2
+    assert set(rows) == {"20261124-000000-ab", "20261125-000000-cd"}
+    again.close()
+
+
+def test_saved_masks_that_lie_on_the_disk_come_back_with_a_restore(record, settings):
+    folder = settings.state_dir / "mask" / "versions" / ("k" * 20)
+    folder.mkdir(parents=True)
+    info = {"name": "beam stop", "owner": "ada", "saved": 3.0, "ref": "A~0123456789", "version": "v"}
+    (folder / "version.json").write_text(json.dumps({**info, "valid_pixels": 5, "shape": [2, 3]}))
+    (folder.parent / "damaged").mkdir()
+    (folder.parent / "damaged" / "version.json").write_text("{")
+    record.close()
+    lose(settings)
+    guard_of(settings).start()
+    again = open_record(settings)
+    (row,) = MaskList(again).list()
+    assert (row.key, row.name, row.owner, row.ref, row.height, row.width) == (
+        "k" * 20, "beam stop", "ada", "A~0123456789", 2, 3
+    )  # fmt: skip
+    again.close()
