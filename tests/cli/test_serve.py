@@ -106,9 +106,13 @@ def test_a_directory_is_served_and_its_processes_survive_each_others_death(tmp_p
 def test_a_demo_serves_simulated_files_and_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()
+    known = tmp_path / "known"
     arguments = ["demo", "--port", "0", "--files", "3", "--interval", "0.5", "--only", "ingest,web"]
-    with running(*arguments, base=tmp_path) as (_, url):
+    with running(*arguments, "--truth", str(known), base=tmp_path) as (_, url):
         until(lambda: get(f"{url}api/revision")[1]["counts"]["ready"] > 4)
+    truths = [json.loads(path.read_text()) for path in known.rglob("*_truth.json")]
+    assert len(truths) > 4
+    assert all(len(told["q"]) == len(told["tau_s"]) == 18 for told in truths)
     assert [p for p in (tmp_path / "scratch").iterdir() if p.name.startswith("xpcs-dash")] == []
 
 

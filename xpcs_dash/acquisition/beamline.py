@@ -1,8 +1,9 @@
 """A simulated XPCS beamline: what a run of a few seconds on a small detector would give.
 
-Counts are drawn, not noise added: the coincidences behind each point of g2 are Poisson numbers with the mean
-that counting statistics expect, so errors, zeros and the reader's model of them belong together as in real
-files. A beam that is not steady enters I(t) and the baseline of g2 by the same intensity curve.
+Speckle makes g2 scatter as in simulated frames (see `scatter`), and counts are drawn, not noise added: the
+coincidences behind each point of g2 are Poisson numbers. Errors are those that the facility writes, the
+spread over pixels. A beam that is not steady enters I(t) and the baseline of g2 by the same intensity curve.
+What was put in is known: `truth`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpcs_dash.acquisition import scatter
+from xpcs_dash.correlate.delays import Delays, multitau_delays
+from xpcs_dash.correlate.simulate.events import Ageing, BeamDump, Damage, Event, IntensityDrift, slowing_curve
+from xpcs_dash.correlate.simulate.truth import Truth
 from xpcs_dash.hdf5.aps_writer import ApsResult, ApsTwoTime
 from xpcs_dash.hdf5.records import BinTable
 from xpcs_dash.hdf5.schemas import GeometryMetadata
@@ -132,18 +137,6 @@ def detector() -> Detector:
     return Detector(geometry, dynamic, static, dqmap, sqmap, table)
 
 
-def delays(n_frames: int) -> NDArray[np.int64]:
-    """Multi-tau delays in frames with four delays a level, as the correlator of the beamline makes them."""
-    found, level = [1, 2, 3, 4], 0
-    while True:
-        reach = (n_frames >> level) << level
-        new = [x << level for x in (5, 6, 7, 8) if (x << level) < reach]
-        found += new
-        if len(new) < 4:
-            return np.array(found)
-        level += 1
-
-
 def temperature(number: int) -> float:
     """Temperature ramp in kelvin: up and down in steps, a triangle over `RAMP_FILES` files."""
     phase = (number // len(SAMPLES)) * len(SAMPLES) % RAMP_FILES / RAMP_FILES
@@ -191,15 +184,61 @@ def profile(run: Run, q: Floats) -> Floats:
     return np.asarray(run.sample.brightness * (shape / at + 0.02))
 
 
-def beam(run: Run, rng: np.random.Generator) -> Floats:
-    """(n_frames,) intensity of the beam, mean about 1: a slow ripple, and what the event does to it."""
-    t = np.linspace(0.0, 1.0, N_FRAMES, endpoint=False)
-    ripple = 1 + 0.004 * np.sin(2 * np.pi * (3 * t + rng.random())) + 0.003 * np.sin(2 * np.pi * 31 * t)
+def events(run: Run, seed: int) -> tuple[Event, ...]:
+    """What happens to beam and sample in one file, with its numbers."""
     if run.event == "beam dump":
-        ripple = np.where(t > rng.uniform(0.45, 0.8), 0.0, ripple)
-    elif run.event == "radiation damage":
-        ripple = ripple * (1 + 0.25 * t)
-    return np.asarray(ripple)
+        return (BeamDump(float(np.random.default_rng([seed, run.number, 17]).uniform(0.45, 0.8))),)
+    if run.event == "radiation damage":
+        return IntensityDrift(0.25), Damage(growth=0.5, below_q=0.004)
+    return (Ageing(1 + 2.0 * run.gel),) if run.gel > 0 else ()
+
+
+def beam(run: Run, seed: int) -> Floats:
+    """(n_frames,) intensity of the beam, mean about 1: a slow ripple, and what the events do to it."""
+    t = np.linspace(0.0, 1.0, N_FRAMES, endpoint=False)
+    phase = np.random.default_rng([seed, run.number, 19]).random()
+    m = 1 + 0.004 * np.sin(2 * np.pi * (3 * t + phase)) + 0.003 * np.sin(2 * np.pi * 31 * t)
+    for event in events(run, seed):
+        m = m * event.beam(t)
+    return np.asarray(m)
+
+
+def truth(run: Run, seed: int) -> Truth:
+    """What was put into one file."""
+    det, m = detector(), beam(run, seed)
+    tau, gamma = relaxation(run, det.dynamic.q)
+    happened = events(run, seed)
+    return Truth(
+        seed=seed,
+        n_frames=N_FRAMES,
+        frame_time_s=FRAME_TIME_S,
+        q=tuple(det.dynamic.q.tolist()),
+        tau_s=tuple(tau.tolist()),
+        photons=tuple(of_bins(det, profile(run, det.static.q)).tolist()),
+        contrast=run.sample.contrast,
+        gamma=gamma,
+        diffusion=run.sample.diffusion(run.temperature_k) if run.gel == 0 else None,
+        events=tuple(event.to_dict() for event in happened),
+        beam=tuple(float(part.mean()) for part in np.array_split(m, 64)),
+        slowing=tuple(float(part.mean()) for part in np.array_split(slowing_curve(happened, m), 64)),
+    )
+
+
+def of_bins(det: Detector, rings: Floats) -> Floats:
+    """(n_dynamic,) mean over the pixels of each bin."""
+    sums = np.bincount(det.table.dynamic - 1, det.table.pixels * rings[det.table.static - 1])
+    return np.asarray(sums / det.table.dynamic_pixels())
+
+
+def decay(delays: Delays, tau: Floats, gamma: float, slowing: Floats) -> Floats:
+    """(n_delay, n_q) |g1|², averaged over a run in which relaxation times ``tau`` grow by ``slowing``."""
+    path = np.concatenate(([0.0], np.cumsum(FRAME_TIME_S / slowing)))
+    out = np.empty((delays.n, tau.size))
+    for k, lag in enumerate(delays.frames):
+        starts = np.unique(np.linspace(0, slowing.size - lag, 1 if np.ptp(slowing) == 0 else 40).astype(int))
+        passed = path[starts + lag] - path[starts]
+        out[k] = np.exp(-2 * (passed[:, None] / tau) ** gamma).mean(axis=0)
+    return out
 
 
 def beam_correlation(m: Floats, lags: NDArray[np.int64]) -> Floats:
@@ -223,18 +262,22 @@ def make_result(run: Run, seed: int, start: datetime) -> ApsResult:
     """
     det = detector()
     rng = np.random.default_rng([seed, run.number, 13])
-    m = beam(run, rng)
+    m = beam(run, seed)
     rings = profile(run, det.static.q)
-    drawn = _intensities(run, det, rings, m, rng)
-    lags = delays(N_FRAMES)
+    drawn = _intensities(det, events(run, seed), rings, m, rng)
+    delays = multitau_delays(N_FRAMES)
     tau, gamma = relaxation(run, det.dynamic.q)
-    t = lags[:, None] * FRAME_TIME_S
-    decay = np.exp(-2 * (t / tau) ** gamma)
-    model = (1 + run.sample.contrast * decay) * beam_correlation(m, lags)[:, None]
+    slowing = slowing_curve(events(run, seed), m)
+    ideal = 1 + run.sample.contrast * decay(delays, tau, gamma, slowing)
+    shine = beam_correlation(m, delays.frames)[:, None]
+    runs = tau / (N_FRAMES * FRAME_TIME_S)
+    pixels = det.table.dynamic_pixels()
+    error = scatter.speckle_error(runs, run.sample.contrast, pixels, rng)
     rate = counting.coincidence_rate(det.table, rings * m.mean())
-    expected = counting.expected_coincidences(lags, N_FRAMES, rate)
-    g2, g2_err = _count(model, expected, det, rng)
-    partial = _partials(model, rate, lags, det, rng) if run.partial else {}
+    g2 = _count((ideal + error) * shine, delays, rate, rng)
+    bright = of_bins(det, rings) * m.mean()
+    g2_err = scatter.file_errors(ideal * shine, delays, bright, pixels, runs, run.sample.contrast, rng)
+    partial = _partials(run, error, m, slowing, rate, rng) if run.partial else {}
     n_gel = "gel" if run.gel > 0.5 else "sol"
     return ApsResult(
         dynamic=det.dynamic,
@@ -244,12 +287,12 @@ def make_result(run: Run, seed: int, start: datetime) -> ApsResult:
         sqmap=det.sqmap,
         frame_time_s=FRAME_TIME_S,
         exposure_s=0.98 * FRAME_TIME_S,
-        delay_frames=lags,
+        delay_frames=delays.frames,
         g2=g2,
         g2_err=g2_err,
         **partial,
         **drawn,
-        twotime=_twotime(run, tau, gamma, rng) if run.twotime else None,
+        twotime=_twotime(run, tau, gamma, slowing, rng) if run.twotime else None,
         start_time=start,
         end_time=start + timedelta(seconds=N_FRAMES * FRAME_TIME_S),
         sample=run.sample.name,
@@ -272,7 +315,7 @@ def file_name(run: Run) -> str:
 
 
 def _intensities(
-    run: Run, det: Detector, rings: Floats, m: Floats, rng: np.random.Generator
+    det: Detector, happened: tuple[Event, ...], rings: Floats, m: Floats, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Detector image, I(q), its segments and I(t), all from drawn photons."""
     pixels = det.table.static_pixels()
@@ -280,9 +323,9 @@ def _intensities(
     segments = np.empty((N_SEGMENTS, n_static))
     for k, (a, b) in enumerate(pairwise(edges)):
         shape = np.ones(n_static)
-        if run.event == "radiation damage":
+        for event in happened:
             # aggregates scatter at small q, more and more
-            shape += 0.5 * (k / (N_SEGMENTS - 1)) * np.exp(-((det.static.q / 0.004) ** 2))
+            shape = shape * event.scattering(det.static.q, np.array([k / (N_SEGMENTS - 1)]))[0]
         # the correlator divides the sum over a segment's frames by all frames
         segments[k] = rng.poisson(rings * shape * pixels * m[a:b].sum()) / pixels / N_FRAMES
     per_ring = np.concatenate(([0.0], segments.sum(axis=0)))
@@ -298,39 +341,48 @@ def _intensities(
     }
 
 
-def _count(model: Floats, expected: Floats, det: Detector, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """g2 from drawn coincidences, and errors as the correlator gives them."""
-    found = rng.poisson(model * expected)
-    safe = np.maximum(expected, 1e-300)
-    g2 = np.where(expected > 0, found / safe, 0.0)
-    # the spread over pixels divided by √N: right where each pixel has seen coincidences, else too small
-    per_pixel = expected / det.table.dynamic_pixels()
-    error = np.sqrt(found) / safe * np.clip(np.sqrt(per_pixel), 0.02, 1.0)
-    return g2, np.where(found > 0, error, 0.0)
+def _count(model: Floats, delays: Delays, rate: Floats, rng: np.random.Generator) -> Floats:
+    """g2 from drawn coincidences; 0 where none is found."""
+    expected = scatter.pairs_of_frames(delays)[:, None] * rate
+    found = rng.poisson(np.maximum(model, 0) * expected)
+    return np.where(expected > 0, found / np.maximum(expected, 1e-300), 0.0)
 
 
 def _partials(
-    model: Floats, rate: Floats, lags: NDArray[np.int64], det: Detector, rng: np.random.Generator
+    run: Run, error: Floats, m: Floats, slowing: Floats, rate: Floats, rng: np.random.Generator
 ) -> dict[str, Any]:
-    """Cumulative g2 over the first quarter, half, … of the frames; NaN where a delay does not fit yet."""
+    """Cumulative g2 over the first quarter, half, … of the frames; NaN where a delay does not fit yet.
+
+    A part of a run sees fewer speckles: the error of the whole grows as 1/√length.
+    """
+    det = detector()
+    tau, gamma = relaxation(run, det.dynamic.q)
+    bright, pixels = of_bins(det, profile(run, det.static.q)), det.table.dynamic_pixels()
     ends = np.linspace(0, N_FRAMES, N_PARTIAL + 1).astype(int)[1:]
-    values = np.full((N_PARTIAL, *model.shape), np.nan)
+    values = np.full((N_PARTIAL, *error.shape), np.nan)
     errors = values.copy()
     for k, end in enumerate(ends):
-        fits = lags < end
-        expected = counting.expected_coincidences(lags[fits], int(end), rate)
-        values[k, fits], errors[k, fits] = _count(model[fits], expected, det, rng)
+        part = multitau_delays(int(end))
+        fits = slice(part.n)
+        shine = beam_correlation(m[:end], part.frames)[:, None]
+        ideal = 1 + run.sample.contrast * decay(part, tau, gamma, slowing[:end])
+        seen = ideal + error[fits] * np.sqrt(N_FRAMES / end)
+        runs = tau / (end * FRAME_TIME_S)
+        values[k, fits] = _count(seen * shine, part, rate, rng)
+        errors[k, fits] = scatter.file_errors(
+            ideal * shine, part, bright, pixels, runs, run.sample.contrast, rng
+        )
     return {"partial_g2": values, "partial_g2_err": errors, "partial_labels": ends - 1}
 
 
-def _twotime(run: Run, tau: Floats, gamma: float, rng: np.random.Generator) -> ApsTwoTime:
+def _twotime(run: Run, tau: Floats, gamma: float, slowing: Floats, rng: np.random.Generator) -> ApsTwoTime:
     """Two-time matrices of three bins over 256 averaged frames; a gel ages while one looks."""
     n, bins = 256, (4, 9, 14)
     step = N_FRAMES // n
     age = np.arange(n) * step * FRAME_TIME_S
     matrices = []
     for label in bins:
-        slow = tau[label - 1] * (1 + 2.0 * run.gel * age / age[-1])
+        slow = tau[label - 1] * slowing[::step]
         rate = 1.0 / slow
         path = np.concatenate(([0.0], np.cumsum(0.5 * (rate[1:] + rate[:-1]) * np.diff(age))))
         lag = np.abs(path[:, None] - path[None, :])

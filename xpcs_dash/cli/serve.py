@@ -87,6 +87,10 @@ def demo(
     directory: Annotated[
         Path | None, typer.Option(help="where the simulated files go; default: a temporary directory")
     ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="directory for what was put into each file, as JSON; the files' own will do"),
+    ] = None,
     host: Host = None,
     port: Port = None,
     url_prefix: Prefix = None,
@@ -101,7 +105,14 @@ def demo(
         root = directory or scratch.path / "data"
         root.mkdir(parents=True, exist_ok=True)
         settings = _settings(config, root, state_dir or scratch.path / "state", host, port, url_prefix)
-        arguments = {"interval_s": interval, "seed": seed, "backlog": files, "limit": limit}
+        arguments: dict[str, Any] = {
+            "interval_s": interval,
+            "seed": seed,
+            "backlog": files,
+            "limit": limit,
+        }
+        if truth is not None:
+            arguments["truth"] = str(truth.absolute())
         writer = Spec("simulator", "xpcs_dash.acquisition.simulator:run", arguments, once=True)
         run_dashboard(settings, [writer], _parts(only), fall_back_port=port is None)
 

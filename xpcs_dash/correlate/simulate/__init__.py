@@ -2,6 +2,7 @@
 
 from xpcs_dash.correlate.simulate.events import (
     Afterpulse,
+    Ageing,
     BeamDump,
     Damage,
     Dips,
@@ -18,6 +19,7 @@ from xpcs_dash.correlate.simulate.truth import Truth, truth_of
 
 __all__ = [
     "Afterpulse",
+    "Ageing",
     "BeamDump",
     "Damage",
     "Dips",

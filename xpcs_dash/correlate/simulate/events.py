@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Afterpulse",
+    "Ageing",
     "BeamDump",
     "Damage",
     "Dips",
@@ -140,6 +141,17 @@ class Gelation(Event):
         """Exponential in time."""
         done = np.clip((t - self.start) / (self.end - self.start), 0, 1)
         return np.asarray(self.slowing_by ** (done + 0 * dose))
+
+
+@dataclass(frozen=True)
+class Ageing(Event):
+    """The sample slows down steadily: at the end relaxation times are ``slowing_by`` times the first."""
+
+    slowing_by: float = 3.0
+
+    def slowing(self, t: Floats, dose: Floats) -> Floats:
+        """A straight line."""
+        return np.asarray(1 + (self.slowing_by - 1) * (t + 0 * dose))
 
 
 @dataclass(frozen=True)
