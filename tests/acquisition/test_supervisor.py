@@ -45,7 +45,8 @@ def broken(settings):
     raise SystemExit(3)
 
 def loaded(settings):
-    heavy = [m for m in ("jax", "numpyro", "nlsq", "arviz", "matplotlib", "dash") if m in sys.modules]
+    names = ("jax", "numpyro", "nlsq", "arviz", "arviz_stats", "matplotlib", "dash")
+    heavy = [m for m in names if m in sys.modules]
     (settings.root / "heavy").write_text(repr(heavy))
 """
 

@@ -74,11 +74,22 @@ def test_preparing_and_listing_need_no_jax():
     code = (
         "import sys, xpcs_dash.fits.run, xpcs_dash.fits.store, xpcs_dash.fitting.results,"
         " xpcs_dash.jobs.dispatcher;"
-        "print([m for m in ('jax', 'numpyro', 'nlsq', 'arviz') if m in sys.modules])"
+        "print([m for m in ('jax', 'numpyro', 'nlsq', 'arviz', 'arviz_stats') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_a_worker_begins_with_what_takes_long_to_import():
+    code = (
+        "import sys; from xpcs_dash.fitting import sampling; from xpcs_dash.jobs.kinds import fit;"
+        "sampling.compile_usual = lambda: None; fit.warm(); before = set(sys.modules);"
+        "from arviz_stats.base import array_stats; print(sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
@@ -128,6 +139,10 @@ def test_nuts_reports_is_judged_and_kept_with_its_draws(params, settings):
     assert low < value < high
     plots = files.load_plots(settings.state_dir, row.store_id)
     assert plots["draws/tau"].shape == (2, 2, 100)
+    assert plots["bfmi"].shape == (2, 2)
+    assert plots["bfmi"].min(axis=1).tolist() == [b["checks"]["bfmi"][0] for b in row.bins]
+    shown = load_draws(settings, row)
+    assert "BFMI" in figure_of("energy", row, shown, 0, "dark").to_figure().layout.annotations[0].text
     assert (plots["curve"][:, 0] <= plots["curve"][:, 1]).all()
     again = run.run_nuts(run.prepare(params, settings), Told().context)
     assert np.array_equal(again["result"].samples["tau"], answer["result"].samples["tau"])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from xpcs_dash.fitting.diagnostics import (
     bfmi,
@@ -13,6 +14,7 @@ from xpcs_dash.fitting.diagnostics import (
     r_hat,
 )
 from xpcs_dash.fitting.models import MODELS
+from xpcs_dash.fitting.progress import bin_state
 
 
 def chains(rho: float = 0.0, shift: float = 0.0, seed: int = 0, n: int = 1000) -> np.ndarray:
@@ -25,15 +27,50 @@ def chains(rho: float = 0.0, shift: float = 0.0, seed: int = 0, n: int = 1000) -
 
 @pytest.mark.parametrize("rho", [-0.3, 0.0, 0.5, 0.9])
 @pytest.mark.parametrize("shift", [0.0, 0.5])
-def test_r_hat_and_sizes_are_those_of_arviz(rho: float, shift: float) -> None:
-    from arviz_stats.base import array_stats
+def test_numbers_are_those_that_arviz_gives_for_the_tree(rho: float, shift: float) -> None:
+    import arviz_stats as az
 
-    x = chains(rho, shift)
-    axes = {"chain_axis": 0, "draw_axis": 1}
-    assert r_hat(x) == pytest.approx(float(array_stats.rhat(x, **axes)), rel=1e-3)
-    assert ess_bulk(x) == pytest.approx(float(array_stats.ess(x, method="bulk", **axes)), rel=0.03)
-    expected = float(array_stats.ess(x, method="tail", prob=(0.05, 0.95), **axes))
-    assert ess_tail(x) == pytest.approx(expected, rel=0.05)
+    x, energy = chains(rho, shift), chains(rho, seed=1)
+    group = {"posterior": {"x": x}, "sample_stats": {"energy": energy}}
+    axes = ("chain", "draw")
+    tree = xr.DataTree.from_dict(
+        {g: xr.Dataset({n: (axes, a) for n, a in arrays.items()}) for g, arrays in group.items()}
+    )
+    assert r_hat(x) == pytest.approx(float(az.rhat(tree)["x"]))
+    assert ess_bulk(x) == pytest.approx(float(az.ess(tree, method="bulk")["x"]))
+    assert ess_tail(x) == pytest.approx(float(az.ess(tree, method="tail", prob=(0.05, 0.95))["x"]))
+    assert hdi(x, 0.94) == pytest.approx(az.hdi(tree, prob=0.94)["x"].values)
+    np.testing.assert_allclose(bfmi(energy), az.bfmi(tree)["energy"].values)
+
+
+def test_draws_of_which_nothing_can_be_said_have_no_numbers() -> None:
+    x = chains()
+    still, endless, hole = np.full_like(x, 0.3), x.copy(), x.copy()
+    endless[1, 7], hole[1, 7] = np.inf, np.nan
+    for odd in (still, endless, hole, x[:, :3], x[:, :0], x[0]):
+        assert np.isnan([r_hat(odd), ess_bulk(odd), ess_tail(odd)]).all(), odd.shape
+    assert np.isnan(r_hat(np.arange(4.0)[:, None] + still)), "chains that each stand still"
+    assert np.isnan(hdi(endless)).all()
+    assert np.isnan(hdi(hole)).all()
+    assert np.isnan(bfmi([[1.0, 2.0, np.inf, 0.0], [1.0, 1.0, 1.0, 1.0]])).all()
+    assert np.isnan(bfmi(np.ones((2, 1)))).all()
+
+
+def test_a_tail_without_draws_fails() -> None:
+    x = np.minimum(chains(), 1.0)  # a sixth of the draws lie on the bound
+    assert np.isnan(ess_tail(x))
+    assert ess_bulk(x) > 400
+    verdict = diagnose({"tau": x}, np.zeros_like(x), chains(seed=1), np.full(x.shape, 3), 0.5, 6)
+    assert not verdict.converged
+    assert any("tail" in r and "could not be computed" in r for r in verdict.reasons)
+    assert np.isnan(bin_state(1, {"tau": x}, 0).ess), "or sampling would end early for it"
+
+
+def test_r_hat_needs_bulk_and_folded() -> None:
+    x = np.where(chains() > 0, 1.0, -1.0)
+    x[:, ::2] = -x[:, 1::2]  # as many on each side: all are as far from the median, folding leaves nothing
+    assert np.isnan(r_hat(x))
+    assert np.isnan(bin_state(1, {"a": chains(), "b": x}, 0).r_hat)
 
 
 def test_bfmi_equals_a_value_by_hand() -> None:

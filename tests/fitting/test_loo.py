@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.stats import norm
 
 from xpcs_dash.fitting.loo import difference, loo
@@ -44,18 +45,37 @@ def test_weights_that_cannot_be_computed_count_as_bad() -> None:
     assert found.total == pytest.approx(0.0)
 
 
-@pytest.mark.slow
+def test_one_such_point_leaves_the_others_as_they_are() -> None:
+    ll = draws_of_a_mean(np.random.default_rng(5).standard_normal(3))
+    ll[..., 1] = -2.0
+    found = loo(ll)
+    assert found.elpd == pytest.approx([loo(ll[..., :1]).total, -2.0, loo(ll[..., 2:]).total])
+    assert np.isfinite(found.pareto_k).tolist() == [True, False, True]
+    assert found.bad == 1
+    ll[0, 0, 1] = np.nan
+    assert loo(ll).bad == 1
+
+
 @pytest.mark.parametrize("r_eff", [1.0, 0.4])
-def test_numbers_are_those_of_arviz(r_eff: float) -> None:
-    from arviz_stats.base import array_stats
+def test_numbers_are_those_that_arviz_gives_for_the_tree(r_eff: float) -> None:
+    import arviz_stats as az
 
     y = np.append(np.random.default_rng(3).standard_normal(12), [5.0, 12.0])
     ll = draws_of_a_mean(y)
-    elpd, k, p = array_stats.loo(np.moveaxis(ll, -1, 0), r_eff=r_eff)
+    axes = ("chain", "draw", "point")
+    tree = xr.DataTree.from_dict(
+        {
+            "posterior": xr.Dataset({"mu": (axes[:2], ll[..., 0])}),
+            "log_likelihood": xr.Dataset({"y": (axes, ll)}),
+        }
+    )
+    with pytest.warns(UserWarning, match="Pareto"):
+        theirs = az.loo(tree, pointwise=True, reff=r_eff)
     found = loo(ll, r_eff)
-    np.testing.assert_allclose(found.elpd, elpd, rtol=5e-4)
-    np.testing.assert_allclose(found.pareto_k, k, atol=0.02)
-    assert found.p == pytest.approx(np.sum(p), rel=5e-3)
+    np.testing.assert_allclose(found.elpd, theirs.elpd_i)
+    np.testing.assert_allclose(found.pareto_k, theirs.pareto_k)
+    assert (found.total, found.se, found.p) == pytest.approx((theirs.elpd, theirs.se, theirs.p))
+    assert found.limit == pytest.approx(theirs.good_k)
 
 
 def test_the_error_of_a_difference_is_that_of_the_pairs() -> None:

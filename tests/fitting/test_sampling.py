@@ -14,7 +14,16 @@ from xpcs_dash.fitting.coordinates import Coordinates
 from xpcs_dash.fitting.models import MODELS, PriorSpec
 from xpcs_dash.fitting.probabilistic import g2_model, resolve_priors
 from xpcs_dash.fitting.results import FitConfig, FitResult
-from xpcs_dash.fitting.sampling import FitCancelled, NutsProgress, _Run, compile_usual, fit_g2, sample_g2
+from xpcs_dash.fitting.sampling import (
+    REPORT_S,
+    FitCancelled,
+    NutsProgress,
+    _Run,
+    compile_usual,
+    fit_g2,
+    next_report,
+    sample_g2,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -73,6 +82,11 @@ def test_progress_grows_and_the_configuration_is_untouched() -> None:
     assert seen[-1].fraction == 1.0
     assert [s.fraction for s in seen] == sorted(s.fraction for s in seen)
     assert config == SHORT
+
+
+def test_reports_take_no_more_time_than_the_draws_between_them() -> None:
+    assert next_report(10.0, 10.1) == pytest.approx(10.1 + REPORT_S)
+    assert next_report(10.0, 13.0) == pytest.approx(16.0)
 
 
 def test_each_chain_has_a_line_of_its_own() -> None:

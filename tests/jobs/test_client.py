@@ -131,7 +131,7 @@ def test_dispatcher_that_never_ran_and_one_that_went_quiet(client, record):
 
 
 def test_the_client_pulls_in_no_dask_and_no_jax():
-    heavy = "('distributed', 'dask', 'jax', 'arviz')"
+    heavy = "('distributed', 'dask', 'jax', 'arviz', 'arviz_stats')"
     code = f"import xpcs_dash.jobs.client, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60

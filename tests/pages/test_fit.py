@@ -243,7 +243,7 @@ def test_verdicts_of_a_stored_fit():
 def test_the_pages_import_nothing_heavy():
     code = (
         "import sys, xpcs_dash.pages.fit, xpcs_dash.pages.fits, xpcs_dash.pages.jobs;"
-        "heavy = ('jax', 'numpyro', 'nlsq', 'arviz', 'matplotlib', 'distributed');"
+        "heavy = ('jax', 'numpyro', 'nlsq', 'arviz', 'arviz_stats', 'matplotlib', 'distributed');"
         "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run(

@@ -19,7 +19,7 @@ from xpcs_dash.services import Services
 from xpcs_dash.shell.registry import all_pages
 from xpcs_dash.web import assets_folder, create_app
 
-HEAVY = ("jax", "numpyro", "nlsq", "arviz", "matplotlib", "distributed")
+HEAVY = ("jax", "numpyro", "nlsq", "arviz", "arviz_stats", "matplotlib", "distributed")
 
 
 def walk(component: Any) -> Iterator[Component]:

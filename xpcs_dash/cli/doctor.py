@@ -32,7 +32,7 @@ PACKAGES = (
     "jax",
     "numpyro",
     "nlsq",
-    "arviz",
+    "arviz-stats",
     "distributed",
     "sqlalchemy",
     "alembic",

@@ -97,8 +97,10 @@ def plot_arrays(result: FitResult, points: int = 160, most: int = 400) -> dict[s
     -------
     ``draws/<name>`` (n_q, chain, draw) float32, ``diverging`` bool, ``energy`` float32; ``x`` (points,) and
     ``curve`` (n_q, 2, points) for the band of the curve; ``predictive`` (n_q, 2, n_delay) of the data, NaN
-    without sigma.
+    without sigma; ``bfmi`` (n_q, chain).
     """
+    from xpcs_dash.fitting.diagnostics import bfmi
+
     data, t = result.data, result.data.t
     good = t[t > 0]
     x = np.geomspace(good.min(), good.max(), points)
@@ -119,6 +121,7 @@ def plot_arrays(result: FitResult, points: int = 160, most: int = 400) -> dict[s
     return arrays | {
         "diverging": np.asarray(result.stats["diverging"], dtype=bool),
         "energy": np.asarray(result.stats["energy"], dtype=np.float32),
+        "bfmi": np.stack([bfmi(energy) for energy in result.stats["energy"]]),
         "x": x,
         "t": t,
         "curve": curve,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from xpcs_dash.analysis.made import Context
     from xpcs_dash.settings import Settings
 
-SLOW_IMPORTS = ("xpcs_dash.fitting.nlsq", "xpcs_dash.fitting.sampling", "numpyro.infer")
+SLOW_IMPORTS = ("xpcs_dash.fitting.nlsq", "xpcs_dash.fitting.sampling", "numpyro.infer", "arviz_stats.base")
 """What takes seconds to import; only a worker does."""
 
 PHASES = {

@@ -1,8 +1,7 @@
-"""Convergence and misfit, computed in NumPy and allowed to say no.
+"""Convergence and misfit, allowed to say no.
 
-R-hat and effective sample sizes after Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), Bayesian
-Analysis 16, 667: rank-normalised, split chains. BFMI after Betancourt (2016), arXiv:1604.00695. What cannot
-be computed is NaN, and NaN fails the gate.
+R-hat, effective sample sizes, BFMI and intervals are ArviZ's. What cannot be computed is NaN here, also where
+ArviZ has a number for it, and NaN fails the gate.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xpcs_dash.fitting.batch import FLAG_SENTENCES
 from xpcs_dash.fitting.models import ModelSpec
+from xpcs_dash.fitting.runtime import array_stats
 
 __all__ = [
     "THRESHOLDS",
@@ -31,6 +31,9 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
+
+#: Quantiles whose effective sample sizes count as those of the tails.
+TAILS = (0.05, 0.95)
 
 
 @dataclass(frozen=True)
@@ -79,102 +82,63 @@ class FitDiagnostics:
     reasons: tuple[str, ...]
 
 
-def split_chains(x: FloatArray) -> FloatArray:
-    """(2·chain, draw // 2) halves of the chains (chain, draw)."""
-    half = x.shape[1] // 2
-    return np.concatenate([x[:, :half], x[:, x.shape[1] - half :]])
-
-
-def _rank_normal(x: FloatArray) -> FloatArray:
-    from scipy.special import ndtri
-
-    _, place, count = np.unique(x.ravel(), return_inverse=True, return_counts=True)
-    rank = (np.cumsum(count) - 0.5 * (count - 1))[place].reshape(x.shape)  # ties share their mean rank
-    return np.asarray(ndtri((rank - 0.375) / (x.size + 0.25)))
-
-
-def _plain_r_hat(x: FloatArray) -> float:
-    n = x.shape[1]
-    within = float(np.mean(np.var(x, axis=1, ddof=1)))
-    between = n * float(np.var(np.mean(x, axis=1), ddof=1))
-    if not within > 0:
-        return math.nan
-    return math.sqrt((between / within + n - 1) / n)
-
-
 def r_hat(x: ArrayLike) -> float:
     """Rank-normalised split R-hat of draws (chain, draw): the larger of bulk and folded, or NaN."""
-    a = np.asarray(x, dtype=float)
-    if a.ndim != 2 or a.shape[1] < 4 or not np.isfinite(a).all():
+    a = _judgeable(x)
+    if a is None:
         return math.nan
-    halves = split_chains(a)
-    folded = np.abs(halves - np.median(halves))
-    return float(np.maximum(_plain_r_hat(_rank_normal(halves)), _plain_r_hat(_rank_normal(folded))))
-
-
-def _ess(x: FloatArray) -> float:
-    """Effective size of chains (chain, draw) that are split already (Geyer's initial monotone sequence)."""
-    m, n = x.shape
-    if n < 4 or not np.isfinite(x).all() or np.ptp(x) == 0:
-        return math.nan
-    centred = x - x.mean(axis=1, keepdims=True)
-    size = 1 << (2 * n - 1).bit_length()
-    spectrum = np.fft.rfft(centred, size, axis=1)
-    covariance = np.fft.irfft(spectrum * np.conj(spectrum), size, axis=1)[:, :n] / n
-    mean_cov = covariance.mean(axis=0)
-    within = mean_cov[0] * n / (n - 1.0)
-    total = mean_cov[0] + (float(np.var(x.mean(axis=1), ddof=1)) if m > 1 else 0.0)
-    rho = 1.0 - (within - mean_cov) / total
-    rho[0] = 1.0
-    # sums of neighbouring pairs: positive, and made monotone
-    pairs = rho[: n - n % 2].reshape(-1, 2).sum(axis=1)
-    limit = max((n - 2) // 2, 1)
-    negative = np.flatnonzero(pairs[:limit] < 0)
-    end = int(negative[0]) if negative.size else limit
-    monotone = np.minimum.accumulate(pairs[:end]) if end else np.zeros(0)
-    tail = float(rho[2 * end]) if 2 * end < n and rho[2 * end] > 0 else 0.0
-    tau = max(-1.0 + 2.0 * float(monotone.sum()) + tail, 1.0 / math.log10(m * n))
-    return float(m * n / tau)
+    # the two halves of ArviZ's method "rank", which takes the bulk alone where the folded one is NaN
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bulk, folded = (float(array_stats().rhat(a, method=method)) for method in ("z_scale", "folded"))
+    return max(bulk, folded) if math.isfinite(bulk) and math.isfinite(folded) else math.nan
 
 
 def ess_bulk(x: ArrayLike) -> float:
-    """Effective sample size for the bulk, of draws (chain, draw)."""
-    a = np.asarray(x, dtype=float)
-    return _ess(_rank_normal(split_chains(a))) if np.isfinite(a).all() and np.ptp(a) > 0 else math.nan
+    """Effective sample size for the bulk, of draws (chain, draw), or NaN."""
+    a = _judgeable(x)
+    return math.nan if a is None else float(array_stats().ess(a, method="bulk"))
 
 
 def ess_tail(x: ArrayLike) -> float:
-    """The smaller effective sample size of the 5 % and 95 % quantiles, of draws (chain, draw)."""
+    """The smaller effective sample size of the 5 % and 95 % quantiles, of draws (chain, draw), or NaN."""
+    a = _judgeable(x)
+    if a is None or np.quantile(a, TAILS[1]) >= a.max():
+        return math.nan  # no draw lies beyond: ArviZ would count all of them as effective
+    return float(array_stats().ess(a, method="tail", prob=TAILS))
+
+
+def _judgeable(x: ArrayLike) -> FloatArray | None:
+    """Draws (chain, draw) of which statistics mean something: finite, and not all the same.
+
+    ArviZ ranks infinite values like others, and counts all draws of a constant as effective.
+    """
     a = np.asarray(x, dtype=float)
-    if not np.isfinite(a).all():
-        return math.nan
-    sizes = [_ess(split_chains((a <= np.quantile(a, p)).astype(float))) for p in (0.05, 0.95)]
-    return float(np.min(sizes))
+    fit = a.ndim == 2 and a.size > 0 and bool(np.isfinite(a).all()) and np.ptp(a) > 0
+    return a if fit else None
 
 
 def bfmi(energy: ArrayLike) -> FloatArray:
-    """(chain,) energy Bayesian fraction of missing information, Σ(E_i - E_{i-1})² / Σ(E_i - Ē)².
+    """(chain,) energy Bayesian fraction of missing information.
 
     Parameters
     ----------
     energy : (chain, draw). NaN where a chain's energy does not vary or is not finite.
     """
     e = np.asarray(energy, dtype=float)
-    spread = np.sum((e - e.mean(axis=1, keepdims=True)) ** 2, axis=1)
+    if e.shape[1] < 2:
+        return np.full(len(e), math.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
-        out = np.sum(np.diff(e, axis=1) ** 2, axis=1) / spread
-    return np.where(np.isfinite(out) & (spread > 0), out, np.nan)
+        out = np.asarray(array_stats().bfmi(e))
+    return np.where(np.isfinite(out), out, math.nan)
 
 
 def hdi(x: ArrayLike, prob: float = 0.94) -> tuple[float, float]:
-    """Highest density interval of draws of any shape: the shortest that holds ``prob`` of them."""
-    a = np.sort(np.asarray(x, dtype=float).ravel())
+    """Highest density interval of draws of any shape: the shortest that holds ``prob`` of them, or NaN."""
+    a = np.asarray(x, dtype=float).ravel()
     if a.size < 2 or not np.isfinite(a).all():
         return math.nan, math.nan
-    keep = max(math.floor(prob * a.size), 1)
-    width = a[keep:] - a[: a.size - keep]
-    k = int(np.argmin(width))
-    return float(a[k]), float(a[k + keep])
+    low, high = array_stats().hdi(a, prob=prob)
+    return float(low), float(high)
 
 
 def posterior_predictive_p(

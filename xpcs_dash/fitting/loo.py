@@ -1,9 +1,8 @@
 """Leave-one-out cross-validation of a sampled fit, by Pareto-smoothed importance sampling.
 
-After Vehtari, Gelman and Gabry (2017), Statistics and Computing 27, 1413, and Vehtari, Simpson, Gelman, Yao
-and Gabry (2024), JMLR 25, 72; the fit of the generalised Pareto distribution after Zhang and Stephens (2009),
-Technometrics 51, 316. All points of a curve go through it at once, in NumPy: ArviZ computes the same numbers
-point by point, and its import alone takes longer than the sampling.
+The numbers are ArviZ's, after Vehtari, Gelman and Gabry (2017), Statistics and Computing 27, 1413, and
+Vehtari, Simpson, Gelman, Yao and Gabry (2024), JMLR 25, 72. Only a worker computes them; pages compare what
+it stored.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from xpcs_dash.fitting.runtime import array_stats
 
 __all__ = ["Loo", "difference", "loo"]
 
@@ -64,16 +65,28 @@ def loo(log_likelihood: ArrayLike, r_eff: float = 1.0) -> Loo:
     r_eff : effective share of the draws, 0 to 1 or a little above.
     """
     ll = np.asarray(log_likelihood, dtype=float)
-    ll = ll.reshape(-1, ll.shape[-1]).T
-    size = ll.shape[1]
-    weights, k = _smoothed(-ll, r_eff if math.isfinite(r_eff) and r_eff > 0 else 1.0)
-    elpd = _log_sum(weights + ll)
+    share = r_eff if math.isfinite(r_eff) and r_eff > 0 else 1.0
+    points = np.array([_point(ll[..., i], share) for i in range(ll.shape[-1])]).reshape(-1, 3)
+    elpd, k, p = points.T
     return Loo(
         elpd=elpd,
-        pareto_k=k,
-        p=float(np.sum(_log_sum(ll) - math.log(size) - elpd)),
-        limit=min(1.0 - 1.0 / math.log10(size), WORST_K),
+        pareto_k=np.where(np.isnan(k), np.inf, k),
+        p=float(p.sum()),
+        limit=min(1.0 - 1.0 / math.log10(ll[..., 0].size), WORST_K),
     )
+
+
+def _point(ll: FloatArray, r_eff: float) -> tuple[float, float, float]:
+    """Log density, Pareto k and effective parameters of one point, of (chain, draw)."""
+    stats = array_stats()
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        try:
+            elpd, k, p = stats.loo(ll, r_eff=r_eff)
+        except ValueError:
+            # no tail to fit (all weights the same, too few draws): the weights as they are, not trusted
+            raw = np.min(ll) - ll
+            elpd, k, p = stats.loo(ll, log_weights=raw - np.log(np.exp(raw).sum()), pareto_k=np.inf)
+    return float(elpd), float(k), float(p)
 
 
 def difference(a: ArrayLike, b: ArrayLike) -> tuple[float, float]:
@@ -91,56 +104,5 @@ def difference(a: ArrayLike, b: ArrayLike) -> tuple[float, float]:
 
 
 def spread(elpd: FloatArray) -> float:
-    """Standard error of the sum of (n,) values."""
-    return float(np.sqrt(elpd.size * np.var(elpd))) if elpd.size else math.nan
-
-
-def _log_sum(x: FloatArray) -> FloatArray:
-    top = x.max(axis=1)
-    return np.asarray(top + np.log(np.exp(x - top[:, None]).sum(axis=1)))
-
-
-def _smoothed(raw: FloatArray, r_eff: float) -> tuple[FloatArray, FloatArray]:
-    """Normalised log weights (n, draw) with smoothed tails, and (n,) Pareto k."""
-    size = raw.shape[1]
-    weights = raw - raw.max(axis=1, keepdims=True)
-    count = math.ceil(min(size / 5, 3 * math.sqrt(size / r_eff)))
-    k = np.full(len(raw), np.inf)
-    if count > 4:
-        order = np.argsort(weights, axis=1)[:, -count - 1 :]
-        ranked = np.take_along_axis(weights, order, axis=1)
-        least = np.maximum(ranked[:, :1], math.log(np.finfo(float).tiny))
-        tail = np.exp(ranked[:, 1:]) - np.exp(least)
-        k, sigma = _pareto(tail)
-        share = (np.arange(count) + 0.5) / count
-        with np.errstate(invalid="ignore", divide="ignore"):
-            reach = np.where(
-                k[:, None] == 0,
-                -np.log1p(-share),
-                np.expm1(-k[:, None] * np.log1p(-share)) / k[:, None],
-            )
-            smooth = np.minimum(np.log(sigma[:, None] * reach + np.exp(least)), 0.0)
-        usable = np.isfinite(smooth).all(axis=1)
-        smooth = np.where(usable[:, None], smooth, ranked[:, 1:])
-        np.put_along_axis(weights, order[:, 1:], smooth, axis=1)
-    return weights - _log_sum(weights)[:, None], k
-
-
-def _pareto(x: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Shape and scale (n,) of generalised Pareto distributions of sorted excesses (n, m)."""
-    m = x.shape[1]
-    points = 30 + int(math.sqrt(m))
-    quartile, largest = x[:, int(m / 4 + 0.5) - 1], x[:, -1]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        b = 1.0 - np.sqrt(points / (np.arange(1, points + 1) - 0.5))
-        b = b / (3.0 * quartile[:, None]) + 1.0 / largest[:, None]
-        k = np.log1p(-b[:, :, None] * x[:, None, :]).mean(axis=2)
-        score = m * (np.log(-b / k) - k - 1.0)
-        weight = np.exp(score - np.fmax.reduce(score, axis=1, keepdims=True))
-        weight[~(weight > 10 * np.finfo(float).eps)] = 0.0
-        b = np.sum(np.where(weight > 0, b * weight, 0.0), axis=1) / weight.sum(axis=1)
-        shape = np.log1p(-b[:, None] * x).mean(axis=1)
-        sigma = -shape / b
-    shape = (m * shape + 10 * 0.5) / (m + 10)  # a weak prior about 0.5
-    bad = ~np.isfinite(shape) | (quartile <= x[:, 0])
-    return np.where(bad, np.inf, shape), np.where(bad, np.nan, sigma)
+    """Standard error of the sum of (n,) values, as ArviZ has it; NaN of fewer than two."""
+    return float(np.sqrt(elpd.size * np.var(elpd, ddof=1))) if elpd.size > 1 else math.nan

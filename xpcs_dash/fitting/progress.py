@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["BinProgress", "ChainProgress", "NutsProgress", "chain_state"]
+import numpy as np
+
+from xpcs_dash.fitting.diagnostics import ess_bulk, ess_tail, r_hat
+
+__all__ = ["BinProgress", "ChainProgress", "NutsProgress", "bin_state", "chain_state"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,14 @@ class NutsProgress:
             "bins": [asdict(b) for b in self.bins],
             "chains": [asdict(c) for c in self.chains],
         }
+
+
+def bin_state(label: int, samples: Mapping[str, Any], divergences: int) -> BinProgress:
+    """State of a bin with draws (chain, draw) of each parameter; NaN where a number could not be computed."""
+    # NumPy's extremes keep NaN; Python's drop it, and a bin that cannot be judged would end the sampling
+    worst = np.max([r_hat(x) for x in samples.values()])
+    least = np.min([size(x) for x in samples.values() for size in (ess_bulk, ess_tail)])
+    return BinProgress(label, float(worst), float(least), divergences)
 
 
 def chain_state(draws: Mapping[str, Any], drawn: int) -> tuple[ChainProgress, ...]:

@@ -326,7 +326,7 @@ class FitResult:
 
 def software_versions() -> dict[str, str]:
     """Versions of what computes a fit."""
-    names = ("xpcs-dash", "numpy", "scipy", "jax", "optimistix", "nlsq", "numpyro", "arviz", "xarray")
+    names = ("xpcs-dash", "numpy", "scipy", "jax", "optimistix", "nlsq", "numpyro", "arviz-stats", "xarray")
     out = {}
     for name in names:
         try:

@@ -1,4 +1,4 @@
-"""Which implementation fits, and how JAX is set up. Importing this module imports no JAX."""
+"""Which implementation fits, how JAX is set up, and ArviZ. Importing this module imports neither."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["Engine", "choose_engine", "configure_jax", "pad_size", "require_x64"]
+__all__ = ["Engine", "array_stats", "choose_engine", "configure_jax", "pad_size", "require_x64"]
 
 Engine = Literal["jax", "numpy"]
 
@@ -28,6 +28,11 @@ def choose_engine(name: str = "auto") -> Engine:
 
         raise UsageError(f"unknown backend {name!r}; use auto, jax or numpy.")
     return "jax" if name == "jax" else "numpy"
+
+
+def array_stats() -> Any:
+    """ArviZ's statistics of arrays. Their import takes more than a second: only what judges draws asks."""
+    return import_module("arviz_stats.base").array_stats
 
 
 def require_x64() -> Any:

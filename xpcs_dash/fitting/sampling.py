@@ -21,14 +21,7 @@ from xpcs_dash.errors import UsageError, XpcsDashError
 from xpcs_dash.fitting.batch import BatchFit, fit_all_q
 from xpcs_dash.fitting.coordinates import Coordinates
 from xpcs_dash.fitting.data import FitData
-from xpcs_dash.fitting.diagnostics import (
-    THRESHOLDS,
-    diagnose,
-    ess_bulk,
-    ess_tail,
-    posterior_predictive_p,
-    r_hat,
-)
+from xpcs_dash.fitting.diagnostics import THRESHOLDS, diagnose, posterior_predictive_p
 from xpcs_dash.fitting.engine import CHUNK, Draws, g2_sampler
 from xpcs_dash.fitting.models import get_model
 from xpcs_dash.fitting.probabilistic import (
@@ -39,7 +32,7 @@ from xpcs_dash.fitting.probabilistic import (
     resolve_priors,
     structure_of,
 )
-from xpcs_dash.fitting.progress import BinProgress, ChainProgress, NutsProgress, chain_state
+from xpcs_dash.fitting.progress import BinProgress, ChainProgress, NutsProgress, bin_state, chain_state
 from xpcs_dash.fitting.results import FitConfig, FitResult, Source
 from xpcs_dash.fitting.runtime import pad_size, require_x64
 from xpcs_dash.fitting.solvers import DELAYS
@@ -48,7 +41,8 @@ __all__ = ["FitCancelled", "NutsProgress", "compile_usual", "fit_g2", "sample_g2
 
 FloatArray = NDArray[np.float64]
 
-#: Seconds between reports of R-hat and effective sample sizes.
+#: Seconds of sampling between reports of R-hat and effective sample sizes; more where a report takes longer,
+#: so that no more time goes into reports than into draws.
 REPORT_S = 0.7
 #: Early stop asks for this many times the required effective sample size, and half the draws.
 EARLY_MARGIN = 2.0
@@ -188,6 +182,11 @@ def compile_usual() -> None:
     _Run(data, config, fit, priors).compile()
 
 
+def next_report(began: float, ended: float) -> float:
+    """When a report is due again after one from ``began`` to ``ended`` (s)."""
+    return ended + max(REPORT_S, ended - began)
+
+
 def _full(samples: dict[str, FloatArray], fit: BatchFit, k: int) -> FloatArray:
     size = next(iter(samples.values()))[k].size
     return np.stack(
@@ -225,6 +224,7 @@ class _Run:
             structure, self.warm_chunks * CHUNK, config.target_accept, config.max_tree_depth
         )
         self.blocks = self._blocks()
+        self.converted: list[dict[str, FloatArray]] = []
 
     def _arrays(self, priors: list[dict[str, Any]]) -> tuple[CurveData, PriorNumbers]:
         data, n_q = self.data, self.data.n_q
@@ -299,7 +299,7 @@ class _Run:
             block.kept.append(jax.tree.map(np.asarray, draws))
 
         total = self.warm_chunks + self.chunks
-        last, stopped = 0.0, False
+        due, stopped = 0.0, False
         with self.sampler.compiling:
             advance(self.blocks[0])  # compiles before the threads start
         with ThreadPoolExecutor(min(len(self.blocks), cpu_count() or 1)) as pool:
@@ -308,14 +308,14 @@ class _Run:
                 list(pool.map(advance, waiting))
                 drawn = max(done - self.warm_chunks, 0) * self.chunk
                 now = time.monotonic()
-                if now - last >= REPORT_S or done in (1, self.warm_chunks):
-                    last = now
+                if now >= due or done in (1, self.warm_chunks):
                     bins = self._state() if drawn >= 100 else ()
                     phase = "sampling" if drawn else "warm-up"
                     report(NutsProgress(phase, done / total, drawn, bins, self._chains(drawn)))
                     if self._enough(bins, drawn):
                         stopped = done < total
                         break
+                    due = next_report(now, time.monotonic())
                 if done == self.warm_chunks:
                     for block in self.blocks:
                         block.kept.clear()
@@ -348,18 +348,22 @@ class _Run:
         return out
 
     def _state(self) -> tuple[BinProgress, ...]:
-        draws = self._gather()
-        samples = self.parameters(draws["eps"])
-        out = []
-        for k, label in enumerate(self.data.labels):
-            worst = [r_hat(x[k]) for x in samples.values()]
-            sizes = [min(ess_bulk(x[k]), ess_tail(x[k])) for x in samples.values()]
-            out.append(
-                BinProgress(
-                    int(label), float(np.max(worst)), float(np.min(sizes)), int(draws["diverging"][k].sum())
-                )
-            )
-        return tuple(out)
+        samples = self._samples()
+        diverging = self._gather(("diverging",))["diverging"]
+        return tuple(
+            bin_state(int(label), {n: x[k] for n, x in samples.items()}, int(diverging[k].sum()))
+            for k, label in enumerate(self.data.labels)
+        )
+
+    def _samples(self) -> dict[str, FloatArray]:
+        """Sampled parameters so far; the curves of each chunk are evaluated once."""
+        for i in range(len(self.converted), len(self.blocks[0].kept)):
+            eps = np.concatenate([b.kept[i].eps for b in self.blocks])[: self.data.n_q]
+            self.converted.append(self.parameters(eps))
+        return {
+            n: np.concatenate([c[n] for c in self.converted], axis=2)[:, :, : self.config.samples]
+            for n in self.converted[0]
+        }
 
     def parameters(self, eps: FloatArray) -> dict[str, FloatArray]:
         """Sampled parameters (n_q, chain, draw) of whitened draws (n_q, chain, draw, dim)."""

@@ -26,12 +26,14 @@ class Draws:
     values : parameter -> (n_q, n_chain, n_draw).
     divergent : (n_q, n_chain, n_draw) bool, or None.
     energy : (n_q, n_chain, n_draw), or None.
+    bfmi : (n_q, n_chain) of the energies, as the worker found it.
     """
 
     model: str
     values: Mapping[str, np.ndarray]
     divergent: np.ndarray | None
     energy: np.ndarray | None
+    bfmi: np.ndarray | None = None
 
     def titles(self) -> dict[str, str]:
         """Parameter -> title with symbol and unit."""
@@ -56,15 +58,6 @@ class Draws:
             if np.ptp(self.values[name][position]) > 0
         }
 
-    def bfmi(self, position: int) -> list[float]:
-        """BFMI of each chain of one bin (Betancourt 2016, arXiv:1604.00695)."""
-        if self.energy is None:
-            return []
-        energy = self.energy[position]
-        spread = ((energy - energy.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
-        steps = (np.diff(energy, axis=1) ** 2).sum(axis=1)
-        return [float(a / b) if b > 0 else np.nan for a, b in zip(steps, spread, strict=True)]
-
 
 @dataclass(frozen=True)
 class Bands:
@@ -84,7 +77,7 @@ def load_draws(settings: Settings, row: FitRow) -> Draws | None:
     values = {
         name.removeprefix("draws/"): array for name, array in found.items() if name.startswith("draws/")
     }
-    return Draws(row.model, values, found.get("diverging"), found.get("energy"))
+    return Draws(row.model, values, found.get("diverging"), found.get("energy"), found.get("bfmi"))
 
 
 def load_bands(settings: Settings, row: FitRow) -> Bands | None:

@@ -70,7 +70,8 @@ def figure_of(kind: str, row: FitRow, draws: Draws, position: int, theme: str) -
     if kind == "energy":
         if draws.energy is None:
             return None
-        return diagnostics.figure_energy(draws.energy[position], draws.bfmi(position), theme)
+        bfmi = () if draws.bfmi is None else draws.bfmi[position]
+        return diagnostics.figure_energy(draws.energy[position], bfmi, theme)
     return diagnostics.figure_prior(titled, prior_curves(row, draws, position), theme, log=log)
 
 
