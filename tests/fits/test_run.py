@@ -19,6 +19,8 @@ from xpcs_dash.fits.request import FitRequest
 from xpcs_dash.fits.store import load_fit
 from xpcs_dash.hdf5.reach import OutOfReach
 from xpcs_dash.jobs.context import JobCancelled, JobContext
+from xpcs_dash.pages.fit.draws import load_draws
+from xpcs_dash.pages.fit.plots import figure_of
 from xpcs_dash.settings import Settings
 
 
