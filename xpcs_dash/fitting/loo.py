@@ -92,7 +92,8 @@ def _point(ll: FloatArray, r_eff: float) -> tuple[float, float, float]:
 def difference(a: ArrayLike, b: ArrayLike) -> tuple[float, float]:
     """Difference (a minus b) of the sums of two fits of the same points, and its standard error.
 
-    The error is that of the paired differences: much smaller than those of the two sums.
+    The error is that of the paired differences: much smaller than those of the two sums. ArviZ compares only
+    whole trees (`arviz_stats.compare`); its array functions have nothing for two rows of points.
 
     Parameters
     ----------
