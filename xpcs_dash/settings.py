@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
 
 from xpcs_dash.errors import UsageError, not_found
+from xpcs_dash.logs import LogFormat
 
 #: Marks a setting that changes numbers: whatever is made with it names it where it says how it was made.
 NUMBERS: dict[str, Any] = {"affects_numbers": True}
@@ -120,7 +121,12 @@ class Settings(BaseSettings):
     open_on_loopback: bool = Field(
         True, description="everybody at this machine may write, as in the demo; not behind a proxy here"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="how much the processes say on stderr"
+    )
+    log_format: LogFormat = Field(
+        "text", description='"text" for key=value on a line, "json" for one object a line'
+    )
 
     @field_validator("root", "state_dir", mode="after")
     @classmethod

@@ -6,12 +6,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
 
 if TYPE_CHECKING:
     from xpcs_dash.settings import Settings
 
 #: Gunicorn's heartbeat file lies in memory: a disk that stalls must not make workers look dead.
 MEMORY = "/dev/shm"  # noqa: S108
+
+
+class _Log(Logger):
+    """Gunicorn's records take the way of all others, in the form that this process was given."""
+
+    def setup(self, cfg: Any) -> None:
+        """Leave the records to the root logger."""
+        super().setup(cfg)
+        for log in (self.error_log, self.access_log):
+            log.handlers.clear()
+            log.propagate = True
 
 
 class DashboardServer(BaseApplication):
@@ -42,6 +54,7 @@ class DashboardServer(BaseApplication):
             "proc_name": "xpcs-dash web",
             "loglevel": "warning",
             "accesslog": None,
+            "logger_class": _Log,
             "control_socket_disable": True,
             "forwarded_allow_ips": "127.0.0.1,::1",
         }

@@ -34,6 +34,6 @@ def test_a_database_that_is_away_is_one_line_in_the_log():
     with capture_logs() as logs:
         assert isinstance(foreseen(AWAY), UnavailableError)
     assert [(entry["event"], entry["reason"]) for entry in logs] == [
-        ("database_unavailable", "unable to open database file")
+        ("the database cannot be used", "unable to open database file")
     ]
     assert foreseen(ValueError()) is None

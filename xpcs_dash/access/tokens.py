@@ -15,12 +15,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from xpcs_dash.access.policy import Role, Who
 from xpcs_dash.errors import UsageError, not_found
+from xpcs_dash.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 #: The token of whoever runs the dashboard, as text.
 OWN = "token"
@@ -72,7 +71,7 @@ class Tokens:
         try:
             rows = listed(self._state)
         except UsageError as err:
-            log.warning("tokens_unreadable", reason=str(err))
+            log.warning("the tokens cannot be read", reason=str(err))
             rows = []
         for row in rows:
             if not row.revoked and row.role.upper() in Role.__members__:

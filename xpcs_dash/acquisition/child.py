@@ -12,7 +12,8 @@ import signal
 import sys
 from typing import Any
 
-from xpcs_dash.acquisition.processes import ONE_THREAD, configure_logging, end_with_parent
+from xpcs_dash.acquisition.processes import ONE_THREAD, end_with_parent
+from xpcs_dash.logs import configure_logging
 
 
 def main() -> int:
@@ -29,7 +30,7 @@ def main() -> int:
     from xpcs_dash.settings import Settings
 
     settings = Settings(**order["settings"])
-    configure_logging(settings.log_level, order["name"])
+    configure_logging(settings.log_level, order["name"], settings.log_format)
     try:
         resolve(order["target"])(settings, **order.get("args", {}))
     except XpcsDashError as err:

@@ -7,7 +7,6 @@ read failed, and files whose fit could not be done for a reason that may pass. T
 from __future__ import annotations
 
 import heapq
-import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ from xpcs_dash.acquisition.readers import Failure, Outcome, Pool
 from xpcs_dash.acquisition.reading import failed_fit, ingest_door
 from xpcs_dash.acquisition.rows import Change, Known
 from xpcs_dash.acquisition.scan import Stat, clean
+from xpcs_dash.logs import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Pauses before another try after a fault of the machine (a killed fitter, a vanished mount, a time-out), s.
 PAUSES_S = (5.0, 30.0, 120.0, 600.0)
@@ -137,7 +137,7 @@ class FitQueue:
         if failure is None and not (isinstance(value, Mapping) and "fit" in value):
             failure = Failure(f"{Path(wanted.path).name}: its fit gave no result.", False, "NoResult")
         if failure is not None:
-            log.warning("no fit: %s", failure.reason)
+            log.warning("no fit", reason=failure.reason)
             if failure.transient:
                 return self._again(wanted, failure.reason.strip().rstrip("."))
             value = failed_fit(failure.reason)

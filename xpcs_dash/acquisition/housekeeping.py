@@ -6,7 +6,6 @@ Nothing goes that a person made and did not delete, except drafts of masks that 
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 import time
 from collections.abc import Callable, Iterable
@@ -20,12 +19,13 @@ from xpcs_dash.database.record.fits import ROW_SUFFIX, FitIndex
 from xpcs_dash.database.schema import RECORD
 from xpcs_dash.disk import file_lock, make_folder
 from xpcs_dash.hdf5.records import FileKey
+from xpcs_dash.logs import get_logger
 from xpcs_dash.settings import Settings
 from xpcs_dash.simplemask.store import DraftStore
 
 __all__ = ["Swept", "adopt_versions", "part_sizes", "purge_fits", "run", "sweep"]
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 DAY_S = 86400.0
 #: How old the last backup must be for another, s: one a day, whatever the hour of the round.
@@ -55,9 +55,9 @@ class Swept:
 def run(settings: Settings) -> None:
     """One round; the housekeeping process of ``serve``."""
     found = sweep(settings)
-    log.info("%s", found)
+    log.info(str(found))
     for problem in found.problems:
-        log.warning("%s", problem)
+        log.warning(problem)
 
 
 def sweep(settings: Settings, now: float | None = None) -> Swept:

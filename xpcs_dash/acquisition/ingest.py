@@ -6,7 +6,6 @@ nothing to lock and no file that can hold up another.
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections import deque
@@ -32,9 +31,10 @@ from xpcs_dash.database.catalogue import Catalogue
 from xpcs_dash.database.kinds import AVERAGE
 from xpcs_dash.errors import UsageError
 from xpcs_dash.hdf5.reach import Reach
+from xpcs_dash.logs import get_logger
 from xpcs_dash.settings import Settings
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 #: Pending files from which on fits wait.
@@ -176,7 +176,7 @@ class Ingest:
         try:
             yield
         except Exception as err:
-            log.exception("could not %s", what)
+            log.exception("the watcher stumbled", step=what)
             self._stumbled = True
             self._problems["loop"] = f"The watcher could not {what} ({_named(err)}); it tries again."
 
@@ -186,7 +186,7 @@ class Ingest:
         try:
             yield
         except Exception as err:
-            log.exception("%r is set aside", path)
+            log.exception("a file is set aside", path=path)
             self._in_hand.pop(path, None)
             reason = (
                 f"{Path(path).name} is set aside: the dashboard failed on it ({_named(err)}); retry it, "
@@ -358,7 +358,7 @@ class Ingest:
         self.presence.remember(item, denied=denied)
         values = {"reason": reason, "flags": flags}
         self.journal.add(Change("failed", item.path, item.stat, item.sort_at, values))
-        log.info("%s", reason)
+        log.info(reason)
 
     def _ready(self, item: Pending, reading: Reading) -> None:
         columns = dict(reading.columns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,8 +14,9 @@ from xpcs_dash.acquisition.reading import failed_fit
 from xpcs_dash.acquisition.rows import Change, Relate
 from xpcs_dash.acquisition.scan import Stat, clean
 from xpcs_dash.database.catalogue import Catalogue
+from xpcs_dash.logs import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: What a database raises for a value that it will never take.
 REFUSED = (DataError, IntegrityError)
@@ -111,7 +111,7 @@ class Journal:
 
     def _refuse(self, change: Change, error: Exception) -> None:
         """Store the reason instead of the change."""
-        log.error("%s of %r cannot be stored: %s", change.kind, change.path, error)
+        log.error("a change cannot be stored", kind=change.kind, path=change.path, reason=str(error))
         path, stat = change.new_path or change.path, change.stat or Stat(0, 0, 0)
         reason = clean(f"{Path(path).name} cannot be stored ({type(error).__name__}).")
         instead = Change("failed", path, stat, change.sort_at or time.time(), {"reason": reason})
@@ -141,4 +141,4 @@ class Journal:
     def _complain(self, what: str, err: SQLAlchemyError) -> None:
         sentence = f"{what}: {getattr(err, 'orig', None) or err}"
         self._problems["catalogue"] = f"{sentence}."
-        log.error("%s", sentence)
+        log.error(sentence)

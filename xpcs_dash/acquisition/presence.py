@@ -5,7 +5,6 @@ Files that are not seen any more are gone only where the disk that they lay on i
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -18,8 +17,9 @@ from xpcs_dash.acquisition.readiness import Pending
 from xpcs_dash.acquisition.rows import Change, Known
 from xpcs_dash.acquisition.scan import Scan, Stat, is_gone, may_read, stat_of
 from xpcs_dash.acquisition.schedule import Schedule
+from xpcs_dash.logs import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Stands for a file that the catalogue names and nobody has read: equal to none on disk.
 UNREAD = Stat(-1, -1, -1)
@@ -122,7 +122,7 @@ class Presence:
             # at rest until it changes
             found = stat_of(path) or found
         except (OSError, ValueError):
-            log.debug("%r cannot be looked at", path)
+            log.debug("a file cannot be looked at", path=path)
         self.known[path] = Known(found, "failed", False, False, sort_at)
         self._journal.add(Change("failed", path, found, sort_at, {"reason": reason}))
 
@@ -137,7 +137,7 @@ class Presence:
         if known is not None and known.state == "failed":
             reason = f"{Path(path).name} cannot be looked at: {err.strerror or err}; retry it once it can."
             self._journal.add(Change("failed", path, known.stat, known.sort_at, {"reason": reason}))
-        log.warning("%s cannot be looked at: %s", path, err)
+        log.warning("a file cannot be looked at", path=path, reason=str(err))
 
     def take_unfitted(self) -> dict[str, Known]:
         """Files that came back without a fit since the last call."""
@@ -165,7 +165,7 @@ class Presence:
             found = found or stat_of(path)
         except OSError as err:
             # known to be there, but not to be looked at: an I/O error or a stale mount is not "gone"
-            log.warning("%s cannot be looked at: %s", path, err)
+            log.warning("a file cannot be looked at", path=path, reason=str(err))
             return
         item, known = self._schedule.items.get(path), self.known.get(path)
         if found is None:

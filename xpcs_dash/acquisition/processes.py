@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import logging
 import os
 import signal
 import sys
@@ -31,21 +30,6 @@ def end_with_parent(parent: int, sig: int = signal.SIGTERM) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(sig), 0, 0, 0)
     if os.getppid() != parent:
         os._exit(0)
-
-
-def configure_logging(level: str, name: str) -> None:
-    """Log to stderr with the time and the process's name."""
-    logging.basicConfig(
-        level=level.upper(),
-        stream=sys.stderr,
-        format=f"%(asctime)s {name} %(levelname)s %(message)s",
-        datefmt="%Y-%m-%d %H:%M:%S",
-        force=True,
-    )
-    # distributed configures its own loggers when it is imported
-    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
-    for noisy in ("watchdog", "distributed", "matplotlib", "fontTools", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 def stop_event() -> threading.Event:

@@ -7,7 +7,6 @@ other reads wait, and a damaged file may end the process. Here it costs one read
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import signal
 import time
@@ -22,8 +21,9 @@ from typing import Any, Protocol
 from xpcs_dash.acquisition.processes import end_with_parent
 from xpcs_dash.acquisition.scan import clean
 from xpcs_dash.errors import FileError, UnknownLayout, XpcsDashError
+from xpcs_dash.logs import Logging, current_logging, get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -100,15 +100,24 @@ def call(function: Callable[..., Any], path: str, *arguments: Any) -> Outcome:
         # no memory, too many open files, a disk that is away: that says nothing about the file
         passing = isinstance(err, OSError | MemoryError)
         if not passing:
-            log.exception("unexpected error while reading %s", path)
+            log.exception("unexpected error while reading", path=path)
         reason = (
             f"{Path(path).name}: it could not be read ({type(err).__name__}: {' '.join(str(err).split())})."
         )
         return Outcome(path, failure=Failure(clean(reason), passing, type(err).__name__))
 
 
-def _serve(connection: Connection, target: str, options: dict[str, Any], parent: int, niceness: int) -> None:
+def _serve(
+    connection: Connection,
+    target: str,
+    options: dict[str, Any],
+    parent: int,
+    niceness: int,
+    logging: Logging | None,
+) -> None:
     end_with_parent(parent, signal.SIGKILL)
+    if logging is not None:
+        logging.begin("reader")
     os.nice(niceness)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -160,7 +169,9 @@ class ReaderPool:
     def _new(self) -> _Reader:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_serve, args=(theirs, self._target, self._options, os.getpid(), self.niceness), daemon=True
+            target=_serve,
+            args=(theirs, self._target, self._options, os.getpid(), self.niceness, current_logging()),
+            daemon=True,
         )
         process.start()
         theirs.close()

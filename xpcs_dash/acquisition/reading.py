@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,14 @@ import numpy as np
 from xpcs_dash.acquisition.scan import Stat, clean, stat_of
 from xpcs_dash.database.kinds import MASK, PARTITION, SAXS
 from xpcs_dash.errors import FileError, UnreadableFile
+from xpcs_dash.logs import get_logger
 from xpcs_dash.rules.table import with_fit_flags
 
 if TYPE_CHECKING:
     from xpcs_dash.results.door import Door
     from xpcs_dash.results.xpcs_file import XpcsFile
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Entries of a summary that say why there is no fit: not yet, or not at all.
 FIT_NOTES = frozenset({"fit_pending", "fit_error"})
@@ -108,14 +108,14 @@ def _fitted(xf: XpcsFile, columns: Mapping[str, Any]) -> dict[str, Any]:
         found = fit_summary(xf)
     except FileError as err:
         if err.transient:
-            log.warning("no fit yet: %s", err)
+            log.warning("no fit yet", path=str(xf.path), reason=str(err))
             return {}
         found = failed_fit(str(err))
     except (OSError, MemoryError) as err:
-        log.warning("no fit yet: %s", err)
+        log.warning("no fit yet", path=str(xf.path), reason=str(err))
         return {}
     except Exception as err:
-        log.exception("unexpected error while fitting %s", xf.path)
+        log.exception("unexpected error while fitting", path=str(xf.path))
         found = failed_fit(f"{xf.path.name}: it could not be fitted ({type(err).__name__}: {err}).")
     return with_fit(columns["summary"], columns["flags"], found)
 

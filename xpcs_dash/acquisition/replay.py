@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import threading
@@ -14,9 +13,10 @@ from pathlib import Path
 from xpcs_dash.acquisition.processes import stop_event
 from xpcs_dash.acquisition.scan import walk
 from xpcs_dash.errors import UsageError, XpcsDashError
+from xpcs_dash.logs import get_logger
 from xpcs_dash.settings import Settings
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Above so many files their time stamps are taken instead of the start times inside them.
 OPEN_AT_MOST = 2000
@@ -130,7 +130,7 @@ def feed(
             try:
                 deliver(item.path, place)
             except OSError as err:
-                log.warning("%s cannot be replayed: %s", item.path.name, err.strerror or err)
+                log.warning("a file cannot be replayed", file=item.path.name, reason=err.strerror or str(err))
                 continue
             delivered += 1
         if not loop:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import time
@@ -14,9 +13,10 @@ from xpcs_dash.acquisition.ingest import Ingest
 from xpcs_dash.acquisition.processes import ONE_THREAD
 from xpcs_dash.acquisition.readers import ReaderPool
 from xpcs_dash.database.catalogue import Catalogue
+from xpcs_dash.logs import get_logger
 from xpcs_dash.settings import Settings
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 READ = "xpcs_dash.acquisition.reading:make_reader"
 FIT = "xpcs_dash.acquisition.fits:make_fitter"
@@ -51,7 +51,7 @@ def run(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, stop)
     catalogue = Catalogue(settings.catalogue, settings.roots)
     ingest = build_ingest(settings, catalogue)
-    log.info("watching %s", settings.root)
+    log.info("watching", root=str(settings.root))
     ingest.run(lambda: stopping)
     catalogue.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -13,9 +12,10 @@ from xpcs_dash.acquisition.beamline import RAMP_FILES, file_name, make_result, p
 from xpcs_dash.acquisition.beamline import truth as known
 from xpcs_dash.acquisition.processes import stop_event
 from xpcs_dash.errors import UsageError
+from xpcs_dash.logs import get_logger
 from xpcs_dash.settings import Settings
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Files that a demo keeps, so that one that runs for days does not fill the disk.
 KEEP = 1500
@@ -96,7 +96,7 @@ def follow(
     written, due = 0, time.monotonic()
     while not stopping.is_set() and (limit == 0 or written < limit):
         path = write_file(root, number, seed, datetime.now().astimezone().replace(tzinfo=None), truth)
-        log.debug("wrote %s", path.name)
+        log.debug("wrote a file", file=path.name)
         kept.append(path)
         number, written, due = number + 1, written + 1, due + interval_s
         while len(kept) > KEEP:

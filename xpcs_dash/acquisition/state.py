@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,12 +10,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from xpcs_dash.database.catalogue import Catalogue
 from xpcs_dash.database.guard import Guard
 from xpcs_dash.errors import XpcsDashError
+from xpcs_dash.logs import get_logger
 from xpcs_dash.results.identity import MADE, FileRef, ref_of
 from xpcs_dash.settings import Settings
 
 __all__ = ["Watch", "guard_of", "old_names"]
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 def guard_of(settings: Settings, on_index_lost: Callable[[], None] = lambda: None) -> Guard:
@@ -67,6 +67,6 @@ class Watch:
         try:
             self._catalogue.set_status("state", said)
         except (SQLAlchemyError, XpcsDashError) as err:
-            log.warning("notices cannot be stored: %s", getattr(err, "orig", err))
+            log.warning("notices cannot be stored", reason=str(getattr(err, "orig", err)))
             return
         self._told = told

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -18,9 +17,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from xpcs_dash.database.catalogue import Catalogue
 from xpcs_dash.errors import XpcsDashError
+from xpcs_dash.logs import get_logger
 from xpcs_dash.settings import Settings
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: First and longest pause before a restart, and how long a process must run to count as healthy again, s.
 FIRST_PAUSE_S, LONGEST_PAUSE_S, HEALTHY_S = 0.5, 30.0, 60.0
@@ -199,7 +199,9 @@ class Supervisor:
         child.retry_at = time.monotonic() + pause
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         child.state = f"ended with {how}; it is started again"
-        log.warning("%s ended with %s; started again in %.1f s", child.spec.name, how, pause)
+        log.warning(
+            "a process ended and is started again", child=child.spec.name, how=how, pause_s=round(pause, 1)
+        )
 
     def _report(self, *, force: bool = False) -> None:
         if self.catalogue is None:
@@ -210,7 +212,7 @@ class Supervisor:
         try:
             self.catalogue.set_status("processes", now)
         except (SQLAlchemyError, XpcsDashError) as err:
-            log.warning("the states of the processes cannot be stored: %s", getattr(err, "orig", err))
+            log.warning("the states of the processes cannot be stored", reason=str(getattr(err, "orig", err)))
         self._reported, self._next_report = now, time.monotonic() + REPORT_S
 
     def stop(self) -> None:
@@ -235,7 +237,7 @@ class Supervisor:
         try:
             process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            log.warning("%s did not stop in time and is killed", child.spec.name)
+            log.warning("a process did not stop in time and is killed", child=child.spec.name)
         # each child leads a group of its own: what it left behind goes with it
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -19,8 +19,9 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers.api import BaseObserver
 
 from xpcs_dash.acquisition.scan import Scan, file_system, is_candidate, is_text, needs_polling, walk
+from xpcs_dash.logs import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Events that our own reading causes; reacting to them would be a loop.
 _OURS = frozenset({"opened", "closed_no_write"})
@@ -238,7 +239,7 @@ class Watcher:
                 "polling",
                 f"inotify refused: {getattr(err, 'strerror', None) or err}",
             )
-            log.warning("inotify cannot be used on %s (%s); polling instead", self.root, err)
+            log.warning("inotify cannot be used; polling instead", root=str(self.root), reason=str(err))
             return
         self._observer = observer
         self.mode = "inotify"
@@ -285,7 +286,7 @@ class Watcher:
             return
         alive = self._observer.is_alive() and all(e.is_alive() for e in self._observer.emitters)
         if not alive:
-            log.warning("inotify stopped watching %s; it is started again", self.root)
+            log.warning("inotify stopped watching and is started again", root=str(self.root))
         # another directory or mount may stand at this path: the kernel still watches the old one
         if not alive or root_key not in (None, self._root_key):
             self._drop_observer()

@@ -22,6 +22,7 @@ from typing import Any
 
 from xpcs_dash.analysis.sums import Sums
 from xpcs_dash.errors import XpcsDashError
+from xpcs_dash.logs import configure_logging, current_logging
 from xpcs_dash.results.numbers import Origin, Siblings
 from xpcs_dash.results.xpcs_file import XpcsFile
 
@@ -59,6 +60,8 @@ _LOCK = threading.Lock()
 def _start() -> _Helper:
     ours, theirs = Pipe()
     command = [sys.executable, "-m", "xpcs_dash.analysis.crew", str(theirs.fileno())]
+    if (told := current_logging()) is not None:
+        command += [told.level, told.form]
     root = str(Path(__file__).parents[2])
     paths = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     process = subprocess.Popen(  # noqa: S603
@@ -215,4 +218,6 @@ def _add(sums: Sums, siblings: Siblings | None, paths: list[Path]) -> list[Path]
 
 
 if __name__ == "__main__":
+    if sys.argv[2:]:
+        configure_logging(sys.argv[2], "crew", "json" if sys.argv[3] == "json" else "text")
     serve(Connection(int(sys.argv[1])))

@@ -68,9 +68,11 @@ def doctor(
     config: Annotated[Path | None, typer.Option(help="TOML file with settings")] = None,
 ) -> None:
     """Print the findings; exit 1 where something has failed."""
+    from xpcs_dash.cli.in_force import log_as_command
     from xpcs_dash.settings import load_settings
 
     settings = load_settings(config, root=root, state_dir=state_dir, port=port)
+    log_as_command(settings)
     findings = list(examine(settings))
     if as_json:
         print(json.dumps([asdict(found) for found in findings], ensure_ascii=False, indent=2))

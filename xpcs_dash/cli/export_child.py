@@ -46,10 +46,12 @@ def make(order: dict[str, Any]) -> None:
     from xpcs_dash.backend import use_backend
     from xpcs_dash.cli.export_request import ExportRequest
     from xpcs_dash.export.write import export
+    from xpcs_dash.logs import configure_logging
     from xpcs_dash.results.door import open_file
     from xpcs_dash.settings import Settings
 
     settings = Settings(**order["settings"])
+    configure_logging(settings.log_level, "export", settings.log_format)
     use_backend(settings.backend)
     options = ExportRequest.from_query(order["query"]).options(order["view"])
     xf = open_file(Path(order["path"]), settings)

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from xpcs_dash.settings import Settings
 
-__all__ = ["Config", "Given", "settings_in_force"]
+__all__ = ["Config", "Given", "log_as_command", "settings_in_force"]
 
 Config = Annotated[Path | None, typer.Option(help="TOML file with settings, as for serve")]
 Given = Annotated[
@@ -36,5 +36,14 @@ def settings_in_force(config: Path | None, given: list[str] | None, **more: Any)
     from xpcs_dash.settings import load_settings
 
     settings = load_settings(config, texts("--set", given), **more)
+    log_as_command(settings)
     use_backend(settings.backend)
     return settings
+
+
+def log_as_command(settings: Settings) -> None:
+    """Log like every process, but of a command that answers only what goes wrong."""
+    from xpcs_dash.logs import configure_logging
+
+    level = "warning" if settings.log_level == "info" else settings.log_level
+    configure_logging(level, "command", settings.log_format)

@@ -160,9 +160,11 @@ def index(
     """Fill the catalogue without serving it."""
     from xpcs_dash.acquisition.service import index as run_index
     from xpcs_dash.acquisition.state import guard_of
+    from xpcs_dash.cli.in_force import log_as_command
     from xpcs_dash.settings import load_settings
 
     settings = load_settings(config, root=root, state_dir=state_dir)
+    log_as_command(settings)
     check_root(settings)
     with _Lock(settings):
         guard_of(settings).start()
@@ -200,14 +202,14 @@ def run_dashboard(
     """
     from xpcs_dash.access.policy import Policy
     from xpcs_dash.access.tokens import ensure_own
-    from xpcs_dash.acquisition.processes import configure_logging
     from xpcs_dash.acquisition.state import Watch, guard_of
     from xpcs_dash.acquisition.supervisor import Spec, Supervisor
     from xpcs_dash.database.catalogue import Catalogue
+    from xpcs_dash.logs import configure_logging
 
     check_root(settings)
     Policy.of(settings)  # a proxy that must not be trusted is refused before anything starts
-    configure_logging(settings.log_level, "serve")
+    configure_logging(settings.log_level, "serve", settings.log_format)
     token = ""
     if "web" in parts and not settings.read_only:
         token = ensure_own(settings.state_dir, settings.token.get_secret_value() if settings.token else "")

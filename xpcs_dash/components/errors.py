@@ -6,15 +6,15 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import structlog
 from dash import ctx, no_update, set_props
 from dash.exceptions import PreventUpdate
 from sqlalchemy.exc import SQLAlchemyError
 
 from xpcs_dash.components import graphs, states
 from xpcs_dash.errors import UnavailableError, XpcsDashError
+from xpcs_dash.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def foreseen(err: BaseException) -> XpcsDashError | None:
@@ -25,7 +25,7 @@ def foreseen(err: BaseException) -> XpcsDashError | None:
     if isinstance(err, XpcsDashError):
         return err
     if isinstance(err, SQLAlchemyError):
-        log.warning("database_unavailable", reason=str(getattr(err, "orig", None) or err))
+        log.warning("the database cannot be used", reason=str(getattr(err, "orig", None) or err))
         kind = type(err).__name__
         return UnavailableError(f"The database cannot be used now ({kind}): try again in a moment.")
     return None
@@ -53,7 +53,7 @@ def guarded[**P](fn: Callable[P, Any] | None = None, *, outputs: int = 1, figure
             except Exception as err:
                 known = foreseen(err)
                 if known is None:
-                    log.exception("callback_failed", callback=inner.__qualname__)
+                    log.exception("a callback failed", callback=inner.__qualname__)
                 name = f"This view could not be made ({type(err).__name__}); the log of the server says more."
                 shown = graphs.message(str(known or name)) if figure else states.failed(known or err)
             return shown if outputs == 1 else (shown, *[no_update] * (outputs - 1))
@@ -80,6 +80,6 @@ def on_error(err: Exception) -> Any:
     if known is not None:
         notify(str(known), "alarm")
     else:
-        log.error("callback_failed", exc_info=err)
+        log.error("a callback failed", exc_info=err)
         notify(f"Something went wrong in the server ({type(err).__name__}); its log says more.", "alarm")
     return no_update if ctx.outputs_list else None  # Dash refuses any answer of a callback without outputs

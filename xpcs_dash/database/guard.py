@@ -7,7 +7,6 @@ what was damaged is kept aside, and a sentence says what happened. The superviso
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,10 +31,11 @@ from xpcs_dash.database.trouble import detail, reported, settled
 from xpcs_dash.database.watched import Watched
 from xpcs_dash.disk import file_lock, make_folder, write_whole
 from xpcs_dash.errors import UsageError
+from xpcs_dash.logs import get_logger
 
 __all__ = ["Guard", "Notice"]
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Pauses between two looks at the names of the files, at a database that changed, and after a failure, s.
 LOOK_S, CHECK_S, AGAIN_S = 0.2, 5.0, 10.0
@@ -198,7 +198,7 @@ class Guard:
                 self._upgrade_index(facts)
                 return
             except (SQLAlchemyError, UsageError) as err:
-                log.warning("the index cannot be brought up to date (%s) and is built anew", detail(err))
+                log.warning("the index cannot be brought up to date and is built anew", reason=detail(err))
                 found = Found("damaged", detail=detail(err))
         if found.state == "damaged":
             self._rebuild_index(found)
@@ -239,7 +239,7 @@ class Guard:
                 # whatever it is: a later look tries again, and the dashboard goes on
                 watched.again = time.monotonic() + AGAIN_S
                 if not isinstance(err, UsageError):
-                    log.exception("the %s cannot be mended now", watched.store.name)
+                    log.exception("a database cannot be mended now", store=watched.store.name)
                 self._say(f"The {watched.store.name} cannot be mended now: {' '.join(str(err).split())}")
 
     def _at_home(self) -> bool:
@@ -268,7 +268,12 @@ class Guard:
         return None if found.state == "good" else found
 
     def _mend(self, watched: Watched, found: Found) -> None:
-        log.error("the %s %s is damaged: %s", watched.store.name, where(watched.url), found.detail)
+        log.error(
+            "a database is damaged",
+            store=watched.store.name,
+            place=where(watched.url),
+            reason=found.detail,
+        )
         with file_lock(self.directory / "guard.lock"):
             if watched.mended_by_another():
                 watched.note()
@@ -326,7 +331,7 @@ class Guard:
             engine.dispose()
 
     def _say(self, text: str) -> None:
-        log.warning("%s", text)
+        log.warning(text)
         if not self.notices or self.notices[-1].text != text:
             self.notices.append(Notice(time.time(), text))
             del self.notices[:-10]

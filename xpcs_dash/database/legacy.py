@@ -7,7 +7,6 @@ that time. The supervisor alone imports this module.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,6 +26,7 @@ from xpcs_dash.database.record.tables import ACTS, ALIASES, FITS, JOBS, load
 from xpcs_dash.database.restore import build_file, count_from
 from xpcs_dash.database.schema import RECORD
 from xpcs_dash.disk import file_lock, make_folder, sync_folder, write_whole
+from xpcs_dash.logs import get_logger
 
 __all__ = [
     "TABLES",
@@ -40,7 +40,7 @@ __all__ = [
     "take_over",
 ]
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Tables of 0.1.0 that belong to the record.
 TABLES = ("fits", "jobs", "jobs_dispatcher")
@@ -139,7 +139,7 @@ def _rows(db: sa.Connection, table: str, columns: tuple[str, ...] | None = None)
                 one = sa.text(f"{query} WHERE id = :n")
                 yield from [dict(row) for row in db.execute(one, {"n": number}).mappings()]
             except DBAPIError as err:
-                log.warning("row %d of the table %s cannot be read: %s", number, table, err.orig)
+                log.warning("a row cannot be read", table=table, row=number, reason=str(err.orig))
 
 
 def take_over(index_url: str, record_url: str, directory: Path, facts: Facts) -> None:
@@ -238,7 +238,7 @@ def _note_unlisted(db: sa.Connection, directory: Path) -> None:
     folder = directory / "fits"
     names = {path.stem for path in folder.glob("[!.]*.h5")} - set(db.scalars(sa.select(FITS.c.store_id)))
     if names:
-        log.warning("of %d fits in %s nothing is known but their files", len(names), folder)
+        log.warning("nothing is known of some fits but their files", fits=len(names), folder=str(folder))
         write_whole(folder / "unlisted.json", partial(_put, json.dumps(sorted(names)).encode()))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
 import time
@@ -26,10 +25,11 @@ from xpcs_dash.database.schema import RECORD, create_in, glance_in
 from xpcs_dash.database.trouble import detail
 from xpcs_dash.disk import file_lock, sync_folder
 from xpcs_dash.errors import UsageError
+from xpcs_dash.logs import get_logger
 
 __all__ = ["Restored", "Upgrade", "build_file", "catch_up", "count_from", "restore", "set_aside"]
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Brings a database from the schema that it has to one that is named: `migrate.upgrade`.
 Upgrade = Callable[[sa.Connection, str], None]
@@ -119,7 +119,7 @@ def _replay(db: sa.Connection, act: Act) -> bool:
             db.execute(ACTS.insert().values(id=act.id, at=act.at, kind=act.kind))
     except (SQLAlchemyError, KeyError, TypeError, ValueError) as err:
         # one act that cannot be repeated must not keep back those after it
-        log.warning("the act %s of the journal (%s) cannot be repeated: %s", act.id, act.kind, err)
+        log.warning("an act of the journal cannot be repeated", act=act.id, kind=act.kind, reason=str(err))
         return False
     return True
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from xpcs_dash.errors import UsageError
+from xpcs_dash.logs import current_logging
 from xpcs_dash.settings import Settings
 
 if TYPE_CHECKING:
@@ -77,7 +78,9 @@ def connect(settings: Settings, allowed: frozenset[str]) -> tuple[Client, Callab
         silence_logs=40,
     )
     client = Client(cluster, name="xpcs-dash", set_as_default=False)
-    client.register_plugin(JobPlugin(str(settings.state_dir / "jax-cache"), allowed, niceness=5))
+    client.register_plugin(
+        JobPlugin(str(settings.state_dir / "jax-cache"), allowed, niceness=5, logging=current_logging())
+    )
 
     def close() -> None:
         client.close(timeout=2)

@@ -6,7 +6,6 @@ imported here that starts Dask either, until `run` is called.
 
 from __future__ import annotations
 
-import logging
 import os
 import queue
 import signal
@@ -24,6 +23,7 @@ from xpcs_dash.errors import XpcsDashError
 from xpcs_dash.jobs.context import TOPIC
 from xpcs_dash.jobs.queue import JobQueue
 from xpcs_dash.jobs.registry import Task, Tasks, resolve
+from xpcs_dash.logs import get_logger
 from xpcs_dash.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from xpcs_dash.database.record.jobs import JobRow
 
-LOG = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 TICK_S, IDLE_TICK_S = 0.05, 0.5
 """How often the queue is looked at; a click waits at most this long for its job to start."""
@@ -87,7 +87,7 @@ def run(settings: Settings, tasks: Tasks, stop: threading.Event | None = None, *
                 break
             except (OSError, XpcsDashError) as error:
                 # a cluster of another machine may come back; the jobs stay in the list
-                LOG.warning("jobs wait: %s", error)
+                log.warning("jobs wait", reason=str(error))
                 jobs.beat({"message": f"Jobs wait: {error}"})
                 jobs.recover()
                 stop.wait(wait_s)
@@ -131,7 +131,7 @@ class Dispatcher:
         from xpcs_dash.jobs.cluster import connect
 
         for job_id in self.jobs.recover():
-            LOG.warning("job %d was running when the last dispatcher ended", job_id)
+            log.warning("a job was running when the last dispatcher ended", job=job_id)
         self.jobs.beat({"message": "Starting the workers."})
         client, close = connect(self.settings, self._allowed)
         try:
@@ -193,7 +193,7 @@ class Dispatcher:
         error = flight.future.exception()
         if isinstance(error, KilledWorker):
             state = self.jobs.requeue(flight.row.id, "the worker process died")
-            LOG.warning("job %d lost its worker and is %s", flight.row.id, state)
+            log.warning("a job lost its worker", job=flight.row.id, state=state)
         else:
             self.jobs.end(flight.row.id, "failed", f"{type(error).__name__}: {error}")
 
@@ -206,7 +206,7 @@ class Dispatcher:
             try:
                 answer = resolve(finish, self._allowed)(flight.row.params, answer, self.settings)
             except Exception as error:
-                LOG.exception("job %d could not be stored", flight.row.id)
+                log.exception("a result could not be stored", job=flight.row.id)
                 state, message = "failed", f"The result could not be stored: {error}"
         self.jobs.end(flight.row.id, state, message, answer if state == "done" else None)
 
@@ -235,7 +235,7 @@ class Dispatcher:
         if not self.jobs.anything_waits():
             return
         for job_id in self.jobs.take_back(self._in_flight()):
-            LOG.warning("job %d runs, though the record that was restored says that it waits", job_id)
+            log.warning("a job runs, though the record that was restored says that it waits", job=job_id)
         free = sum(workers_of(client).values()) - len(self.flights)
         while free > 0 and (row := self.jobs.claim()) is not None:
             try:
@@ -243,7 +243,7 @@ class Dispatcher:
                 params = self._prepared(task, row)
             except Exception as error:
                 if not isinstance(error, XpcsDashError):
-                    LOG.exception("job %d could not be prepared", row.id)
+                    log.exception("a job could not be prepared", job=row.id)
                 self.jobs.end(row.id, "failed", str(error) or type(error).__name__)
                 continue
             self._runs += 1
@@ -330,5 +330,5 @@ def _look_at(client: Client, known: dict[str, dict[str, Any]], addresses: list[s
 def _restart_worker(client: Client, known: dict[str, dict[str, Any]], worker: str) -> None:
     for address, facts in list(known.items()):
         if f"{facts.get('host')}:{facts.get('pid')}" == worker:
-            LOG.warning("restarting worker %s: its job does not stop", worker)
+            log.warning("a worker is restarted: its job does not stop", worker=worker)
             client.restart_workers([address], timeout=30, raise_for_error=False)

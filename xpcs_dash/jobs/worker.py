@@ -5,7 +5,6 @@ The plugin is set up on every worker, also on one that the nanny starts again af
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Mapping
@@ -17,8 +16,9 @@ from distributed import Worker, WorkerPlugin, get_worker
 from xpcs_dash.errors import XpcsDashError
 from xpcs_dash.jobs.context import TOPIC, JobCancelled, JobContext, here
 from xpcs_dash.jobs.registry import resolve
+from xpcs_dash.logs import Logging, get_logger
 
-LOG = logging.getLogger(__name__)
+log = get_logger(__name__)
 PLUGIN = "xpcs-dash-jobs"
 
 
@@ -31,21 +31,29 @@ class JobPlugin(WorkerPlugin):
         (another machine need not see the state directory).
     allowed : dotted names that jobs may call; what is not among them is refused.
     niceness : how far a worker steps back behind the web processes of the same machine.
+    logging : how the dispatcher logs, and workers with it; None leaves that to whoever started them.
     """
 
     name = PLUGIN
 
     def __init__(
-        self, cache_dir: str | None, allowed: frozenset[str] = frozenset(), niceness: int = 0
+        self,
+        cache_dir: str | None,
+        allowed: frozenset[str] = frozenset(),
+        niceness: int = 0,
+        logging: Logging | None = None,
     ) -> None:
         self.cache_dir = cache_dir
         self.allowed = allowed
         self.niceness = niceness
+        self.logging = logging
         self.stopped: set[tuple[int, int]] = set()
 
     def setup(self, worker: Worker) -> None:
         """Set what JAX reads when a job imports it; to import it here would slow the start of a worker."""
         self.stopped = set()
+        if self.logging is not None:
+            self.logging.begin("worker")
         if self.cache_dir is not None:
             Path(self.cache_dir).mkdir(parents=True, exist_ok=True)
             os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", self.cache_dir)
@@ -53,7 +61,7 @@ class JobPlugin(WorkerPlugin):
             os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
         if self.niceness > os.nice(0):
             os.nice(self.niceness - os.nice(0))
-        LOG.info("job worker %s ready in process %d", worker.address, os.getpid())
+        log.info("job worker ready", address=worker.address, pid=os.getpid())
 
 
 def stop(job_id: int, attempt: int, dask_worker: Worker | None = None) -> None:
@@ -103,7 +111,7 @@ def execute(job_id: int, attempt: int, name: str, params: Mapping[str, Any]) -> 
         state, answer, message = "cancelled", {}, str(reason)
     except Exception as error:
         if not isinstance(error, XpcsDashError):
-            LOG.exception("job %d failed", job_id)
+            log.exception("a job failed", job=job_id)
         state, answer, message = "failed", {}, explain(error)
     finally:
         if isinstance(plugin, JobPlugin):

@@ -5,12 +5,12 @@ The columns are also what ``summary.fit`` of the JSON interface has always been;
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from xpcs_dash.errors import SchemaError
+from xpcs_dash.logs import get_logger
 from xpcs_dash.results import plain
 from xpcs_dash.results.statement import (
     LEVEL,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Said", "bins_from", "said_of", "table_of"]
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Column of a parameter -> the part of its `Estimate`.
 _PARTS = {"": "value", "_err": "sigma", "_low": "low", "_high": "high"}
@@ -211,5 +211,5 @@ def said_of(row: FileRow) -> Said:
         bins = bins_from(row.summary.get("fit") or {}, row.ref, row.version)
     except SchemaError as err:
         problem = f"what the index says about {row.name} cannot be used ({err}); ask for it to be read again."
-        log.warning("%s", problem)
+        log.warning(problem)
     return Said(statement, bins, problem)

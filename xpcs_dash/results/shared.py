@@ -6,7 +6,6 @@ does not answer costs speed and nothing else: it is left alone for a while, and 
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import xpcs_dash
 from xpcs_dash.errors import UsageError
+from xpcs_dash.logs import get_logger
 from xpcs_dash.results.codec import NotPlain, decode, encode
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SharedCache", "SharedStatistics", "open_shared"]
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 #: Seconds that a result is kept, and results in the directory above which some are thrown away.
 KEEP_S, MOST = 7 * 86400, 1000
@@ -136,7 +136,9 @@ class SharedCache:
             self._count("failures")
             self._rests_until = time.monotonic() + REST_S
             log.warning(
-                "%s does not answer (%s); results are computed without it", self._place, type(err).__name__
+                "the store of shared results does not answer; they are computed without it",
+                place=self._place,
+                reason=type(err).__name__,
             )
             return None
 

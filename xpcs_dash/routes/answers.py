@@ -6,16 +6,16 @@ import json
 from typing import Any
 
 import orjson
-import structlog
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
 from xpcs_dash.components.errors import foreseen
 from xpcs_dash.errors import NotFoundError, UnavailableError, UsageError, XpcsDashError
 from xpcs_dash.hdf5.reach import OutOfReach
+from xpcs_dash.logs import get_logger
 from xpcs_dash.shell.allow import NotAllowedError
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 #: Kind of error -> HTTP status, the first that fits; what is left is a file that cannot be used.
 STATUS: tuple[tuple[type[XpcsDashError], int], ...] = (
@@ -57,7 +57,7 @@ def broken(err: Exception) -> Response | HTTPException:
     if known is not None:
         return explain(known)
     kind = type(err).__name__
-    log.error("request_failed", path=request.path, exc_info=err)
+    log.error("a request failed", path=request.path, exc_info=err)
     if isinstance(err, MemoryError):
         return send({"error": "There is not enough memory for this now: try again in a moment."}, 503)
     return send({"error": f"Something went wrong in the server ({kind}); its log says more."}, 500)

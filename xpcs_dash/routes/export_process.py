@@ -15,13 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from xpcs_dash.errors import NotFoundError, UnavailableError, UsageError, XpcsDashError
+from xpcs_dash.logs import get_logger
 
 __all__ = ["TIMEOUT_S", "ExportError", "run_export"]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 TIMEOUT_S = 60.0
 #: No export is this old (s): what it left behind may go.
@@ -85,7 +84,7 @@ def _run(order: Mapping[str, Any]) -> None:
         return
     if "error" in answer:
         raise KINDS.get(str(answer.get("kind")), ExportError)(str(answer["error"]))
-    log.error("export_failed", code=child.returncode, stderr=complained[-4000:])
+    log.error("an export failed", code=child.returncode, stderr=complained[-4000:])
     if child.returncode < 0:
         name = signal.Signals(-child.returncode).name
         raise UnavailableError(

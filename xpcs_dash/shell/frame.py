@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import dash_ag_grid as dag
 import dash_bootstrap_components as dbc
-import structlog
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 import xpcs_dash
@@ -19,6 +18,7 @@ from xpcs_dash.components import states
 from xpcs_dash.components.states import icon
 from xpcs_dash.components.theme import current_theme
 from xpcs_dash.errors import XpcsDashError
+from xpcs_dash.logs import get_logger
 from xpcs_dash.rules import table
 from xpcs_dash.shell.allow import Role, may_write, open_to
 from xpcs_dash.shell.prepare import prepare_page, with_view
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from xpcs_dash.services import Services
     from xpcs_dash.shell.page import Page
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 #: Data older than this (s) is called stale.
@@ -380,5 +380,5 @@ def render_page(services: Services, by_path: Mapping[str, Page], route: Mapping[
     except XpcsDashError as err:
         return states.failed(err)
     except Exception as err:
-        log.exception("page_failed", page=page.path)
+        log.exception("a page failed", page=page.path)
         return states.failed(err)
