@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import json
 import logging
 import re
@@ -17,18 +16,11 @@ from xpcs_dash.logs import configure_logging, current_logging, get_logger
 HOUSE = Path(logs.__file__).parent
 
 
-@pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    stream = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stream)
-    return stream
-
-
-def test_a_line_has_time_level_process_logger_and_the_facts(said: io.StringIO) -> None:
+def test_a_line_has_time_level_process_logger_and_the_facts(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "ingest")
     get_logger("xpcs_dash.acquisition.scan").warning("a file waits", path="a b.h5", tries=3)
     logging.getLogger("alembic.runtime").warning("running %s", "upgrade")
-    ours, theirs = said.getvalue().splitlines()
+    ours, theirs = capsys.readouterr().err.splitlines()
     time = r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d"
     assert re.fullmatch(
         f'{time} level=warning process=ingest logger=acquisition.scan event="a file waits" '
@@ -40,38 +32,41 @@ def test_a_line_has_time_level_process_logger_and_the_facts(said: io.StringIO) -
     )
 
 
-def test_json_is_one_object_a_line_with_the_traceback_in_it(said: io.StringIO) -> None:
+def test_json_is_one_object_a_line_with_the_traceback_in_it(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "web", "json")
     try:
         raise ValueError("bad\nnews")
     except ValueError:
         get_logger("xpcs_dash.web").exception("a request failed", path=Path("/x"), process="other")
         logging.getLogger("other").exception("elsewhere")
-    ours, theirs = map(json.loads, said.getvalue().splitlines())
+    ours, theirs = map(json.loads, capsys.readouterr().err.splitlines())
     assert (ours["level"], ours["process"], ours["logger"]) == ("error", "web", "web")
     assert (ours["event"], ours["path"], ours["process_"]) == ("a request failed", "/x", "other")
     assert all("ValueError: bad\nnews" in line["exception"] for line in (ours, theirs))
 
 
-def test_text_prints_a_traceback_below_its_line(said: io.StringIO) -> None:
+def test_text_prints_a_traceback_below_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "jobs")
     try:
         raise ValueError("bad news")
     except ValueError:
         get_logger("xpcs_dash.jobs").exception("a job failed", job=3)
-    first, *rest = said.getvalue().splitlines()
+    first, *rest = capsys.readouterr().err.splitlines()
     assert first.endswith('event="a job failed" job=3')
     assert rest[0].startswith("Traceback")
     assert rest[-1] == "ValueError: bad news"
 
 
-def test_the_level_decides_and_a_name_of_a_file_steers_no_terminal(said: io.StringIO) -> None:
+def test_the_level_decides_and_no_name_of_a_file_steers_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     configure_logging("warning", "serve")
     log = get_logger("xpcs_dash.acquisition")
     log.info("not this")
     log.warning("odd name", path="a\x1b[31m\r\nb.h5 100 %s")
-    assert said.getvalue().count("\n") == 1
-    assert r"a\x1b[31m\r\nb.h5 100 %s" in said.getvalue().replace("\\\\", "\\")
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert r"a\x1b[31m\r\nb.h5 100 %s" in said
 
 
 def test_a_script_that_configures_nothing_keeps_its_stdout(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dash
-from flask import request
+from flask import Flask, request
 
 import xpcs_dash
 from xpcs_dash.access import open_access
 from xpcs_dash.components.errors import on_error
 from xpcs_dash.components.theme import current_theme
+from xpcs_dash.components.views import ARRAY
 from xpcs_dash.routes import FileIndex, guard, register_routes
 from xpcs_dash.routes.entry import believe_proxy, let_in
 from xpcs_dash.routes.metrics import measure
@@ -32,6 +33,20 @@ STYLES = (
     "vendor/bootstrap-icons/bootstrap-icons.min.css",
     "vendor/inter/inter.css",
     "vendor/jetbrains-mono/jetbrains-mono.css",
+)
+
+#: Types that Flask-Compress packs where the browser takes it; pictures and downloads are packed already.
+PACKED = (
+    "text/html",
+    "text/css",
+    "text/plain",
+    "text/csv",
+    "text/javascript",
+    "application/javascript",
+    "application/json",
+    "application/manifest+json",
+    "image/svg+xml",
+    ARRAY,
 )
 
 INDEX = """<!DOCTYPE html>
@@ -59,6 +74,14 @@ class DashboardApp(dash.Dash):
         """Fill the template of the page; the theme is right before anything is drawn."""
         kiosk = "1" if request.args.get("kiosk") == "1" else "0"
         return INDEX.format(theme=html.escape(current_theme()), kiosk=kiosk, **parts)
+
+
+def _server() -> Flask:
+    """The Flask application, configured before Dash adds Flask-Compress, which reads its settings once."""
+    server = Flask("xpcs_dash")
+    server.config["COMPRESS_ALGORITHM"] = ["zstd", "br", "gzip"]
+    server.config["COMPRESS_MIMETYPES"] = list(PACKED)
+    return server
 
 
 def create_app(services: Services, pages: Sequence[Page] | None = None) -> dash.Dash:
@@ -90,6 +113,7 @@ def create_app(services: Services, pages: Sequence[Page] | None = None) -> dash.
         pages_folder="",
         suppress_callback_exceptions=True,
         compress=True,
+        server=_server(),  # type: ignore[arg-type]  # Dash takes an instance, its stub does not say so
         on_error=on_error,
         hooks={"request_post": "(payload, response) => window.xd && window.xd.dropStale(response)"},
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
@@ -97,7 +121,6 @@ def create_app(services: Services, pages: Sequence[Page] | None = None) -> dash.
     server = app.server
     not_ours = set(server.view_functions)
     server.config[CONFIG_KEY] = access
-    server.config["COMPRESS_ALGORITHM"] = ["br", "gzip"]
     believe_proxy(server, access.policy)
     index = FileIndex(services.catalogue)
     measure(server, services, index, prefix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from dash import Dash
 from flask.testing import FlaskClient
 
 from tests.web.filling import add_file, beat, change_file
+from xpcs_dash.components.views import ARRAY, answer
 from xpcs_dash.services import Services
 from xpcs_dash.web import create_app
 
@@ -291,9 +293,23 @@ def test_image__a_damaged_file_gets_its_reason(services: Services, client: Flask
 def test_compression__of_texts(client: FlaskClient, services: Services) -> None:
     for k in range(60):
         add_file(services.catalogue, root_of(services) / f"f{k}.hdf")
-    answer = client.get("/api/files", headers={"Accept-Encoding": "br"})
-    assert answer.headers["Content-Encoding"] == "br"
+    asked = {"gzip, deflate": "gzip", "gzip, br": "br", "gzip, deflate, br, zstd": "zstd", "deflate": None}
+    for accepted, packed in asked.items():
+        answer = client.get("/api/files", headers={"Accept-Encoding": accepted})
+        assert answer.headers.get("Content-Encoding") == packed, accepted
+        assert "Accept-Encoding" in answer.headers["Vary"]
     assert "Content-Encoding" not in client.get("/api/files").headers
+
+
+def test_compression__of_arrays_but_not_of_pictures(services: Services) -> None:
+    server, body = create_app(services).server, bytes(5000)
+    for mimetype, packed in ((ARRAY, "gzip"), ("image/png", None), ("application/x-hdf5", None)):
+        with server.test_request_context("/", headers={"Accept-Encoding": "gzip"}):
+            made = server.process_response(answer(body, mimetype, current=True, X_Array="<u2"))
+        assert made.headers.get("Content-Encoding") == packed, mimetype
+        assert made.headers["X-Array"] == "<u2"
+        assert (gzip.decompress(made.data) if packed else made.data) == body
+        assert "immutable" in made.headers["Cache-Control"]
 
 
 def test_index__forgets_a_catalogue_that_was_replaced(services: Services) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from dash import Patch
-from flask import Response, request
+from flask import Response
 
 from xpcs_dash.components.graphs import blank, graph
 from xpcs_dash.components.selection import Selection, View
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from xpcs_dash.results.xpcs_file import XpcsFile
     from xpcs_dash.services import Services
 
+#: Type of the bytes of an array; unlike a download it is packed on its way.
+ARRAY = "application/vnd.xpcs-dash.array"
 #: Address that names the contents of a file: its answer never changes.
 FOREVER = "private, max-age=31536000, immutable"
 
@@ -181,28 +182,18 @@ def name_of(services: Services, ref: str) -> str:
     return str(services.catalogue.get(ref).name)
 
 
-def answer(body: bytes, mimetype: str, *, current: bool, compress: bool = False) -> Response:
-    """A response of a data route.
+def answer(body: bytes, mimetype: str, *, current: bool, **headers: str) -> Response:
+    """A response of a data route; Flask-Compress packs what `web.PACKED` names.
 
     Parameters
     ----------
     body : content.
-    mimetype : its type.
+    mimetype : its type; `ARRAY` for the bytes of an array.
     current : True where the address carries the token of the file's present contents: kept for good then.
-    compress : send gzip where the browser takes it; for arrays, not for PNG.
+    **headers : further headers, with ``_`` for ``-``.
     """
-    encoding = None
-    if compress and "gzip" in request.headers.get("Accept-Encoding", ""):
-        body, encoding = gzip(body), "gzip"
     made = Response(body, mimetype=mimetype)
-    if encoding:
-        made.headers["Content-Encoding"] = encoding
-        made.headers["Vary"] = "Accept-Encoding"
     made.headers["Cache-Control"] = FOREVER if current else "no-store"
+    for name, value in headers.items():
+        made.headers[name.replace("_", "-")] = value
     return made
-
-
-def gzip(body: bytes, level: int = 6) -> bytes:
-    """The gzip form of ``body``; level 6 halves a label map against level 1 for 40 ms at 3.5 megapixels."""
-    coder = zlib.compressobj(level, zlib.DEFLATED, 31, 9)
-    return coder.compress(body) + coder.flush()

@@ -52,12 +52,18 @@ class DataCache:
 
     A value larger than the whole bound is returned but not kept. Threads that ask for the same missing key
     wait for one load; other keys are not held up. A loader that raises leaves nothing behind.
+
+    Parameters
+    ----------
+    max_bytes : bound of the sum of what ``measure`` says of each value.
+    measure : bytes that a value holds; one that always says 1 makes the bound a number of values.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, measure: Callable[[Any], int] = size_of) -> None:
         if max_bytes < 0:
             raise ValueError(f"max_bytes must not be negative, found {max_bytes}")
         self.max_bytes = int(max_bytes)
+        self._measure = measure
         self._lock = threading.Lock()
         self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._loading: dict[
@@ -93,7 +99,7 @@ class DataCache:
                     self._loading.pop(key, None)
 
     def _keep(self, key: Hashable, value: Any) -> None:
-        nbytes = size_of(value)
+        nbytes = self._measure(value)
         with self._lock:
             if nbytes > self.max_bytes:
                 self._rejected += 1

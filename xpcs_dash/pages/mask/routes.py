@@ -11,7 +11,7 @@ from flask import Blueprint, Response, request, send_file
 
 from xpcs_dash.components.downloads import send_kept
 from xpcs_dash.components.scope import browser_scope
-from xpcs_dash.components.views import FOREVER, answer, gzip
+from xpcs_dash.components.views import ARRAY, answer
 from xpcs_dash.errors import UsageError, XpcsDashError
 from xpcs_dash.figures.images import detector_png
 from xpcs_dash.figures.mask import overlay_png
@@ -105,15 +105,15 @@ def _add_arrays(routes: Blueprint, bench: Workbench) -> None:
                 "rotation": setting.rotation(), **setting.to_dict(),
             }  # fmt: skip
         body = orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY)
-        return answer(body, "application/json", current=False, compress=True)
+        return answer(body, "application/json", current=False)
 
     @routes.get("/intensity.bin")
     @open_to(Role.VIEWER)
     def intensity() -> Response:
         session, now = _draft(bench)
         opened = bench.image(session, now)
-        body = gzip(encode_intensity(opened.image, opened.frames)[1], level=1)
-        return _packed(body, request.args.get("k") == bench.token(now, session))
+        body = encode_intensity(opened.image, opened.frames)[1]
+        return answer(body, ARRAY, current=request.args.get("k") == bench.token(now, session), X_Array="<u2")
 
     @routes.get("/<any(dynamic, static):which>.bin")
     @open_to(Role.VIEWER)
@@ -123,7 +123,7 @@ def _add_arrays(routes: Blueprint, bench: Workbench) -> None:
         values = (made.dynamic if which == "dynamic" else made.static).roi_map
         kind = "<u2" if int(values.max(initial=0)) < 65536 else "<u4"
         current = request.args.get("k") == bench.partition_key(session, now)
-        return _packed(gzip(values.astype(kind).tobytes(), level=1), current, kind)
+        return answer(values.astype(kind).tobytes(), ARRAY, current=current, X_Array=kind)
 
 
 def _add_versions(routes: Blueprint, bench: Workbench) -> None:
@@ -167,14 +167,6 @@ def mask_file(mask: np.ndarray, kind: str) -> bytes:
 
     with TemporaryDirectory() as folder:
         return write_mask(Path(folder) / "mask.hdf", mask).read_bytes()
-
-
-def _packed(body: bytes, current: bool, kind: str = "<u2") -> Response:
-    made = Response(body, mimetype="application/octet-stream")
-    made.headers["Content-Encoding"] = "gzip"
-    made.headers["X-Array"] = kind
-    made.headers["Cache-Control"] = FOREVER if current else "no-store"
-    return made
 
 
 def _float(name: str, default: float) -> float:

@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -23,6 +21,7 @@ from xpcs_dash.database.kinds import MASK, RAW
 from xpcs_dash.errors import FileError, NotFoundError, SchemaError, UnknownLayout, UsageError
 from xpcs_dash.hdf5.records import file_key
 from xpcs_dash.hdf5.schemas import GeometryMetadata
+from xpcs_dash.results.cache import DataCache
 from xpcs_dash.results.door import Door
 from xpcs_dash.results.xpcs_file import XpcsFile
 from xpcs_dash.services import Services
@@ -39,26 +38,9 @@ FRAMES = 100
 NUMBERS = ("energy_kev", "distance_m", "pixel_m", "bcx", "bcy")
 
 
-class Recent:
-    """A few results by key; the least recently used goes first."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._kept: OrderedDict[Any, Any] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: Any, make: Callable[[], Any]) -> Any:
-        """The result of ``make`` for this key."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        made = make()
-        with self._lock:
-            self._kept[key] = made
-            while len(self._kept) > self.limit:
-                self._kept.popitem(last=False)
-        return made
+def _one(_value: Any) -> int:
+    """A kernel does not know its bytes: the last few are kept by number."""
+    return 1
 
 
 class Workbench:
@@ -68,10 +50,7 @@ class Workbench:
         self.services = services
         self.store = DraftStore(services.settings.state_dir / "mask")
         self._images, self._kernels, self._masks, self._partitions = (
-            Recent(3),
-            Recent(3),
-            Recent(8),
-            Recent(3),
+            DataCache(count, measure=_one) for count in (3, 3, 8, 3)
         )
 
     # -- what is drawn on ------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import orjson
 from flask import Blueprint, Response, request
 
 from xpcs_dash.analysis.views import nested_labels
-from xpcs_dash.components.views import answer, gzip
+from xpcs_dash.components.views import ARRAY, answer
 from xpcs_dash.errors import UsageError
 from xpcs_dash.figures import qmap as figures
 from xpcs_dash.figures.images import outline_png
@@ -156,22 +156,19 @@ def blueprint(services: Services) -> Blueprint:
             (),
             lambda xf: orjson.dumps(describe(xf), option=orjson.OPT_SERIALIZE_NUMPY),
         )
-        return answer(body, "application/json", current=current, compress=True)
+        return answer(body, "application/json", current=current)
 
     @routes.get("/map/<ref>/<token>/<any(static, dynamic, intensity):name>.bin")
     @open_to(Role.VIEWER)
     def array(ref: str, token: str, name: str) -> Response:
-        def make(xf: XpcsFile) -> bytes:
-            if name == "intensity":
-                if xf.saxs_2d is None:
-                    raise UsageError(f"{xf.path.name} holds no scattering image.")
-                return gzip(encode_intensity(xf.saxs_2d, xf.n_frames)[1], level=1)
-            return gzip(np.asarray(labels_of(xf, name), dtype="<u2").tobytes())
-
-        body, current = kept(ref, token, f"{name}.bin", (), make)
-        made = answer(body, "application/octet-stream", current=current)
-        made.headers["Content-Encoding"] = "gzip"
-        return made
+        # made from what the file's cache holds; the browser keeps it, and no cache of ours a second copy
+        xf = services.kernel.open(ref)
+        current = xf.key.token == token
+        if name != "intensity":
+            return answer(np.asarray(labels_of(xf, name), dtype="<u2").tobytes(), ARRAY, current=current)
+        if xf.saxs_2d is None:
+            raise UsageError(f"{xf.path.name} holds no scattering image.")
+        return answer(encode_intensity(xf.saxs_2d, xf.n_frames)[1], ARRAY, current=current)
 
     return routes
 
