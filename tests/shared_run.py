@@ -85,6 +85,6 @@ def compiled_programs() -> dict[str, str]:
         shutil.rmtree(top)
     return {
         "JAX_COMPILATION_CACHE_DIR": str(top / "jax-cache"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.01",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }

@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Compiled programs of the whole session in one cache, away from the user's own."""
+    """Compiled programs are kept where `shared_run` says, away from the user's own."""
     from xpcs_dash.fitting.runtime import configure_jax
 
     return configure_jax(tmp_path_factory.mktemp("state"))

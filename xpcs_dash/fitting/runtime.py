@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from importlib import import_module
@@ -44,8 +45,8 @@ def require_x64() -> Any:
 
 
 def configure_jax(state_dir: Path) -> Path:
-    """Set up JAX for fitting: float64, and compiled programs kept in ``state_dir/jax-cache`` between
-    processes.
+    """Set up JAX for fitting: float64, and compiled programs kept between processes, in
+    ``state_dir/jax-cache`` or where ``JAX_COMPILATION_CACHE_DIR`` says.
 
     Call it once in a process that fits (ingest, job worker, command line), before the first fit.
 
@@ -53,7 +54,7 @@ def configure_jax(state_dir: Path) -> Path:
     -------
     The cache directory. Where it cannot be made, JAX works without it.
     """
-    cache = Path(state_dir) / "jax-cache"
+    cache = Path(os.environ.get("JAX_COMPILATION_CACHE_DIR") or Path(state_dir) / "jax-cache")
     with _lock:
         jax = require_x64()
         try:
@@ -63,7 +64,8 @@ def configure_jax(state_dir: Path) -> Path:
         jax.config.update("jax_compilation_cache_dir", str(cache))
         # every program of ours is worth keeping: the smallest takes a second to compile and kilobytes to
         # store
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        least = min(0.1, jax.config.jax_persistent_cache_min_compile_time_secs)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     return cache
 
