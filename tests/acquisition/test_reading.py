@@ -20,7 +20,7 @@ def test_the_fit_comes_with_the_first_read_and_the_file_is_opened_once(sample, n
     columns = reading.read(str(sample(name)), door, fit=True).columns
     assert door.pool.stats().opened == 1
     xf = open_result(sample(name))
-    own, found = quality.summarise(xf).to_dict(), quality.fit_summary(xf)
+    own, found = quality.summarise(xf).to_json(), quality.fit_summary(xf)
     assert columns["fit"] == found["fit"]
     assert columns["summary"] == {**own, **found["summary"], "flags": columns["flags"]}
     assert set(found["flags"]) <= set(columns["flags"])

@@ -10,6 +10,7 @@ from xpcs_dash import open_result
 from xpcs_dash.analysis import diffusion
 from xpcs_dash.errors import UsageError
 from xpcs_dash.fitting.batch import fit_all_q
+from xpcs_dash.fitting.statements import Place, of_batch
 
 
 def made(q, tau, error=None, status=None):
@@ -63,7 +64,7 @@ def test_points_at_a_bound_or_without_a_fit_are_left_out():
     tau = 1.0 / (1e6 * q**2)
     tau[0], tau[1] = 1e9, np.nan
     found = made(q, tau, 0.01 * np.nan_to_num(tau, nan=1.0), ["bound", "failed", *["ok"] * 6])
-    assert found.good.tolist() == [False, False, *[True] * 6]
+    assert found.usable.tolist() == [False, False, *[True] * 6]
     law = diffusion.power_law(found)
     assert law.n == 6
     assert law.d == pytest.approx(1e6)
@@ -98,7 +99,7 @@ def test_samples_diffuse_as_their_truth_says(sample, name):
     truth = json.loads((DATA / name.replace("_results.hdf", "_truth.json")).read_text())
     xf = open_result(sample(name))
     fit = fit_all_q(xf.t_el, xf.g2, xf.g2_sigma, xf.trusted, model="single", backend="numpy")
-    law = diffusion.power_law(diffusion.points_of(fit, xf.q, "tau"))
+    law = diffusion.power_law(diffusion.points_of(of_batch(fit, Place.of(xf)), "tau"))
     assert law.b == pytest.approx(-2.0, abs=0.06)
     assert law.d == pytest.approx(truth["D_A2_per_s"], rel=0.03)
 

@@ -57,7 +57,7 @@ def test_real_files_tell_their_weak_points(sample, name):
 def test_summaries_are_json_without_nan(sample):
     for name in (A001, A002):
         xf = open_result(sample(name))
-        for value in (quality.summarise(xf).to_dict(), quality.fit_summary(xf)):
+        for value in (quality.summarise(xf).to_json(), quality.fit_summary(xf)):
             json.dumps(value, allow_nan=False)
 
 

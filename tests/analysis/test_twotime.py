@@ -191,7 +191,7 @@ def test_the_score_is_the_ratio_by_which_tau_changes_over_the_run(sample):
 def test_the_score_of_a_drift_is_its_size_and_noise_alone_costs_little(factor):
     rng = np.random.default_rng(0)
     tau = np.geomspace(1.0, factor, 8) * np.exp(rng.normal(0, 0.03, 8))
-    fits = [aging.AgeFit(float(k), float(v), 0.03 * float(v), 0.2, 1.0, "ok") for k, v in enumerate(tau)]
+    fits = [aging.AgeFit(float(k), float(v), 0.03 * float(v), 0.2, 1.0) for k, v in enumerate(tau)]
     score = aging.stationarity([], fits=fits).score
     assert score == pytest.approx(min(factor, 1 / factor), abs=0.08)
     assert aging.stationarity([], fits=fits[:2]) is None

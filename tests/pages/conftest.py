@@ -46,6 +46,8 @@ def viewed(sample, tmp_path):
         summary=None,
         mtime_ns=0,
         size=0,
+        version="v",
+        flags=(),
     )
     catalogue = SimpleNamespace(
         get=row, find=row, files=lambda **_: [row(i) for i in (1, 2, 3)], newest=lambda: None

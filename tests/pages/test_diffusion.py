@@ -1,16 +1,18 @@
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from dash import html
 
-from xpcs_dash.analysis.diffusion import hydrodynamic_radius, points_of
-from xpcs_dash.analysis.quality import fit_summary
+from xpcs_dash.analysis.diffusion import fit_every_bin, hydrodynamic_radius, points_of
+from xpcs_dash.analysis.quality import fit_summary, summarise
+from xpcs_dash.database.files import FileRow
 from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.diffusion import figure_parameter
 from xpcs_dash.figures.format import uncertain
-from xpcs_dash.fits.ingested import StoredFit
 from xpcs_dash.pages.diffusion import views
+from xpcs_dash.results.said import said_of
+from xpcs_dash.results.verdict import BIN_FLAGS, verdict
 
 
 def test_tau_of_the_sample_follows_minus_two(viewed):
@@ -42,8 +44,8 @@ def test_points_that_do_not_count_are_open_or_crosses_and_have_no_bars(viewed):
             break
     else:
         pytest.fail("no open points")
-    assert "at a bound" in views.summary([one])
-    good = one.points.good
+    assert "with a flag" in views.summary([one])
+    good = one.points.usable
     drawn = next(t for t in fig.data if t.marker.symbol == "circle")
     assert viewed.numbers(drawn.x).size == good.sum()
 
@@ -91,23 +93,22 @@ def test_the_stretched_model_gives_gamma(viewed):
 def test_the_fit_of_ingest_is_shown_where_it_is_of_this_model_and_file(viewed, monkeypatch, number):
     xf = viewed.kernel.open(number)
     now = views.batch(viewed, number, "single")
-    row = SimpleNamespace(
-        ref=number, name="x", summary=fit_summary(xf), mtime_ns=xf.key.mtime_ns, size=xf.key.size
-    )
+    stored = {**summarise(xf).to_json(), "fit": fit_summary(xf)["fit"]}
+    row = FileRow(number, str(xf.path), "x", xf.key.mtime_ns, xf.key.size, "ready", summary=stored)
+    kept = said_of(row).bins
     monkeypatch.setattr(viewed.catalogue, "get", lambda _: row)
     viewed.kernel.cache.clear()
-    stored = views.batch(viewed, number, "single")
-    assert isinstance(stored, StoredFit)
-    np.testing.assert_allclose(stored.values, now.values, rtol=1e-5)
-    np.testing.assert_allclose(stored.errors, now.errors, rtol=1e-5)
-    for k in range(now.n_q):
-        assert stored.reasons(k) == now.reasons(k)
-    for parameter in now.names:
-        assert points_of(stored, xf.q, parameter).status == points_of(now, xf.q, parameter).status
-    assert not isinstance(views.batch(viewed, number, "stretched"), StoredFit)
-    row.size += 1  # the catalogue speaks of other contents
+    found = views.batch(viewed, number, "single")
+    assert found == kept
+    for one, other in zip(found, now, strict=True):
+        for name in other.names:
+            pair = [(e.value, e.sigma, e.low, e.high) for e in (one[name], other[name])]
+            np.testing.assert_allclose(*pair, rtol=1e-5)
+        assert one.verdict == other.verdict
+    assert views.batch(viewed, number, "stretched")[0].model == "stretched"
+    monkeypatch.setattr(viewed.catalogue, "get", lambda _: replace(row, size=row.size + 1))
     viewed.kernel.cache.clear()
-    assert not isinstance(views.batch(viewed, number, "single"), StoredFit)
+    assert views.batch(viewed, number, "single") != kept  # the catalogue speaks of other contents
 
 
 def test_the_radius_needs_a_viscosity_and_a_temperature(viewed):
@@ -127,30 +128,26 @@ def test_the_radius_needs_a_viscosity_and_a_temperature(viewed):
         views.law_table(made, [300.0], -1.0)
 
 
-def test_a_bin_that_the_model_does_not_describe_is_no_good_point(viewed):
-    from dataclasses import replace
-
-    fit = views.batch(viewed, "1", "single")
-    poor = np.zeros(fit.n_q, bool)
-    poor[2] = True
-    judged = replace(fit, poor_fit=poor)
-    q = np.linspace(1e-3, 1e-2, fit.n_q)
-    before, after = (points_of(f, q, "tau") for f in (fit, judged))
+@pytest.mark.parametrize("flag", sorted(BIN_FLAGS))
+def test_a_bin_with_a_flag_is_no_good_point_of_any_parameter(viewed, flag):
+    bins = list(views.batch(viewed, "1", "single"))
+    before = points_of(bins, "tau")
     assert before.status[2] == "ok"
-    assert after.status[2] == "bound"
-    assert not after.good[2]
+    bins[2] = replace(bins[2], verdict=verdict([flag]))
+    for parameter in bins[2].names:
+        after = points_of(bins, parameter)
+        assert after.status[2] == ("bound" if verdict([flag]).has_curve else "failed")
+        assert not after.usable[2]
+    assert after.label.tolist() == [b.label for b in bins]
 
 
 def test_a_time_that_the_data_do_not_determine_is_no_good_point(viewed):
-    from dataclasses import replace
-
-    fit = views.batch(viewed, "1", "single")
+    fit = fit_every_bin(viewed.kernel.open("1"))
     errors = fit.errors.copy()
-    errors[3, list(fit.names).index("tau")] = 1e9 * fit.values[3, list(fit.names).index("tau")]
+    tau = list(fit.names).index("tau")
+    errors[3, tau] = 1.01 * fit.values[3, tau]
     vague = replace(fit, errors=errors)
-    q = np.linspace(1e-3, 1e-2, fit.n_q)
+    assert fit.good[3]
     assert not vague.good[3]
-    assert points_of(vague, q, "tau").status[3] == "bound"
-    assert points_of(vague, q, "contrast").status[3] == "ok"
-    labels = np.arange(5, 5 + fit.n_q)
-    assert points_of(vague, q, "tau", labels).label.tolist() == labels.tolist()
+    assert vague.flags(3) == ("undetermined:tau",)
+    assert vague.verdict(3).state == "alarm"

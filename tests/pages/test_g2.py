@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -8,11 +10,14 @@ from tests.pages.live_fixture import add, current, fill, ref
 from xpcs_dash.components.selection import Selection
 from xpcs_dash.components.views import look
 from xpcs_dash.errors import UsageError
+from xpcs_dash.figures.g2 import Panel, figure_panels
 from xpcs_dash.pages.g2 import PAGE
 from xpcs_dash.pages.g2.callbacks import CONTROLS, answer, what_is_shown
 from xpcs_dash.pages.g2.curves import choose_q, curve_of, fit_curve, name_of_bin, same_bin, source_of, usable
 from xpcs_dash.pages.g2.layout import layout
 from xpcs_dash.pages.g2.view import Options, make
+from xpcs_dash.results.statement import BinResult, Estimate
+from xpcs_dash.results.verdict import BIN_FLAGS, verdict
 
 ONE, TWO, THREE = map(ref, (A001, A003, A002))
 
@@ -189,21 +194,28 @@ def test_names_of_bins(services):
     assert name_of_bin(services.kernel.open(ONE), 1).replace("\N{NO-BREAK SPACE}", " ") == "q = 1.55·10⁻³ Å⁻¹"
 
 
+def said(label, *flags, tau=0.1):
+    values = {"contrast": Estimate(0.2), "baseline": Estimate(1.0), "tau": Estimate(tau, unit="s")}
+    nothing = ((np.nan,) * 3,) * 3
+    return BinResult(label, 0.01, 0.0, "single", values, nothing, "counting", 9, 562.0, verdict(flags))
+
+
 def test_fits_are_drawn_only_where_there_is_one():
     t = np.geomspace(1e-3, 1, 10)
-    fit = {
-        "model": "single",
-        "label": [1, 2],
-        "tau": [0.1, None],
-        "contrast": [0.2, 0.1],
-        "baseline": [1.0, 1.0],
-        "good": [True, False],
-        "flags": [[], ["too_few_points"]],
-    }
-    delays, values, sure = fit_curve(fit, 1, t)
-    assert sure
+    delays, values = fit_curve(said(1), t)
     np.testing.assert_allclose(values, 1 + 0.2 * np.exp(-2 * delays / 0.1))
-    assert fit_curve(fit, 2, t) is None
-    assert fit_curve(fit, 3, t) is None
-    assert fit_curve({"error": "no g2"}, 1, t) is None
-    assert fit_curve(None, 1, t) is None
+    assert fit_curve(said(2, "poor_fit"), t) is not None
+    assert fit_curve(said(2, "too_few_points"), t) is None
+    assert fit_curve(said(2, "not_converged"), t) is None
+    assert fit_curve(said(2, tau=np.nan), t) is None
+    assert fit_curve(None, t) is None
+
+
+@pytest.mark.parametrize("flag", sorted(BIN_FLAGS))
+def test_no_line_of_a_bin_that_is_not_good_is_solid(services, flag):
+    source = replace(source_of(services, ONE), fit=(said(1), said(2, flag)))
+    good, bad = curve_of(source, 1), curve_of(source, 2)
+    assert good.fit_sure
+    assert not bad.fit_sure
+    lines = [t["line"]["dash"] for t in figure_panels([Panel("", (good, bad))]).data if t["mode"] == "lines"]
+    assert lines == ["solid", "dot"][: 1 + verdict([flag]).has_curve]

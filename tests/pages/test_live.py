@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -7,8 +5,11 @@ from tests.conftest import A001, A002, A003, LLPS_STRONG
 from tests.pages.live_fixture import current, fill, ref
 from xpcs_dash.components.selection import Selection
 from xpcs_dash.components.views import look
+from xpcs_dash.database.files import FileRow
 from xpcs_dash.pages.live import PAGE, callbacks, numbers, view
 from xpcs_dash.pages.live.layout import layout
+from xpcs_dash.results.said import said_of
+from xpcs_dash.results.statement import FileStatement
 
 ONE, TWO, THREE = map(ref, (A001, A003, A002))
 
@@ -24,9 +25,11 @@ def plain(text):
     return str(text).replace("\N{NO-BREAK SPACE}", " ")
 
 
-def summary(**values):
+def row(**values):
+    """A row of the index that says this of its file."""
     base = {"q": 0.01, "q_unit": "Å⁻¹", "intensity_unit": "u", "intensity_source": "s", "averaged_from": 0}
-    return base | values
+    said = FileStatement(**(base | values)).to_json()
+    return FileRow("f~0123456789", "/d/f.hdf", "f", 1, 2, "ready", summary=said)
 
 
 def test_the_head_says_what_the_file_is(services):
@@ -47,19 +50,19 @@ def test_warnings_stand_in_the_head_and_lead_to_the_details(sample, tmp_path):
 
 
 def test_g2_shows_five_q_with_fits_and_the_files_before_behind(services):
-    fit = services.catalogue.get(TWO).summary["fit"]
+    fit = said_of(services.catalogue.get(TWO)).bins
     drawing, colours, words = view.g2_view(services, look(services, current(TWO)), fit, True)
     assert len(colours) == 5
     assert sum(trace["showlegend"] for trace in drawing.data) == 5
     behind = [t for t in drawing.data if t["name"].startswith("A001")]
     assert len(behind) == 5
     assert drawing.data.index(behind[-1]) < 5  # drawn first, so they lie behind
-    assert words == "5 of 12 q · σ with counting · ≥ 10 coincidences · line: fit"
+    assert words == "5 of 12 q · σ with counting · ≥ 10 coincidences · line: fit, dotted where it is not good"
     drawing.to_figure()
 
 
 def test_earlier_files_with_another_map_are_not_behind(services):
-    drawing, _, _ = view.g2_view(services, look(services, current(THREE)), None, True)
+    drawing, _, _ = view.g2_view(services, look(services, current(THREE)), (), True)
     shown, here = {t["name"] for t in drawing.data}, services.kernel.open(THREE)
     other = services.kernel.open(TWO)
     close = [k for k in range(here.n_q) if np.min(np.abs(other.q / here.q[k] - 1)) <= 0.03]
@@ -103,8 +106,9 @@ def test_numbers_of_the_last_files(services):
 
 
 def test_files_at_another_q_or_of_another_kind_are_no_trend():
-    others = [summary(q=0.02), summary(averaged_from=9), summary(intensity_unit="v"), summary(q=None), None]
-    rows = [SimpleNamespace(summary=s, name="f") for s in [summary(q=0.0101), *others, summary()]]
+    unread = FileRow("f~0123456789", "/d/f.hdf", "f", 1, 2, "waiting")
+    others = [row(q=0.02), row(averaged_from=9), row(intensity_unit="v"), row(q=None), unread]
+    rows = [row(q=0.0101), *others, row()]
     assert numbers.comparable(rows) == [rows[0], rows[-1]]
     assert numbers.comparable([]) == []
 
@@ -115,16 +119,24 @@ def test_a_drift_is_said_with_its_size():
     assert numbers.drift(values, np.full(8, 0.5)) is None  # within the errors
     assert numbers.drift(np.full(8, 2.0), np.zeros(8)) is None
     assert numbers.drift(values[:4], np.zeros(4)) is None
-    rows = [SimpleNamespace(summary=summary(contrast=v, contrast_err=0.01), name="f") for v in values]
+    rows = [row(contrast=float(v), contrast_err=0.01) for v in values]
     [(quantity, trend)] = numbers.trends_of(rows)
     assert trend.state == "warning"
     assert numbers.words_of(quantity, trend)[0].startswith("▲ contrast +")
 
 
 def test_a_relaxation_time_that_is_not_determined_is_no_number():
-    assert np.isnan(numbers.value_of({"tau": 1.0, "tau_err": 5.0}, "tau")[0])
-    assert numbers.value_of({"tau": 1.0, "tau_err": 0.1}, "tau") == (1.0, 0.1)
-    assert np.isnan(numbers.value_of(None, "contrast")[0])
+    assert numbers.trends_of([row(tau=1.0, tau_err=5.0, tau_flags=("undetermined:tau",), n_good=0)]) == []
+
+
+def test_a_relaxation_time_of_a_bin_that_is_not_good_is_marked():
+    [(quantity, good)] = numbers.trends_of([row(tau=1.0, tau_err=0.1, n_good=1)])
+    assert (good.state, good.doubt) == ("ok", "")
+    [(_, doubtful)] = numbers.trends_of([row(tau=1.0, tau_err=0.1, tau_flags=("poor_fit",), n_good=0)])
+    assert doubtful.values.tolist() == [1.0]
+    assert doubtful.state == "warning"
+    assert "does not describe the data" in doubtful.doubt
+    assert numbers.words_of(quantity, doubtful)[0] == "▲ τ, not good"
 
 
 def test_an_empty_directory_says_what_is_awaited(tmp_path):

@@ -166,6 +166,8 @@ def test_a_file_comes_back_from_json() -> None:
 
 def test_every_field_of_a_file_is_checked() -> None:
     plain = FileStatement(n_good=1).to_json()
+    assert "tau" in plain
+    assert "tau" not in FileStatement().to_json()
     for f in fields(FileStatement):
         with pytest.raises(SchemaError, match=rf"FileStatement\.{f.name}"):
             FileStatement.from_json({**plain, f.name: {"no": "such"}})

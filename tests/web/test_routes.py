@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 
 from tests.web.filling import add_file, beat, change_file
 from xpcs_dash.components.views import ARRAY, answer
+from xpcs_dash.results.statement import FileStatement
 from xpcs_dash.services import Services
 from xpcs_dash.web import create_app
 
@@ -122,7 +123,9 @@ def test_files__bad_questions_get_a_sentence(client: FlaskClient, query: str) ->
 
 
 def test_file__one_with_its_summary(services: Services, client: FlaskClient) -> None:
-    ref = add_file(services.catalogue, root_of(services) / "a.hdf", summary={"intensity": 1.5})
+    ref = add_file(
+        services.catalogue, root_of(services) / "a.hdf", summary=FileStatement(intensity=1.5).to_json()
+    )
     assert client.get(f"/api/files/{ref}").json["summary"]["intensity"] == 1.5
     assert client.get("/api/files/77").status_code == 404
     assert "77" in client.get("/api/files/77").json["error"]

@@ -92,7 +92,7 @@ def read(path: str, door: Door, *, fit: bool = False) -> Reading:
     # one handle for all that is read of this file
     with door.pool.open(path):
         xf = door.read(Path(path))
-        columns = columns_of(xf, summarise(xf).to_dict(), content_hash(xf))
+        columns = columns_of(xf, summarise(xf).to_json(), content_hash(xf))
         if fit and xf.g2.size and xf.n_q <= FITTED_AT_ONCE:
             columns.update(_fitted(xf, columns))
         columns = clean(columns)
@@ -164,6 +164,8 @@ def beside(kind: str, about: str) -> dict[str, Any]:
     kind : see `xpcs_dash.database.kinds`.
     about : sentence for a person.
     """
+    from xpcs_dash.results.statement import FileStatement
+
     unknown = ("sample", "scan", "start_time", "n_q", "n_delay", "n_frames", "temperature_k")
     return {
         **dict.fromkeys(unknown),
@@ -171,7 +173,7 @@ def beside(kind: str, about: str) -> dict[str, Any]:
         "kinds": [kind],
         "flags": [],
         "warnings": [],
-        "summary": {"flags": [], "about": about},
+        "summary": FileStatement(about=about).to_json(),
         "content": kind,
         "version": None,
     }

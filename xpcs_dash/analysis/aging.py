@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xpcs_dash.analysis.twotime import Triangle
 from xpcs_dash.errors import UsageError
+from xpcs_dash.results.verdict import verdict
 
 Floats = NDArray[np.float64]
 
@@ -130,7 +131,7 @@ class AgeFit:
     ----------
     age_s, tau_s, tau_err_s, contrast : values; seconds.
     chi2 : reduced χ² against the scatter of the pairs.
-    status : "ok"; "window" where the decay does not fit into the lags seen; "failed".
+    flags : why it is not good, as of a bin of g2; see `results.verdict`.
     """
 
     age_s: float
@@ -138,7 +139,13 @@ class AgeFit:
     tau_err_s: float
     contrast: float
     chi2: float
-    status: str
+    flags: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """One of "ok", "failed" where its τ says nothing, "window" where the lags do not hold the decay."""
+        found = verdict(self.flags)
+        return "ok" if found.good else "window" if found.has_numbers else "failed"
 
 
 def fit_slices(slices: list[AgeSlice], dt_s: float, baseline: float = 1.0) -> list[AgeFit]:
@@ -159,7 +166,8 @@ def _fit_one(s: AgeSlice, dt_s: float, baseline: float) -> AgeFit:
 
     age = s.age * dt_s
     good = np.isfinite(s.g2) & np.isfinite(s.sigma) & (s.sigma > 0) & (s.pairs >= 4)
-    failed = AgeFit(age, float("nan"), float("nan"), float("nan"), float("nan"), "failed")
+    nan = float("nan")
+    failed = AgeFit(age, nan, nan, nan, nan, ("too_few_points",))
     if good.sum() < 5:
         return failed
     t, y = s.lag[good] * dt_s, s.g2[good] - baseline
@@ -178,14 +186,16 @@ def _fit_one(s: AgeSlice, dt_s: float, baseline: float) -> AgeFit:
     try:
         covariance = np.linalg.inv(best.jac.T @ best.jac) * max(chi2, 1.0)
     except np.linalg.LinAlgError:
-        return failed
+        return replace(failed, flags=("undetermined:tau",))
     tau = float(np.exp(log_tau))
     error = tau * float(np.sqrt(max(covariance[1, 1], 0.0)))
-    if contrast <= 0 or not np.isfinite(error) or error > tau:
-        return AgeFit(age, tau, error, contrast, chi2, "failed")
+    flags = ["no_decay"] if contrast <= 0 else []
+    if not error <= tau:
+        flags.append("undetermined:tau")
     # less than a third of the decay inside the lags, or most of it before the first one
-    outside = tau > 5.0 * t[-1] or tau < t[0]
-    return AgeFit(age, tau, error, contrast, chi2, "window" if outside else "ok")
+    if tau > 5.0 * t[-1] or tau < t[0]:
+        flags.append("incomplete_decay")
+    return AgeFit(age, tau, error, contrast, chi2, tuple(flags))
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,41 +13,11 @@ from xpcs_dash.errors import UsageError
 
 if TYPE_CHECKING:
     from xpcs_dash.fitting.batch_result import BatchFit
+    from xpcs_dash.results.statement import BinResult
     from xpcs_dash.results.xpcs_file import XpcsFile
 
 Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 Status = Literal["ok", "bound", "failed"]
-
-
-class Fitted(Protocol):
-    """What a trend over q needs of a fit; `fitting.batch_result.BatchFit` is one."""
-
-    @property
-    def names(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
-    def values(self) -> Floats: ...  # noqa: D102
-    @property
-    def errors(self) -> Floats: ...  # noqa: D102
-    @property
-    def chi2_red(self) -> Floats: ...  # noqa: D102
-    @property
-    def at_bound(self) -> Flags: ...  # noqa: D102
-    @property
-    def too_few_points(self) -> Flags: ...  # noqa: D102
-    @property
-    def no_decay(self) -> Flags: ...  # noqa: D102
-    @property
-    def incomplete_decay(self) -> Flags: ...  # noqa: D102
-    @property
-    def not_converged(self) -> Flags: ...  # noqa: D102
-    @property
-    def poor_fit(self) -> Flags: ...  # noqa: D102
-    @property
-    def n_q(self) -> int: ...  # noqa: D102
-    @property
-    def good(self) -> Flags: ...  # noqa: D102
-    def reasons(self, k: int) -> tuple[str, ...]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -58,7 +29,7 @@ class Points:
     label : (n,) 1-based q-bin labels.
     q : (n,) Å⁻¹.
     value, error : (n,) in the parameter's unit; NaN where the fit failed.
-    status : (n,) "ok", "bound" (at a limit, or no decay in the window) or "failed".
+    status : (n,) "ok" where the bin is good, "failed" where it has no fit, else "bound".
     """
 
     label: NDArray[np.int64]
@@ -68,8 +39,8 @@ class Points:
     status: tuple[str, ...]
 
     @property
-    def good(self) -> NDArray[np.bool_]:
-        """(n,) points that may enter a further fit."""
+    def usable(self) -> NDArray[np.bool_]:
+        """(n,) points of good bins that a further fit on log axes can take."""
         return np.asarray(
             (np.array(self.status) == "ok")
             & np.isfinite(self.value)
@@ -141,41 +112,39 @@ def fit_every_bin(xf: XpcsFile, model: str = "single", backend: str = "numpy") -
     return fit_all_q(xf.t_el, xf.g2, sigma, xf.trusted, model=model, backend=backend)
 
 
-def times_of(fit: Fitted, q: Floats, model: str, label: NDArray[np.integer] | None = None) -> Points:
-    """Relaxation times (s) of a fit against q, as the model says that they follow from its parameters."""
-    from xpcs_dash.fitting.models import get_model
+def statements_of(xf: XpcsFile, model: str = "single", backend: str = "numpy") -> tuple[BinResult, ...]:
+    """What `fit_every_bin` says of each bin."""
+    from xpcs_dash.fitting.statements import Place, of_batch
 
-    how = get_model(model).relaxation
-    found = points_of(fit, q, how.parameter, label, time=True)
-    value, error = how.times(found.value, found.error)
-    return replace(found, value=value, error=error)
+    return of_batch(fit_every_bin(xf, model, backend), Place.of(xf))
 
 
-def points_of(
-    fit: Fitted, q: Floats, parameter: str, label: NDArray[np.integer] | None = None, *, time: bool = False
-) -> Points:
-    """One parameter of a fit against q, with a status for each bin.
-
-    A bin has failed where there were too few points or the fit did not converge; it is at a bound where this
-    parameter stands at one, or where the window holds no decay or only a part of it, so that τ is a guess. A
-    bin that the model does not describe does not count either.
+def points_of(bins: Sequence[BinResult], parameter: str) -> Points:
+    """One parameter of fitted bins against q, with a status for each bin; see `Verdict`.
 
     Parameters
     ----------
-    fit : of n bins.
-    q : (n,) Å⁻¹.
+    bins : of one file.
     parameter : one of the fit's names.
-    label : (n,) labels of the bins; by default 1 to n.
-    time : the parameter says how fast the decay is: a bin whose number is not good does not count.
     """
-    k = list(fit.names).index(parameter)
-    failed = fit.too_few_points | fit.not_converged
-    bound = fit.at_bound[:, k] | fit.no_decay | fit.incomplete_decay | fit.poor_fit
-    if time or parameter.startswith("tau"):
-        bound |= ~fit.good
-    status = tuple("failed" if f else "bound" if b else "ok" for f, b in zip(failed, bound, strict=True))
-    labels = np.arange(1, fit.n_q + 1) if label is None else np.asarray(label)
-    return Points(labels, np.asarray(q), fit.values[:, k], fit.errors[:, k], status)
+    values = [b[parameter] for b in bins]
+    return Points(
+        np.array([b.label for b in bins], dtype=np.int64),
+        np.array([b.q for b in bins], dtype=np.float64),
+        np.array([v.value for v in values], dtype=np.float64),
+        np.array([v.sigma for v in values], dtype=np.float64),
+        tuple("ok" if b.good else "bound" if b.verdict.has_curve else "failed" for b in bins),
+    )
+
+
+def times_of(bins: Sequence[BinResult]) -> Points:
+    """Relaxation times (s) of fitted bins against q, as the model makes them of its parameters."""
+    from xpcs_dash.fitting.models import get_model
+
+    how = get_model(bins[0].model).relaxation
+    found = points_of(bins, how.parameter)
+    value, error = how.times(found.value, found.error)
+    return replace(found, value=value, error=error)
 
 
 def power_law(points: Points, q_range: tuple[float, float] | None = None, slack: float = 0.2) -> PowerLaw:
@@ -197,7 +166,7 @@ def power_law(points: Points, q_range: tuple[float, float] | None = None, slack:
     With g2 − 1 ∝ exp(−2τ/τc) and diffusion, τc = 1/(D·q²), so D = 1/a for b = −2 (Å²/s). D comes from a fit
     of its own with b fixed, because a and b of the free fit are almost fully correlated.
     """
-    use = points.good
+    use = points.usable
     if q_range is not None:
         use &= (points.q >= q_range[0]) & (points.q <= q_range[1])
     if use.sum() < 2:

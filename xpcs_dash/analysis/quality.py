@@ -6,7 +6,8 @@ Pure functions of an open file; ingest stores their results with the file's row.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,18 @@ from numpy.typing import NDArray
 
 from xpcs_dash.analysis import stability
 from xpcs_dash.analysis.diffusion import fit_every_bin
+from xpcs_dash.fitting.statements import Place, of_batch
+from xpcs_dash.results.said import Said, bins_from, table_of
+from xpcs_dash.results.statement import FITTED, BinResult, FileStatement
 from xpcs_dash.results.xpcs_file import XpcsFile
 from xpcs_dash.rules.steadiness import Verdict
-from xpcs_dash.rules.table import HIGH_CHI2, file_flags, fit_flags, shown
+from xpcs_dash.rules.table import HIGH_CHI2, file_flags, fit_flags, shown, with_fit_flags
 
 __all__ = [
-    "FileSummary",
     "Level",
     "fit_summary",
     "level",
+    "state",
     "summarise",
 ]
 
@@ -42,80 +46,6 @@ class Level:
 
     value: Floats
     error: Floats
-
-
-@dataclass(frozen=True)
-class FileSummary:
-    """Numbers of one file for tables and trends. Everything may be None where the file does not have it.
-
-    Attributes
-    ----------
-    intensity : photons per pixel and frame, mean over the pixels of the map.
-    intensity_source : field that it comes from.
-    intensity_unit : "photons/pixel/frame", or as the file says.
-    q_label, q, q_unit : dynamic bin (1-based) at which contrast and baseline are estimated.
-    contrast, contrast_err, baseline, baseline_err : heights of g2 at that q, weighted by coincidences.
-    decays : share of the bins whose short end stands above the long end by more than three errors.
-    points, trusted_points, zero_points, starved_points, starved_fraction : of g2.
-    min_coincidences : the setting by which points are starved.
-    n_q, n_delay, n_twotime : bins, delays, two-time matrices.
-    drift, drift_err : relative change of I(t) over the run, from a straight line.
-    drift_per_s : the same per second.
-    lost_share : share of the run without beam.
-    stability : word of `stability.judge`, with the rule in ``stability_rule``.
-    duration_s : frames times frame time.
-    map_hash : of the q-map.
-    averaged_from : number of files averaged, 0 for a single acquisition.
-    geometry_mismatch : fields that disagree.
-    sample, temperature_k : name and temperature of the sample.
-    flags : of `rules.table`.
-    """
-
-    intensity: float | None = None
-    intensity_source: str | None = None
-    intensity_unit: str | None = None
-    q_label: int | None = None
-    q: float | None = None
-    q_unit: str | None = None
-    contrast: float | None = None
-    contrast_err: float | None = None
-    baseline: float | None = None
-    baseline_err: float | None = None
-    decays: float | None = None
-    points: int = 0
-    trusted_points: int = 0
-    zero_points: int = 0
-    starved_points: int | None = None
-    starved_fraction: float | None = None
-    min_coincidences: float | None = None
-    n_q: int = 0
-    n_delay: int = 0
-    n_twotime: int = 0
-    drift: float | None = None
-    drift_err: float | None = None
-    drift_per_s: float | None = None
-    lost_share: float | None = None
-    stability: str | None = None
-    stability_rule: str | None = None
-    duration_s: float | None = None
-    map_hash: str | None = None
-    averaged_from: int = 0
-    geometry_mismatch: tuple[str, ...] = ()
-    sample: str | None = None
-    temperature_k: float | None = None
-    flags: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able: tuples become lists, what is not finite becomes None."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return list(value)
-    if isinstance(value, float):
-        return float(f"{value:.7g}") if math.isfinite(value) else None
-    return value
 
 
 def level(values: Floats, sigma: Floats, weights: Floats) -> Level:
@@ -209,8 +139,8 @@ def _decaying_share(first: Level, last: Level) -> float | None:
     return int(np.count_nonzero(clear & known)) / int(np.count_nonzero(known))
 
 
-def summarise(xf: XpcsFile) -> FileSummary:
-    """Numbers and flags of one open file.
+def summarise(xf: XpcsFile) -> FileStatement:
+    """Numbers and flags of one open file, without its fits; those come from `fit_summary`.
 
     Parameters
     ----------
@@ -232,7 +162,7 @@ def summarise(xf: XpcsFile) -> FileSummary:
     starved = xf.starved_points if has_g2 else None
     fraction = starved / points if starved is not None and points else None
     frame_time = xf.g2_frame_time_s
-    found = FileSummary(
+    found = FileStatement(
         intensity=intensity,
         intensity_source=source,
         intensity_unit=xf.intensity_unit,
@@ -286,47 +216,62 @@ def fit_summary(xf: XpcsFile, backend: str = "numpy") -> dict[str, Any]:
     Returns
     -------
     dict
-        ``fit``: columns over q: label, q, phi, tau, tau_err (s), contrast, baseline and their _err,
-        chi2_red, good, flags. ``summary``: tau, tau_err at the chosen q, diffusion (Å²/s, median of 1/(τ q²)
+        ``fit``: the statement of every bin, as `results.said.table_of` writes it. ``summary``: what it adds
+        to the `FileStatement`: tau, tau_err, tau_flags of the chosen bin, diffusion (Å²/s, median of 1/(τ q²)
         over the good bins) with diffusion_err, chi2_red (median), n_good. ``flags``: "scatter-high" where the
         counts are high and even the flexible model is far off at every q.
     """
     single = fit_every_bin(xf, "single", backend)
-    columns: dict[str, Any] = {"model": "single", "engine": single.engine, "sigma_known": single.sigma_known}
-    columns["min_coincidences"] = xf.min_coincidences
-    columns["label"] = list(range(1, xf.n_q + 1))
-    columns["q"], columns["phi"] = _numbers(xf.q), _numbers(xf.phi)
-    for name in ("tau", "contrast", "baseline"):
-        columns[name], columns[f"{name}_err"] = _numbers(single[name]), _numbers(single.error(name))
-    columns["chi2_red"] = _numbers(single.chi2_red)
-    good = single.good
-    columns["good"] = good.tolist()
-    columns["flags"] = [list(single.flags(k)) for k in range(xf.n_q)]
-
-    k = chosen_bin(xf)
-    tau, error = (math.nan, math.nan) if k is None else (single["tau"][k], single.error("tau")[k])
-    usable = good & (xf.q > 0) & _is_per_angstrom(xf)
-    diffusion = 1.0 / (single["tau"][usable] * xf.q[usable] ** 2)
-    scaled = 1.4826 * np.median(np.abs(diffusion - np.median(diffusion))) if diffusion.size else math.nan
+    bins = of_batch(single, Place.of(xf))
     chi2 = single.chi2_red[np.isfinite(single.chi2_red)]
-    numbers = {
-        "tau": float(tau),
-        "tau_err": float(error),
-        "diffusion": float(np.median(diffusion)) if diffusion.size else math.nan,
-        # the median of n values scatters by √(π/2) more than their mean
-        "diffusion_err": float(1.2533 * scaled / np.sqrt(diffusion.size)) if diffusion.size > 2 else math.nan,
-        "chi2_red": float(np.median(chi2)) if chi2.size else math.nan,
-    }
-    summary: dict[str, Any] = {name: _plain(value) for name, value in numbers.items()}
-    summary["n_good"] = int(good.sum())
+    median = float(np.median(chi2)) if chi2.size else math.nan
     flat = single.no_decay.sum() / max(1, int((~single.too_few_points).sum()))
-    judged = {"photons": xf.photons, "sigma_known": single.sigma_known, "flat_share": flat, **numbers}
-    if numbers["chi2_red"] > HIGH_CHI2 and xf.photons and single.sigma_known:
+    judged: dict[str, Any] = {"photons": xf.photons, "sigma_known": single.sigma_known}
+    judged |= {"flat_share": flat, "chi2_red": median}
+    if median > HIGH_CHI2 and xf.photons and single.sigma_known:
         judged |= _flexible(xf, backend)
     # a beam that comes and goes bends every curve: what that hides is not said
     told = file_flags({"stability": stability.verdict(xf).state})
     flags = [flag for flag in shown([*told, *fit_flags(judged)]) if flag not in told]
-    return {"fit": columns, "summary": summary, "flags": flags}
+    return {"fit": table_of(bins), "summary": _fitted(xf, bins), "flags": flags}
+
+
+def state(xf: XpcsFile, ref: str = "", version: str = "") -> Said:
+    """All that is said of one open file and of its bins, as ingest stores it, but for its neighbours.
+
+    Parameters
+    ----------
+    ref, version : the file, where it lies in an index.
+    """
+    own = summarise(xf)
+    if not xf.g2.size:
+        return Said(replace(own, ref=ref, version=version))
+    found = fit_summary(xf)
+    flags, _ = with_fit_flags(own.flags, found["flags"])
+    told = {**own.to_json(), **found["summary"]}
+    said = FileStatement.from_json(told, ref=ref, version=version, flags=flags)
+    return Said(said, bins_from(found["fit"], ref, version))
+
+
+def _fitted(xf: XpcsFile, bins: Sequence[BinResult]) -> dict[str, Any]:
+    """What the fits of the bins add to the statement about the file."""
+    k = chosen_bin(xf)
+    usable = [b for b in bins if b.good and b.q > 0 and _is_per_angstrom(xf)]
+    diffusion = np.array([1.0 / (b["tau"].value * b.q**2) for b in usable])
+    scaled = 1.4826 * np.median(np.abs(diffusion - np.median(diffusion))) if diffusion.size else math.nan
+    chi2 = np.array([b.chi2_red for b in bins if math.isfinite(b.chi2_red)])
+    said = FileStatement(
+        tau=None if k is None else bins[k]["tau"].value,
+        tau_err=None if k is None else bins[k]["tau"].sigma,
+        tau_flags=() if k is None else bins[k].verdict.flags,
+        diffusion=float(np.median(diffusion)) if diffusion.size else None,
+        # the median of n values scatters by √(π/2) more than their mean
+        diffusion_err=float(1.2533 * scaled / np.sqrt(diffusion.size)) if diffusion.size > 2 else None,
+        chi2_red=float(np.median(chi2)) if chi2.size else None,
+        n_good=sum(b.good for b in bins),
+    )
+    made = said.to_json()
+    return {name: made[name] for name in FITTED}
 
 
 def _is_per_angstrom(xf: XpcsFile) -> bool:
@@ -350,7 +295,3 @@ def _flexible(xf: XpcsFile, backend: str) -> dict[str, float]:
     if not chi2.size:
         return {}
     return {"flexible_chi2": float(np.median(chi2)), "flexible_chi2_min": float(chi2.min())}
-
-
-def _numbers(values: Floats) -> list[float | None]:
-    return [float(f"{v:.7g}") if math.isfinite(v) else None for v in values.tolist()]

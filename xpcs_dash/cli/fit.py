@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,9 @@ import typer
 from xpcs_dash.cli.in_force import Given
 
 if TYPE_CHECKING:
-    from xpcs_dash.fitting.results import FitResult
+    from xpcs_dash.fitting.results import FitConfig, FitResult
+    from xpcs_dash.fitting.statements import Place
+    from xpcs_dash.results.xpcs_file import XpcsFile
     from xpcs_dash.settings import Settings
 
 
@@ -77,7 +80,7 @@ def fit(
         warmup=warmup,
         seed=seed,
     )
-    result, warnings = run(file, config, bayes, settings)
+    result, warnings, place = run(file, config, bayes, settings)
     if save is not None:
         from xpcs_dash.fits.store import save_fit
 
@@ -86,13 +89,13 @@ def fit(
     else:
         saved = None
     if as_json:
-        said = document(result, warnings, settings, saved)
+        said = document(result, warnings, settings, saved, place)
         print(json.dumps(said, ensure_ascii=False, allow_nan=False))
     else:
         print_table(result, warnings, saved)
 
 
-def run(file: Path, config: Any, bayes: bool, settings: Settings) -> tuple[FitResult, tuple[str, ...]]:
+def run(file: Path, config: Any, bayes: bool, settings: Settings) -> tuple[FitResult, tuple[str, ...], Place]:
     """Read the file and fit it; the warnings are those of the file and of its errors."""
     from xpcs_dash.cli.files import open_given
     from xpcs_dash.fits.store import content_hash
@@ -104,17 +107,29 @@ def run(file: Path, config: Any, bayes: bool, settings: Settings) -> tuple[FitRe
     data = fit_data(xf, config.sigma, config.labels, config.delay_range)
     source = Source(str(xf.path), xf.key.token, content_hash(data), xf.map_hash or "")
     warnings = (*xf.warnings, *data.warnings)
+    place = place_of(xf, config, settings)
     if not bayes:
         # one file of a few dozen curves is fitted sooner than JAX is imported
-        return fit_g2(data, config, source, backend="numpy"), warnings
+        return fit_g2(data, config, source, backend="numpy"), warnings, place
     from xpcs_dash.fitting.runtime import configure_jax
 
     configure_jax(settings.state_dir)
-    return sample_g2(data, config, source=source), warnings
+    return sample_g2(data, config, source=source), warnings, place
+
+
+def place_of(xf: XpcsFile, config: FitConfig, settings: Settings) -> Place:
+    """What the fit does not know of its bins: where they are, and what was asked for."""
+    from xpcs_dash.fitting.statements import Place
+    from xpcs_dash.results.fingerprint import fingerprint
+    from xpcs_dash.results.identity import ref_of
+
+    asked = {"delay": config.delay_range, "fixed": config.fixed, "bounds": config.bounds}
+    made = Place.of(xf, config.labels, config.sigma, {name: value for name, value in asked.items() if value})
+    return replace(made, ref=str(ref_of(xf.path, settings.roots)), version=fingerprint(xf))
 
 
 def document(
-    result: FitResult, warnings: tuple[str, ...], settings: Settings, saved: str | None
+    result: FitResult, warnings: tuple[str, ...], settings: Settings, saved: str | None, place: Place
 ) -> dict[str, Any]:
     """What ``--json`` prints."""
     from xpcs_dash.fitting.results import HDI_PROB
@@ -126,7 +141,7 @@ def document(
         "units": dict(zip(result.spec.names, result.spec.units, strict=True)),
         "sigma": result.config.sigma,
         "settings": settings.numbers,
-        "bins": result.rows(),
+        "bins": result.rows(place),
         "warnings": list(warnings),
         "seconds": result.seconds,
     }
@@ -149,7 +164,7 @@ def print_table(result: FitResult, warnings: tuple[str, ...], saved: str | None)
     print("\t".join(["bin", "q (Å⁻¹)", *heads, "χ²/dof", "points", "verdict"]))
     for k, row in enumerate(result.rows()):
         cells = [f"{_show(row['params'][n])} ± {_show(row['errors'][n], 2)}" for n in names]
-        verdict = "good" if result.passed(k) else "; ".join(result.reasons(k))
+        verdict = result.verdict(k).sentence
         lead = [str(row["bin"]), _show(row["q"], 5)]
         print("\t".join([*lead, *cells, _show(row["chi2_red"], 3), str(row["n_points"]), verdict]))
     for warning in warnings:

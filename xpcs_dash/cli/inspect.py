@@ -13,6 +13,7 @@ from xpcs_dash.cli.in_force import Config, Given
 
 if TYPE_CHECKING:
     from xpcs_dash.results.xpcs_file import XpcsFile
+    from xpcs_dash.settings import Settings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,11 +34,23 @@ def inspect(
     settings = settings_in_force(config, given)
     result = open_given(file, settings)
     facts = describe(result)
-    print(
-        json.dumps(facts, ensure_ascii=False, allow_nan=False, indent=2)
-        if as_json
-        else as_text(facts, result)
-    )
+    if not as_json:
+        print(as_text(facts, result))
+        return
+    print(json.dumps({**facts, **said(result, settings)}, ensure_ascii=False, allow_nan=False, indent=2))
+
+
+def said(result: XpcsFile, settings: Settings) -> dict[str, Any]:
+    """What is said of the file and of its bins, in the form of ``/api/files/<ref>``."""
+    from xpcs_dash.analysis.quality import state
+    from xpcs_dash.results.fingerprint import fingerprint
+    from xpcs_dash.results.identity import ref_of
+    from xpcs_dash.results.said import table_of
+
+    found = state(result, str(ref_of(result.path, settings.roots)), fingerprint(result))
+    assert found.file is not None
+    summary = {**found.file.to_json(), "fit": table_of(found.bins) if found.bins else None}
+    return {"summary": summary, "bins": [one.to_json() for one in found.bins]}
 
 
 def describe(result: XpcsFile) -> dict[str, Any]:

@@ -87,7 +87,7 @@ class Store:
         return files_table.metadata
 
 
-INDEX = Store("index", "0002", "files", {"files": ("kinds", "flags", "warnings", "summary", "fit")})
+INDEX = Store("index", "0003", "files", {"files": ("kinds", "flags", "warnings", "summary", "fit")})
 RECORD = Store(
     "record", "0002", "fits", {"fits": ("request", "bins", "facts"), "jobs": ("params", "detail", "result")}
 )

@@ -6,8 +6,8 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,9 +17,12 @@ from xpcs_dash.errors import UnreadableFile
 from xpcs_dash.fitting.results import software_versions
 from xpcs_dash.hdf5.reach import look
 from xpcs_dash.hdf5.records import key_of
+from xpcs_dash.results import plain
+from xpcs_dash.results.fingerprint import fingerprint
 from xpcs_dash.results.identity import ref_of
 
 if TYPE_CHECKING:
+    from xpcs_dash.results.statement import BinResult
     from xpcs_dash.results.xpcs_file import XpcsFile
     from xpcs_dash.settings import Settings
 
@@ -40,6 +43,7 @@ class Provenance:
     linked : path from the file, and content hash, of each other file that its links lead to.
     settings : every setting in force that changes numbers, by its name in the settings file.
     url : address of the page that shows the same, where there is one.
+    bins : what is said of each bin that the view shows; see `results.statement.BinResult`.
     warnings : sentences about the file that stand beside its numbers on the pages.
     versions : of this program and the libraries that compute.
     created : UTC, ISO 8601.
@@ -56,20 +60,23 @@ class Provenance:
     linked: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     url: str = ""
+    bins: tuple[BinResult, ...] = ()
     warnings: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
 
     def as_json(self) -> str:
         """One line of JSON in ASCII, which a PDF keeps as text that can be searched."""
-        return json.dumps(asdict(self), default=str)
+        record = {f.name: getattr(self, f.name) for f in fields(self)}
+        record["bins"] = [said.to_json() for said in self.bins]
+        return json.dumps(plain.tree(record), default=str, allow_nan=False)
 
     def as_lines(self) -> list[str]:
-        """``key: value`` lines for a text header."""
-        record = asdict(self)
+        """``key: value`` lines for a text header; what is said of bins stands in the table below it."""
+        record = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "bins"}
         lines = []
         for key, value in record.items():
-            if isinstance(value, dict):
+            if isinstance(value, Mapping):
                 lines += [f"{key}.{name}: {item}" for name, item in value.items()]
             elif isinstance(value, list | tuple):
                 lines += [f"{key}: {item}" for item in value]
@@ -124,7 +131,12 @@ def versions() -> dict[str, str]:
 
 
 def provenance(
-    xf: XpcsFile, view: str, parameters: Mapping[str, Any], settings: Settings, url: str = ""
+    xf: XpcsFile,
+    view: str,
+    parameters: Mapping[str, Any],
+    settings: Settings,
+    url: str = "",
+    bins: Sequence[BinResult] = (),
 ) -> Provenance:
     """Record where the numbers of ``view`` come from, and the settings in force when they were made."""
     if xf.min_coincidences != settings.min_coincidences:
@@ -142,6 +154,7 @@ def provenance(
         parameters=dict(parameters),
         settings=settings.numbers,
         url=url,
+        bins=tuple(said.of(str(ref), fingerprint(xf)) for said in bins),
         warnings=tuple(xf.warnings),
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),

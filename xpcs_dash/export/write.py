@@ -46,7 +46,8 @@ def export(
         raise UsageError(f"{out.name}: choose a name that ends in {', '.join(FIGURES + NUMBERS)}.")
     if not out.parent.is_dir():
         raise UsageError(f"{out.parent}: there is no such directory to write to.")
-    source = provenance(xf, view, described(xf, found, options), settings, url)
+    said = found.statements(xf, options)
+    source = provenance(xf, view, described(xf, found, options), settings, url, said)
     try:
         if suffix in FIGURES:
             size = options.size or PageSize.preset("single", aspect=found.aspect)

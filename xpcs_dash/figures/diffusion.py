@@ -14,7 +14,7 @@ from xpcs_dash.figures.logaxis import log_axis
 from xpcs_dash.figures.theme import axis, tokens, with_alpha
 from xpcs_dash.fitting.models import MODELS
 
-UNUSED = "at a bound, without a decay in the window, or described badly: not used"
+UNUSED = "not good: not used"
 HOVER = "<b>bin %{customdata[0]}</b><br>q = %{x:.5~g} Å⁻¹<br>%{y:.4~g}<br>%{customdata[1]}<extra></extra>"
 
 
@@ -104,7 +104,7 @@ def figure_parameter(
         "xaxis": log_axis("q (Å⁻¹)", *(s.points.q for s in series))
         if x_log
         else axis("q (Å⁻¹)", type="linear"),
-        "yaxis": log_axis(title_of(parameter), *(s.points.value[s.points.good] for s in series))
+        "yaxis": log_axis(title_of(parameter), *(s.points.value[s.points.usable] for s in series))
         if log_y
         else axis(title_of(parameter)),
         "yaxis2": {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
@@ -130,8 +130,8 @@ def _limits(series: Sequence[Series], *, log_y: bool) -> dict[str, Any]:
     """Limits from the good points with their bars: values at a bound must not squeeze them."""
     if not series:
         return {}
-    values = np.concatenate([s.points.value[s.points.good] for s in series])
-    errors = np.concatenate([s.points.error[s.points.good] for s in series])
+    values = np.concatenate([s.points.value[s.points.usable] for s in series])
+    errors = np.concatenate([s.points.error[s.points.usable] for s in series])
     if not values.size:
         return {}
     if log_y:
@@ -146,7 +146,7 @@ def _limits(series: Sequence[Series], *, log_y: bool) -> dict[str, Any]:
 def _law(one: Series) -> list[dict[str, Any]]:
     law = one.law
     assert law is not None
-    q = one.points.q[one.points.good]
+    q = one.points.q[one.points.usable]
     x = np.geomspace(q.min() / 1.1, q.max() * 1.1, 80)
     low, high = law.band(x)
     base = {

@@ -195,7 +195,7 @@ def _traces(panel: FitPanel, main: str, below: str, t: Tokens) -> list[dict[str,
     )  # fmt: skip
     line = {"mode": "lines", "hoverinfo": "skip"}
     if curve.fit_t is not None and curve.fit_g2 is not None:
-        style = {"color": t.text, "width": 1.6, "dash": "solid" if panel.state != "alarm" else "dot"}
+        style = {"color": t.text, "width": 1.6, "dash": "solid" if panel.state == "ok" else "dot"}
         made.append(place | line | {"x": pack(curve.fit_t), "y": pack(curve.fit_g2), "line": style})
     if panel.second_t is not None and panel.second_g2 is not None:
         style = {"color": t.accent, "width": 1.6, "dash": "dash"}

@@ -55,7 +55,10 @@ class PageSize:
 
 @dataclass(frozen=True)
 class Curve:
-    """One curve with error bars; points that are not ``trusted`` are drawn faintly and without bars."""
+    """One curve with error bars; points that are not ``trusted`` are drawn faintly and without bars.
+
+    The line ``fit`` is solid where it is ``sure``, that is good, and dotted elsewhere.
+    """
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
@@ -63,6 +66,7 @@ class Curve:
     sigma: NDArray[np.float64] | None = None
     trusted: NDArray[np.bool_] | None = None
     fit: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+    sure: bool = True
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,7 @@ def _draw(axes: Axes, curve: Curve, colour: Any, lines: bool) -> None:
     else:
         axes.errorbar(curve.x[trusted], curve.y[trusted], sigma, fmt="o", elinewidth=0.5, mew=0, **style)
     if curve.fit is not None:
-        axes.plot(*curve.fit, "-", color=colour, zorder=4)
+        axes.plot(*curve.fit, "-" if curve.sure else ":", color=colour, zorder=4)
 
 
 def _label_decades(axis: Any) -> None:

@@ -25,6 +25,7 @@ class Trend:
     files : (n,) names of the files, for the hover.
     state : "ok", "warning" or "alarm": colours the row.
     scale : factor from ``values`` to what is drawn, such as 1e3 for ms.
+    doubt : why the newest value is not good, as a clause; empty where it is.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Trend:
     files: tuple[str, ...]
     state: str = "ok"
     scale: float = 1.0
+    doubt: str = ""
 
 
 def _limits(trend: Trend) -> tuple[float, float]:

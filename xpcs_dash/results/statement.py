@@ -27,6 +27,7 @@ from xpcs_dash.results.estimate import (
 from xpcs_dash.results.verdict import Verdict, verdict
 
 __all__ = [
+    "FITTED",
     "LEVEL",
     "REVIEWS",
     "SCHEMA",
@@ -43,6 +44,10 @@ __all__ = [
 
 #: Number of the schema of both statements. What was stored with another one is made anew.
 SCHEMA = 1
+#: Fields of a `FileStatement` that the fits of its bins add.
+FITTED = ("tau", "tau_err", "tau_flags", "diffusion", "diffusion_err", "chi2_red", "n_good")
+#: Fields that its JSON leaves out where there is nothing to say.
+_ONLY_WHERE_KNOWN = frozenset({"ref", "version", "about", "fit_pending", "fit_error"})
 
 
 @dataclass(frozen=True)
@@ -293,8 +298,12 @@ class FileStatement:
     def to_json(self) -> dict[str, Any]:
         """Plain values at seven digits; what is not finite is null, and so is what is not known."""
         made = {f.name: plain.rounded(getattr(self, f.name)) for f in fields(self)}
-        notes = ("about", "fit_pending", "fit_error", "tau_flags", "n_good")
-        return {name: value for name, value in made.items() if value not in (None, []) or name not in notes}
+        left_out = () if self.fitted else FITTED
+        return {
+            name: value
+            for name, value in made.items()
+            if name not in left_out and not (name in _ONLY_WHERE_KNOWN and value in (None, ""))
+        }
 
     @classmethod
     def from_json(
@@ -317,10 +326,12 @@ class FileStatement:
             Where it is none of ours: names the field, what was expected there and what was found.
         """
         at = plain.At("FileStatement")
-        values = dict(at.mapping(given, extra=True))
+        values = at.mapping(given, extra=True)
         check_schema(at, values)
-        kinds = {f.name: str(f.type) for f in fields(cls)}
-        known = {name: at.field(values, name, kind) for name, kind in kinds.items() if name in values}
+        known = {name: at.field(values, name, kind) for name, kind in _KINDS.items() if name in values}
         beside = {"ref": ref, "version": version, "flags": None if flags is None else tuple(flags)}
         known |= {name: value for name, value in beside.items() if value is not None}
         return cls(**known)
+
+
+_KINDS = {f.name: str(f.type) for f in fields(FileStatement)}

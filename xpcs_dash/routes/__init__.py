@@ -60,12 +60,10 @@ def api_blueprint(services: Services, index: FileIndex) -> Blueprint:
     @routes.get("/api/files/<ref>")
     @open_to(Role.VIEWER)
     def file(ref: str) -> Response:
-        from xpcs_dash.routes.index import describe
+        from xpcs_dash.routes.index import whole
 
-        row = services.catalogue.find(ref)
         root = services.catalogue.root
-        found = describe(row, str(root) if root else None)
-        return send({**found, "summary": row.summary, "first_seen": row.first_seen, "ready_at": row.ready_at})
+        return send(whole(services.catalogue.find(ref), str(root) if root else None))
 
     @routes.post("/api/files/<ref>/retry")
     @open_to(Role.OPERATOR)

@@ -12,6 +12,10 @@ from xpcs_dash.database.catalogue import Catalogue
 from xpcs_dash.database.files import FileRow, Revision
 from xpcs_dash.database.kinds import is_result
 from xpcs_dash.errors import NotFoundError
+from xpcs_dash.results.said import said_of, table_of
+
+#: Fields of a `FileStatement` that the list shows as a note.
+NOTES = {"about", "fit_pending", "fit_error"}
 
 
 def key_of(row: FileRow) -> str:
@@ -61,11 +65,35 @@ def describe(row: FileRow, root: str | None = None) -> dict[str, Any]:
 
 def note_of(row: FileRow) -> str | None:
     """What a ready file is that is no result, or why its curves have no fit; None where all is well."""
-    summary = row.summary if row.state == "ready" and row.summary else {}
-    if "fit_error" in summary:
-        return f"its curves could not be fitted: {summary['fit_error']}"
-    found = summary.get("about") or summary.get("fit_pending")
-    return None if found is None else str(found)
+    # most rows have no note, and there are many rows: those are not read as a whole
+    if row.state != "ready" or not row.summary or not NOTES & row.summary.keys():
+        return None
+    said = said_of(row).file
+    if said is None:
+        return None
+    if said.fit_error is not None:
+        return f"its curves could not be fitted: {said.fit_error}"
+    return said.about or said.fit_pending
+
+
+def whole(row: FileRow, root: str | None = None) -> dict[str, Any]:
+    """One file with everything that is said of it.
+
+    ``summary`` is the `FileStatement`, with the bins as columns over q under ``fit``; ``bins`` are the same
+    as one `BinResult` each; ``problem`` says why one of them cannot be used, where that is so.
+    """
+    said = said_of(row)
+    summary = None
+    if said.file is not None:
+        summary = {**said.file.to_json(), "fit": table_of(said.bins) if said.bins else None}
+    found = {
+        **describe(row, root),
+        "summary": summary,
+        "bins": [one.to_json() for one in said.bins],
+        "first_seen": row.first_seen,
+        "ready_at": row.ready_at,
+    }
+    return {**found, "problem": said.problem} if said.problem else found
 
 
 class FileIndex:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from xpcs_dash.export.tables import Table
 from xpcs_dash.figures.publication import PageSize, PaperFigure
 
 if TYPE_CHECKING:
+    from xpcs_dash.results.statement import BinResult
     from xpcs_dash.results.xpcs_file import XpcsFile
 
 
@@ -60,6 +61,7 @@ class View:
     draw : the figure, with the size in the options.
     covers : for the provenance, the ranges and choices on which the numbers depend besides the q-bins;
         `xpcs_dash.export.views.ranges` has the pieces.
+    statements : what it says of each bin, which travels with it; a view without fits says nothing.
     """
 
     name: str
@@ -67,6 +69,7 @@ class View:
     tables: Callable[[XpcsFile, ViewOptions], list[Table]]
     draw: Callable[[XpcsFile, ViewOptions, PageSize], PaperFigure]
     covers: Callable[[XpcsFile, ViewOptions], dict[str, Any]] = _nothing
+    statements: Callable[[XpcsFile, ViewOptions], Sequence[BinResult]] = lambda _xf, _options: ()
 
 
 def need(xf: XpcsFile, value: Any, what: str) -> Any:

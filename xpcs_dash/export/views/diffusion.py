@@ -10,21 +10,25 @@ from xpcs_dash.analysis.diffusion import Points, PowerLaw, power_law, times_of
 from xpcs_dash.errors import UsageError
 from xpcs_dash.export.tables import Column, Table
 from xpcs_dash.export.views.base import View, ViewOptions, chosen_bins, literal, title_of
-from xpcs_dash.export.views.fit import fit_bins, parameter_table
+from xpcs_dash.export.views.fit import parameter_table, said_of_bins
 from xpcs_dash.export.views.ranges import of_fit, q_of
 from xpcs_dash.figures.publication import AxisText, Curve, PageSize, PaperFigure, curves
-from xpcs_dash.fitting.batch_result import BatchFit
 from xpcs_dash.fitting.solvers import MAX_STEPS
 
 if TYPE_CHECKING:
+    from xpcs_dash.results.statement import BinResult
     from xpcs_dash.results.xpcs_file import XpcsFile
 
 
-def _fit(xf: XpcsFile, options: ViewOptions) -> tuple[list[int], BatchFit, Points]:
-    """The fit of the chosen bins, and relaxation times with their state: a flagged one is never good."""
-    bins = chosen_bins(xf, options)
-    fit, _ = fit_bins(xf, bins, options, MAX_STEPS)
-    return bins, fit, times_of(fit, xf.q[bins], options.model, np.array(bins) + 1)
+def statements(xf: XpcsFile, options: ViewOptions) -> tuple[BinResult, ...]:
+    """What the view says of its bins."""
+    return said_of_bins(xf, chosen_bins(xf, options), options, MAX_STEPS)[0]
+
+
+def _fit(xf: XpcsFile, options: ViewOptions) -> tuple[tuple[BinResult, ...], Points]:
+    """What is said of the chosen bins, and their relaxation times with their state."""
+    said = statements(xf, options)
+    return said, times_of(said)
 
 
 def law_of(points: Points, options: ViewOptions) -> PowerLaw | None:
@@ -37,9 +41,9 @@ def law_of(points: Points, options: ViewOptions) -> PowerLaw | None:
 
 def tables(xf: XpcsFile, options: ViewOptions) -> list[Table]:
     """Parameters of each bin, and the power law."""
-    bins, fit, points = _fit(xf, options)
+    said, points = _fit(xf, options)
     law = law_of(points, options)
-    made = [parameter_table(xf, bins, fit)]
+    made = [parameter_table(said)]
     if law is not None:
         nan = float("nan")
         values = (
@@ -60,14 +64,14 @@ def tables(xf: XpcsFile, options: ViewOptions) -> list[Table]:
 
 def draw(xf: XpcsFile, options: ViewOptions, size: PageSize) -> PaperFigure:
     """Good relaxation times with errors, the others faintly, and the line."""
-    _, _, points = _fit(xf, options)
+    _, points = _fit(xf, options)
     law = law_of(points, options)
     line, label = None, ""
     if law is not None:
-        q = np.geomspace(points.q[points.good].min() / 1.1, points.q[points.good].max() * 1.1, 100)
+        q = np.geomspace(points.q[points.usable].min() / 1.1, points.q[points.usable].max() * 1.1, 100)
         line = (q, law.tau(q))
         label = f"$\\tau \\propto q^{{{law.b:.2f} \\pm {law.b_err:.2f}}}$"
-    shown = Curve(points.q, points.value, label, points.error, points.good, line)
+    shown = Curve(points.q, points.value, label, points.error, points.usable, line)
     return curves(
         [shown],
         AxisText(f"q ({literal(xf.q_unit)})", log=True),
@@ -83,4 +87,4 @@ def covers(xf: XpcsFile, options: ViewOptions) -> dict[str, Any]:
     return of_fit(xf, options) | {q_of(xf, "power_law_"): list(limits) if limits is not None else "all"}
 
 
-VIEW = View("diffusion", 0.75, tables, draw, covers)
+VIEW = View("diffusion", 0.75, tables, draw, covers, statements)

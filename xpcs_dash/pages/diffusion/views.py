@@ -14,17 +14,16 @@ from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.diffusion import Series
 from xpcs_dash.figures.format import format_q, uncertain
 from xpcs_dash.figures.theme import q_colours, tokens
-from xpcs_dash.fits.ingested import stored_fit
-from xpcs_dash.fitting.models import get_model
+from xpcs_dash.results.said import said_of
 from xpcs_dash.services import Services
 
 if TYPE_CHECKING:
-    from xpcs_dash.analysis.diffusion import Fitted
+    from xpcs_dash.results.statement import BinResult
 
 MOST_FILES = 12
 
 
-def batch(services: Services, ref: str, model: str) -> Fitted:
+def batch(services: Services, ref: str, model: str) -> tuple[BinResult, ...]:
     """Fit of all q of one file, remembered: the one made at ingest, where it is of this model and made with
     the settings in force, else one made now.
 
@@ -34,14 +33,19 @@ def batch(services: Services, ref: str, model: str) -> Fitted:
         Where the file holds no multi-tau g2.
     """
     row, here = services.catalogue.get(ref), services.kernel.open(ref)
-    kept = (row.summary or {}).get("fit")
+    kept = said_of(row).bins
     same = (row.mtime_ns, row.size) == (here.key.mtime_ns, here.key.size)
 
-    def compute(xf: Any) -> Fitted:
-        stored = stored_fit(kept, model, xf.n_q, xf.min_coincidences) if same else None
-        return diffusion.fit_every_bin(xf, model) if stored is None else stored
+    def compute(xf: Any) -> tuple[BinResult, ...]:
+        if same and len(kept) == xf.n_q and all(b.model == model for b in kept):
+            made_with = kept[0].origin.settings.get("min_coincidences") if kept else None
+            if made_with == xf.min_coincidences:
+                return kept
+        made = diffusion.statements_of(xf, model)
+        return tuple(b.of(row.ref, row.version) for b in made)
 
-    return services.kernel.derived(ref, "fit.batch", (model,), compute)
+    found: tuple[BinResult, ...] = services.kernel.derived(ref, "fit.batch", (model,), compute)
+    return found
 
 
 def series(
@@ -52,12 +56,10 @@ def series(
     colours = [tokens(seen.theme).accent] if len(ids) == 1 else q_colours(len(ids), seen.theme)
     made = []
     for ref, colour in zip(ids, colours, strict=True):
-        fit = batch(services, ref, model)
-        q = services.kernel.open(ref).q
-        time = parameter == "tau"
-        found = diffusion.times_of(fit, q, model) if time else diffusion.points_of(fit, q, parameter)
+        bins, time = batch(services, ref, model), parameter == "tau"
+        found = diffusion.times_of(bins) if time else diffusion.points_of(bins, parameter)
         law = None
-        if parameter == "tau" and found.good.sum() >= 2:
+        if parameter == "tau" and found.usable.sum() >= 2:
             try:
                 law = diffusion.power_law(found, q_range)
             except UsageError:
@@ -84,12 +86,12 @@ def limits(low: Any, high: Any) -> tuple[float, float] | None:
 
 def summary(made: list[Series]) -> str:
     """How many bins count, for the title line."""
-    good, total = sum(int(s.points.good.sum()) for s in made), sum(s.points.q.size for s in made)
+    good, total = sum(s.points.status.count("ok") for s in made), sum(s.points.q.size for s in made)
     bound = sum(s.points.status.count("bound") for s in made)
     failed = sum(s.points.status.count("failed") for s in made)
-    parts = [f"{good} of {total} bins"]
+    parts = [f"{good} of {total} bins good"]
     if bound:
-        parts.append(f"{bound} at a bound or without a full decay or described badly (open)")
+        parts.append(f"{bound} with a flag, such as one at a bound (open)")
     if failed:
         parts.append(f"{failed} without a fit (✕)")
     return " · ".join(parts)
@@ -151,29 +153,22 @@ def law_table(
 
 def value_table(services: Services, seen: Looked, model: str) -> Any:
     """All parameters of the primary file, one row per bin."""
-    fit = batch(services, seen.ref, model)
-    spec = get_model(model)
+    bins = batch(services, seen.ref, model)
+    names = bins[0].names if bins else ()
     rows, classes = [], []
-    for k in range(fit.n_q):
-        failed = bool(fit.too_few_points[k] or fit.not_converged[k])
-        cells = [str(k + 1), format_q(float(seen.xf.q[k]), seen.xf.q_unit)]
-        for j, name in enumerate(fit.names):
-            cells.append(
-                "—" if failed else str(uncertain(fit.values[k, j], fit.errors[k, j], spec[name].unit))
-            )
-        cells.append("—" if failed else f"{fit.chi2_red[k]:.2f}")
-        reasons = fit.reasons(k)
-        cells.append(
-            "✕ " * failed + "▲ " * (bool(reasons) and not failed) + "; ".join(reasons)
-            if reasons
-            else "● good"
-        )
+    for b in bins:
+        drawn = b.verdict.has_curve
+        cells = [str(b.label), format_q(b.q, b.q_unit)]
+        cells += [str(uncertain(v.value, v.sigma, v.unit)) if drawn else "—" for v in b.values.values()]
+        cells.append(f"{b.chi2_red:.2f}" if drawn else "—")
+        sign = "● " if b.good else "▲ " if drawn else "✕ "
+        cells.append(sign + b.verdict.sentence)
         rows.append(cells)
-        classes.append("" if fit.good[k] and not fit.poor_fit[k] else "xd-faded")
+        classes.append("" if b.good else "xd-faded")
     head = [
         "bin",
         "q",
-        *(n if n in ("contrast", "baseline") else spec[n].symbol for n in fit.names),
+        *("γ" if n == "gamma" else "τ" if n == "tau" else n for n in names),
         "χ²",
         "verdict",
     ]

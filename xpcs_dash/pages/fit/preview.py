@@ -19,11 +19,13 @@ from xpcs_dash.figures.g2 import Curve
 from xpcs_dash.figures.theme import q_colours
 from xpcs_dash.fits.request import FitRequest, Selected, state_of
 from xpcs_dash.fitting.models import get_model
+from xpcs_dash.fitting.statements import Place, of_batch
 from xpcs_dash.pages.fit.tables import Line
 from xpcs_dash.rules.photons import fit_note
 
 if TYPE_CHECKING:
     from xpcs_dash.fitting.batch import BatchFit
+    from xpcs_dash.results.statement import BinResult
     from xpcs_dash.results.xpcs_file import XpcsFile
 
 CURVE_POINTS = 160
@@ -67,22 +69,21 @@ def panels(data: Selected, fit: BatchFit, theme: str) -> list[FitPanel]:
     return made
 
 
-def tau_points(data: Selected, fit: BatchFit) -> list[TauPoint]:
-    """Relaxation times over q with their 94 % intervals."""
-    how = get_model(fit.model).relaxation
-    tau, _ = how.times(fit[how.parameter], fit.error(how.parameter))
-    low, high = how.interval(*fit.interval(how.parameter, 0.94))
-    return [
-        TauPoint(
-            float(data.q[k]),
-            float(tau[k]),
-            float(low[k]),
-            float(high[k]),
-            state_of(fit.flags(k)),
-            "; ".join(fit.reasons(k)),
-        )
-        for k in range(fit.n_q)
-    ]
+def statements(data: Selected, fit: BatchFit, request: FitRequest, xf: XpcsFile) -> tuple[BinResult, ...]:
+    """What is said of each chosen bin."""
+    asked = {"delay": request.delay, "fixed": request.fixed, "bounds": request.bounds}
+    given = {name: value for name, value in asked.items() if value}
+    return of_batch(fit, Place.of(xf, data.labels, request.sigma, given))
+
+
+def tau_point(said: BinResult) -> TauPoint:
+    """The relaxation time of a bin over q, with its interval."""
+    how = get_model(said.model).relaxation
+    one = said[how.parameter]
+    tau, _ = how.times(np.array([one.value]), np.array([one.sigma]))
+    low, high = how.interval(np.array([one.low]), np.array([one.high]))
+    reasons = "" if said.good else said.verdict.sentence
+    return TauPoint(said.q, float(tau[0]), float(low[0]), float(high[0]), said.verdict.state, reasons)
 
 
 def notes_of(data: Selected, chi2: Sequence[float | None], request: FitRequest, xf: XpcsFile) -> list[str]:
@@ -122,28 +123,14 @@ class View:
 
 def view_of(xf: XpcsFile, data: Selected, fit: BatchFit, request: FitRequest, theme: str) -> View:
     """The live fit as the page shows it."""
-    held, names = frozenset(request.fixed), bin_names(data, xf.q_unit)
-    lines = [
-        Line(
-            label=data.labels[k],
-            name=names[k],
-            state=state_of(fit.flags(k)),
-            values={
-                name: (float(fit.values[k, i]), None, None, float(fit.errors[k, i]))
-                for i, name in enumerate(fit.names)
-            },
-            chi2=float(fit.chi2_red[k]) if np.isfinite(fit.chi2_red[k]) else None,
-            reasons=fit.reasons(k),
-            held=held,
-        )
-        for k in range(fit.n_q)
-    ]
-    usable = sum(line.state == "ok" for line in lines)
+    names, said = bin_names(data, xf.q_unit), statements(data, fit, request, xf)
+    lines = [Line.of(one, names[k]) for k, one in enumerate(said)]
+    usable = sum(one.good for one in said)
     sigma = "file σ" if request.sigma == "file" else "σ with photon counting"
     return View(
         panels=panels(data, fit, theme),
         lines=lines,
-        points=tau_points(data, fit),
+        points=[tau_point(one) for one in said],
         model=request.model,
         delay=request.delay,
         interval="live fit, ± one standard error",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from xpcs_dash.fitting.models import get_model
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
+
+    from xpcs_dash.results.statement import BinResult
 
 LEAST_SQUARES = "± one standard error"
 SAMPLED = "posterior median ± half its 94 % HDI (highest-density interval)"
@@ -35,6 +38,7 @@ class Line:
     chi2 : reduced χ², or None.
     reasons : sentences why the state is not ok.
     held : parameters that were not fitted.
+    sampled : whether the intervals are those of a posterior; the table then shows them behind ±.
     """
 
     label: int
@@ -44,6 +48,21 @@ class Line:
     chi2: float | None
     reasons: tuple[str, ...] = ()
     held: frozenset[str] = field(default_factory=frozenset)
+    sampled: bool = True
+
+    @classmethod
+    def of(cls, said: BinResult, name: str) -> Line:
+        """What is said of a bin, under this name."""
+        return cls(
+            label=said.label,
+            name=name,
+            state=said.verdict.state,
+            values={n: (e.value, e.low, e.high, e.sigma) for n, e in said.values.items()},
+            chi2=said.chi2_red if math.isfinite(said.chi2_red) else None,
+            reasons=said.verdict.reasons,
+            held=frozenset(n for n, e in said.values.items() if e.held),
+            sampled=said.origin.method == "nuts",
+        )
 
 
 def badge(state: str, reasons: Sequence[str] = ()) -> Component:
@@ -100,14 +119,15 @@ def _value(line: Line, name: str, unit: str) -> Any:
     value, low, high, sigma = line.values[name]
     if name in line.held:
         return [str(uncertain(value, None, unit)), html.Small(" held", className="xd-muted")]
-    if low is None or high is None:
-        shown = uncertain(value, sigma, unit)
+    known = low is not None and high is not None and math.isfinite(low) and math.isfinite(high)
+    shown = uncertain(value, (high - low) / 2 if known and line.sampled else sigma, unit)  # type: ignore[operator]
+    if not shown.sigma:
         # a number never stands there as if it were exact
-        open_end = html.Small(" ± ?", title="its error is unknown, or far larger than the value")
-        return str(shown) if shown.sigma else [str(shown), open_end]
-    shown = uncertain(value, (high - low) / 2, unit)
+        return [str(shown), html.Small(" ± ?", title="its error is unknown, or far larger than the value")]
+    if not known:
+        return str(shown)
     ends = f"{uncertain(low, None, unit)} to {uncertain(high, None, unit)}"
-    return html.Span(str(shown), title=f"94 % HDI {ends}")
+    return html.Span(str(shown), title=f"94 % {'HDI' if line.sampled else 'interval'} {ends}")
 
 
 CHECKS = ("r_hat", "ess_bulk", "ess_tail", "divergences", "bfmi", "misfit")

@@ -15,6 +15,7 @@ from xpcs_dash.errors import UsageError
 from xpcs_dash.figures.drawing import Drawing
 from xpcs_dash.pages.g2 import view
 from xpcs_dash.pages.g2.qbar import qbar
+from xpcs_dash.results.said import said_of
 from xpcs_dash.shell.allow import Role, open_to
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def what_is_shown(
 ) -> list[Any]:
     """All that decides the picture; the fits are among it, because they arrive after their file."""
     rows = services.catalogue.get_many(selection.refs) if selection.refs else []
-    fitted = [bool((row.summary or {}).get("fit")) for row in rows]
+    fitted = [bool(said_of(row).bins) for row in rows]
     return [(current or {}).get("files"), list(selection.q or ()), given, theme, fitted]
 
 

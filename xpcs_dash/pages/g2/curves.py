@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,13 +13,12 @@ from xpcs_dash.figures.g2 import Curve
 
 if TYPE_CHECKING:
     from xpcs_dash.analysis.g2 import Combined
+    from xpcs_dash.results.statement import BinResult
     from xpcs_dash.results.xpcs_file import XpcsFile
     from xpcs_dash.services import Services
 
 #: Points of a drawn fit.
 FIT_POINTS = 80
-#: A fit with one of these flags is not drawn: it would look like a result.
-NOT_DRAWN = frozenset({"too_few_points", "not_converged"})
 #: An error of g2 that three quarters of the points stay below in a curve worth showing unasked.
 VISIBLE_SIGMA = 0.05
 #: How far q (relative) and φ (degrees) of two bins may be apart to be the same bin.
@@ -74,12 +73,12 @@ class Source:
     ----------
     xf : the file.
     combined : curves with neighbouring delays combined, by bin; None for the points as they are.
-    fit : the file's batched fit as the catalogue keeps it, or None.
+    fit : what the index says of the bins, as they were fitted on arrival; empty draws no line.
     """
 
     xf: XpcsFile
     combined: tuple[Combined, ...] | None = None
-    fit: Mapping[str, Any] | None = None
+    fit: Sequence[BinResult] = ()
 
 
 def source_of(
@@ -88,7 +87,7 @@ def source_of(
     *,
     combine: bool = False,
     minimum: float | None = None,
-    fit: Mapping[str, Any] | None = None,
+    fit: Sequence[BinResult] = (),
 ) -> Source:
     """Open a file for its curves.
 
@@ -129,7 +128,8 @@ def curve_of(
     else:
         columns = (xf.g2, xf.g2_sigma, xf.coincidences, xf.trusted)
         curve = Curve("", xf.t_el, *(table[:, k] for table in columns))
-    fitted = fit_curve(source.fit, label, curve.t[curve.counted])
+    said = next((found for found in source.fit if found.label == label), None)
+    fitted = fit_curve(said, curve.t[curve.counted])
     return replace(
         curve,
         name=name or name_of_bin(xf, label),
@@ -138,38 +138,29 @@ def curve_of(
         line_only=line_only,
         fit_t=None if fitted is None else fitted[0],
         fit_g2=None if fitted is None else fitted[1],
-        fit_sure=fitted is None or fitted[2],
+        fit_sure=said is None or said.good,
     )
 
 
-def fit_curve(
-    fit: Mapping[str, Any] | None, label: int, t: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, bool] | None:
-    """Delays and values of the fitted curve of one bin, and whether the data determine it; or None.
+def fit_curve(said: BinResult | None, t: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Delays and values of the fitted curve of one bin, or None where there is none to draw.
 
     Parameters
     ----------
-    fit : the batched fit of the file as the catalogue keeps it: ``model``, ``label`` and a column for each
-        parameter, over q.
-    label : 1-based label of the bin.
+    said : of the bin.
     t : delays of the points that count: a fit is drawn where it was made, and not beyond.
     """
     positive = t[t > 0]
-    if not fit or not positive.size or label not in (fit.get("label") or ()):
+    if said is None or not positive.size or not said.verdict.has_curve:
         return None
     from xpcs_dash.fitting.models import get_model
 
-    k = list(fit["label"]).index(label)
-    if set((fit.get("flags") or {k: ()})[k]) & NOT_DRAWN:
-        return None
-    spec = get_model(str(fit.get("model", "single")))
-    row = [fit[name][k] for name in spec.names if name in fit]
-    if len(row) < len(spec.names) or any(value is None for value in row):
+    spec = get_model(said.model)
+    row = np.array([said[name].value for name in spec.names])
+    if not np.isfinite(row).all():
         return None
     delays = np.geomspace(positive.min(), positive.max(), FIT_POINTS)
-    values = np.asarray(spec.evaluate(delays, np.array(row, dtype=np.float64)), dtype=np.float64)
-    good = (fit.get("good") or {k: True})[k]
-    return delays, values, bool(good)
+    return delays, np.asarray(spec.evaluate(delays, row), dtype=np.float64)
 
 
 def same_bin(here: XpcsFile, label: int, there: XpcsFile) -> int | None:

@@ -16,9 +16,11 @@ from xpcs_dash.figures.drawing import Drawing
 from xpcs_dash.figures.g2 import Curve, Panel, figure_map, figure_panels, grid, starved_note
 from xpcs_dash.figures.theme import q_colours, tokens
 from xpcs_dash.pages.g2.curves import choose_q, curve_of, name_of_bin, same_bin, share_starved, source_of
+from xpcs_dash.results.said import said_of
 from xpcs_dash.rules.photons import sigma_words
 
 if TYPE_CHECKING:
+    from xpcs_dash.results.statement import BinResult
     from xpcs_dash.results.xpcs_file import XpcsFile
     from xpcs_dash.services import Services
 
@@ -115,10 +117,10 @@ def _draw(panels: Sequence[Panel], seen: Looked, options: Options, legend: bool)
     )
 
 
-def _fits(services: Services, ids: Sequence[str], options: Options) -> dict[str, Any]:
+def _fits(services: Services, ids: Sequence[str], options: Options) -> dict[str, tuple[BinResult, ...]]:
     if not options.fit:
         return {}
-    return {row.ref: (row.summary or {}).get("fit") for row in services.catalogue.get_many(ids)}
+    return {row.ref: said_of(row).bins for row in services.catalogue.get_many(ids)}
 
 
 def _words(xf: XpcsFile, curves: Sequence[Curve], options: Options, first: str) -> str:
@@ -129,7 +131,7 @@ def _words(xf: XpcsFile, curves: Sequence[Curve], options: Options, first: str) 
     elif starved:
         parts.append(f"{starved_note(xf.min_coincidences)}, {fmt.percent(starved)} of the points")
     if any(curve.fit_g2 is not None for curve in curves):
-        parts.append("line: single exponential, dotted where the data do not determine it")
+        parts.append("line: single exponential, dotted where it is not good")
     return " · ".join(parts)
 
 
@@ -144,7 +146,7 @@ def panels_view(services: Services, seen: Looked, options: Options) -> View:
     by_file = dict(zip(ids, q_colours(len(ids), seen.theme), strict=True))
     names = {row.ref: row.name for row in services.catalogue.get_many(ids)} if several else {}
     fits = _fits(services, ids, options)
-    sources = {i: source_of(services, i, combine=options.combine, fit=fits.get(i)) for i in ids}
+    sources = {i: source_of(services, i, combine=options.combine, fit=fits.get(i, ())) for i in ids}
     panels, every = [], []
     for label in labels:
         curves = []
@@ -175,7 +177,7 @@ def overlay_view(services: Services, seen: Looked, options: Options) -> View:
     rows = {row.ref: row for row in services.catalogue.get_many(ids)}
     panels, every = [], []
     for ref in ids:
-        fit = (rows[ref].summary or {}).get("fit") if options.fit and ref in rows else None
+        fit = said_of(rows[ref]).bins if options.fit and ref in rows else ()
         source = source_of(services, ref, combine=options.combine, fit=fit)
         curves = []
         for m, label in enumerate(labels):

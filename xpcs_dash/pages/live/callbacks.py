@@ -22,6 +22,7 @@ from xpcs_dash.figures.trends import figure_trends
 from xpcs_dash.pages.g2.qbar import qbar
 from xpcs_dash.pages.live import numbers, view
 from xpcs_dash.pages.stability.views import verdict_mark
+from xpcs_dash.results.said import said_of
 from xpcs_dash.shell.allow import Role, open_to
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def register(app: Dash, services: Services) -> None:
     @guarded(outputs=4, figure=True)
     def show_g2(current: Any, _tick: Any, combine: bool, theme: Any, shown: Any, scale: Any) -> Any:
         row = services.catalogue.get(need(current).primary)
-        fit = (row.summary or {}).get("fit")
+        fit = said_of(row).bins
         now = [current["files"], current.get("q"), combine, theme, bool(fit)]
         if now == shown:
             raise PreventUpdate
@@ -213,8 +214,8 @@ def trends(rows: Sequence[Any], theme: str, scale: float) -> Any:
         return note, [], "Last files", ""
     drawing = figure_trends([trend for _, trend in found], theme)
     drawing.scale = scale
-    summary = rows[-1].summary or {}
-    at = f"at q = {format_q(summary['q'], summary.get('q_unit') or '')}" if summary.get("q") else ""
+    said = said_of(rows[-1]).file
+    at = f"at q = {format_q(said.q, said.q_unit or '')}" if said is not None and said.q else ""
     shown = []
     for quantity, trend in found:
         name, value, sigma, unit = numbers.words_of(quantity, trend)
@@ -223,6 +224,7 @@ def trends(rows: Sequence[Any], theme: str, scale: float) -> Any:
             html.Div(
                 [html.Div(name, className="xd-what"), html.Div([value, small], className="xd-big")],
                 className="xd-live-number",
+                title=trend.doubt,
                 **{"data-state": trend.state},
             )
         )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xpcs_dash.figures.format import MINUS, number, uncertain
 from xpcs_dash.figures.trends import Trend
+from xpcs_dash.results.said import said_of
+from xpcs_dash.results.statement import FileStatement
 from xpcs_dash.rules.series import drift
 
 if TYPE_CHECKING:
@@ -47,48 +49,42 @@ QUANTITIES = (
 )
 
 
-def value_of(summary: Mapping[str, Any] | None, key: str) -> tuple[float, float]:
-    """Value and standard error of one number of a summary; NaN for what it lacks."""
-    summary = summary or {}
-    value, error = summary.get(key), summary.get(f"{key}_err")
-    found = float(value) if isinstance(value, int | float) else float("nan")
-    sigma = float(error) if isinstance(error, int | float) else float("nan")
-    if key == "tau" and not sigma < found:  # a relaxation time that the data do not determine is no trend
-        return float("nan"), float("nan")
-    return found, sigma
-
-
 def comparable(rows: Sequence[FileRow]) -> list[FileRow]:
     """The files whose numbers mean the same as those of the newest: same q, same unit, same kind of file."""
     if not rows:
         return []
-    last = rows[-1].summary or {}
+    last = said_of(rows[-1]).file or FileStatement()
 
     def alike(row: FileRow) -> bool:
-        summary = row.summary or {}
+        said = said_of(row).file or FileStatement()
         names = ("q_unit", "intensity_unit", "intensity_source")
-        if any(summary.get(name) != last.get(name) for name in names):
+        if any(getattr(said, name) != getattr(last, name) for name in names):
             return False
-        if bool(summary.get("averaged_from")) != bool(last.get("averaged_from")):
+        if bool(said.averaged_from) != bool(last.averaged_from):
             return False
-        q, reference = summary.get("q"), last.get("q")
-        return q == reference or bool(q and reference and abs(q / reference - 1) <= SAME_Q)
+        return said.q == last.q or bool(said.q and last.q and abs(said.q / last.q - 1) <= SAME_Q)
 
     return [row for row in rows if alike(row)]
 
 
 def trends_of(rows: Sequence[FileRow]) -> list[tuple[Quantity, Trend]]:
     """Trends of the quantities that the newest file has, oldest file first."""
-    found = []
+    found: list[tuple[Quantity, Trend]] = []
+    said = [said_of(row).file or FileStatement() for row in rows]
+    names = tuple(row.name for row in rows)
     for quantity in QUANTITIES:
-        pairs = np.array([value_of(row.summary, quantity.key) for row in rows], dtype=np.float64)
+        known = [one.quantity(quantity.key) for one in said]
+        pairs = np.array([(one.value, one.sigma) for one in known], dtype=np.float64)
         if not len(pairs) or not np.isfinite(pairs[:, 0]).any():
             continue
         values, sigmas = pairs[:, 0], pairs[:, 1]
         last = values[np.isfinite(values)][-1]
         scale, unit = display_scale(float(last), quantity.unit)
-        state = "warning" if quantity.drifts and drift(values, sigmas) is not None else "ok"
-        trend = Trend(quantity.name, unit, values, sigmas, tuple(row.name for row in rows), state, scale)
+        moved = quantity.drifts and drift(values, sigmas) is not None
+        verdict = said[-1].tau_verdict
+        doubt = verdict.sentence if quantity.key == "tau" and not verdict.good else ""
+        state = "warning" if moved or doubt else "ok"
+        trend = Trend(quantity.name, unit, values, sigmas, names, state, scale, doubt)
         found.append((quantity, trend))
     return found
 
@@ -111,8 +107,11 @@ def words_of(quantity: Quantity, trend: Trend, note: str = "") -> tuple[str, str
     value, sigma = float(trend.values[-1]), float(trend.sigmas[-1])
     name = quantity.name + (f", {note}" if note else "")
     change = drift(trend.values, trend.sigmas) if quantity.drifts else None
+    mark = "▲ " if trend.doubt or change is not None else ""
+    if trend.doubt:
+        name += ", not good"
     if change is not None:
         sign = "+" if change > 0 else MINUS
-        name = f"▲ {name} {sign}{abs(change) * 100:.0f} % in {int(np.isfinite(trend.values).sum())} files"
+        name += f" {sign}{abs(change) * 100:.0f} % in {int(np.isfinite(trend.values).sum())} files"
     shown = uncertain(value, sigma, quantity.unit)
-    return name, shown.value, shown.sigma, shown.unit.lstrip("·")
+    return mark + name, shown.value, shown.sigma, shown.unit.lstrip("·")

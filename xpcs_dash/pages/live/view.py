@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xpcs_dash.analysis.intensity import Decimated, decimate
 from xpcs_dash.components.views import Looked
@@ -20,6 +20,7 @@ from xpcs_dash.rules.photons import sigma_words_short
 
 if TYPE_CHECKING:
     from xpcs_dash.database.files import FileRow
+    from xpcs_dash.results.statement import BinResult
     from xpcs_dash.results.xpcs_file import XpcsFile
     from xpcs_dash.services import Services
 
@@ -56,7 +57,7 @@ def facts_of(xf: XpcsFile) -> list[tuple[str, str]]:
 
 
 def g2_view(
-    services: Services, seen: Looked, fit: dict[str, Any] | None, combine: bool, scale: float = 1.0
+    services: Services, seen: Looked, fit: Sequence[BinResult], combine: bool, scale: float = 1.0
 ) -> tuple[Drawing | None, dict[int, str], str]:
     """Figure of g2, label -> colour of what it shows, and its conditions; no figure without g2."""
     xf = seen.xf
@@ -88,7 +89,7 @@ def g2_conditions(xf: XpcsFile, curves: Sequence[Curve], combine: bool) -> str:
         minimum = xf.min_coincidences
         parts.append(f"≥ {minimum:g} coincidences" if combine else starved_note(minimum))
     if any(curve.fit_g2 is not None for curve in curves):
-        parts.append("line: fit")
+        parts.append("line: fit, dotted where it is not good")
     return " · ".join(parts)
 
 
