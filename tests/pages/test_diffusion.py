@@ -99,7 +99,7 @@ def test_the_fit_of_ingest_is_shown_where_it_is_of_this_model_and_file(viewed, m
     monkeypatch.setattr(viewed.catalogue, "get", lambda _: row)
     viewed.kernel.cache.clear()
     found = views.batch(viewed, number, "single")
-    assert found == kept
+    assert repr(found) == repr(kept)  # of which some are not a number
     for one, other in zip(found, now, strict=True):
         for name in other.names:
             pair = [(e.value, e.sigma, e.low, e.high) for e in (one[name], other[name])]
@@ -108,7 +108,7 @@ def test_the_fit_of_ingest_is_shown_where_it_is_of_this_model_and_file(viewed, m
     assert views.batch(viewed, number, "stretched")[0].model == "stretched"
     monkeypatch.setattr(viewed.catalogue, "get", lambda _: replace(row, size=row.size + 1))
     viewed.kernel.cache.clear()
-    assert views.batch(viewed, number, "single") != kept  # the catalogue speaks of other contents
+    assert repr(views.batch(viewed, number, "single")) != repr(kept)  # the catalogue speaks of other contents
 
 
 def test_the_radius_needs_a_viscosity_and_a_temperature(viewed):
