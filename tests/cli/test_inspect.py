@@ -14,7 +14,7 @@ from xpcs_dash.cli import main
 FIELDS = [
     *("layout", "kinds", "n_delay", "n_q", "delay_s", "q", "phi", "q_unit", "detector_shape", "frame_time_s"),
     *("energy_kev", "distance_m", "beam_center", "start_time", "sample", "zero_points", "starved_points"),
-    *("averaged_from", "geometry_mismatch", "warnings"),
+    *("averaged_from", "geometry_mismatch", "warnings", "summary", "bins"),
 ]
 
 
