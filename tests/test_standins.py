@@ -11,6 +11,7 @@ from tests.conftest import BES, E0173, LLPS_MIDDLE, LLPS_STRONG, LLPS_WEAK, Samp
 from xpcs_dash import open_result
 from xpcs_dash.analysis import diffusion, stability
 from xpcs_dash.fitting.batch import fit_all_q
+from xpcs_dash.fitting.statements import Place, of_batch
 
 AVERAGED = (LLPS_STRONG, LLPS_MIDDLE, LLPS_WEAK)
 COUNTED = (*AVERAGED, E0173)
@@ -56,7 +57,7 @@ def test_the_error_model_fits_the_scatter_about_the_truth(sample: Samples, name:
 def test_what_was_put_in_is_found_by_the_fit(sample: Samples, name: str) -> None:
     xf, plan = open_result(sample.stand_in(name)[0]), standins.plans()[name]
     fit = fit_all_q(xf.t_el, xf.g2, xf.g2_sigma, xf.trusted, model="single", backend="numpy")
-    law = diffusion.power_law(diffusion.points_of(fit, xf.q, "tau"))
+    law = diffusion.power_law(diffusion.points_of(of_batch(fit, Place.of(xf)), "tau"))
     assert law.n >= 5
     assert law.b == pytest.approx(-2, abs=max(0.1, 4 * law.b_err))
     assert law.d == pytest.approx(plan.diffusion, rel=0.1)
