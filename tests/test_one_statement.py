@@ -18,7 +18,6 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 from PIL import Image
-from xpcs_dash.jobs.kinds.fit_request import FitRequest
 
 import xpcs_dash
 from tests.conftest import A001
@@ -30,6 +29,7 @@ from xpcs_dash.export.write import export
 from xpcs_dash.figures.fit import figure_fit
 from xpcs_dash.figures.format import uncertain
 from xpcs_dash.figures.publication import PageSize
+from xpcs_dash.fits.request import FitRequest
 from xpcs_dash.hdf5.table_file import read_tables
 from xpcs_dash.pages.diffusion import views as diffusion
 from xpcs_dash.pages.fit.live import live_fit
