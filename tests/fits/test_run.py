@@ -87,8 +87,8 @@ def test_preparing_and_listing_need_no_jax():
 @pytest.mark.slow
 def test_a_worker_begins_with_what_takes_long_to_import():
     code = (
-        "import sys; from xpcs_dash.fitting import sampling; from xpcs_dash.jobs.kinds import fit;"
-        "sampling.compile_usual = lambda: None; fit.warm(); before = set(sys.modules);"
+        "import sys; from xpcs_dash.fitting import sampling; from xpcs_dash.fits import run;"
+        "sampling.compile_usual = lambda: None; run.warm(); before = set(sys.modules);"
         "from arviz_stats.base import array_stats; print(sorted(set(sys.modules) - before))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
