@@ -20,6 +20,8 @@ from tests.standins import BES, E0173, LLPS_MIDDLE, LLPS_STRONG, LLPS_WEAK, REAL
 __all__ = ["A001", "A001_QMAP", "A002", "A003", "BES", "E0173", "LLPS_MIDDLE", "LLPS_STRONG", "LLPS_WEAK"]
 
 DATA = Path(__file__).parent / "data"
+#: Tests write as the one person at this machine, unless they are about who may.
+os.environ.setdefault("XPCS_DASH_OPEN_ON_LOOPBACK", "true")
 SHARED = Path(os.environ.get("XPCS_DASH_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 A001 = "A001_silica_multitau_results.hdf"

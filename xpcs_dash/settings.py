@@ -119,7 +119,7 @@ class Settings(BaseSettings):
         None, description="token that makes an operator; default: one that serve makes up"
     )
     open_on_loopback: bool = Field(
-        True, description="everybody at this machine may write, as in the demo; not behind a proxy here"
+        False, description="everybody at this machine may write, as in the demo; not behind a proxy here"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="how much the processes say on stderr"

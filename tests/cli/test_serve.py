@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -101,6 +102,32 @@ def test_a_directory_is_served_and_its_processes_survive_each_others_death(tmp_p
             r"xpcs-dash: another xpcs-dash \(process \d+\) already fills .*--state-dir\.\n", other.stderr
         )
         assert str(process.pid) in other.stderr
+
+
+def test_the_link_that_serve_prints_makes_an_operator_and_being_here_does_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("XPCS_DASH_OPEN_ON_LOOPBACK", "false")
+    monkeypatch.setenv("XPCS_DASH_PUBLIC_URL", "https://beamline/xpcs/")
+    root, kept = tmp_path / "data", tmp_path / "state" / "token"
+    root.mkdir()
+    (root / "a.hdf").write_bytes(b"no HDF5")
+    arguments = ["serve", str(root), "--state-dir", str(kept.parent), "--port", "0", "--only", "ingest,web"]
+    with running(*arguments, base=tmp_path) as (process, url):
+        token = kept.read_text().strip()
+        line = process.stdout.readline()
+        assert line == f"To change things there, open https://beamline/xpcs/?token={token}\n"
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        until(lambda: get(f"{url}api/files")[1]["files"] != [])
+        (row,) = get(f"{url}api/files")[1]["files"]
+        codes = []
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Bearer {token}"}):
+            path = f"{url}api/files/{row['ref']}/retry"
+            request = urllib.request.Request(path, b"", headers, method="POST")
+            try:
+                codes.append(urllib.request.urlopen(request, timeout=20).status)
+            except urllib.error.HTTPError as err:
+                codes.append(err.code)
+        assert codes == [403, 403, 202]
+    assert token not in (tmp_path / "log").read_text()
 
 
 def test_a_demo_serves_simulated_files_and_leaves_nothing_behind(tmp_path, monkeypatch):

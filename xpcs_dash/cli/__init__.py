@@ -32,7 +32,7 @@ def build_app() -> typer.Typer:
 
 
 #: Modules with a function ``add_to(app)``, in the order of the help text.
-MODULES: tuple[str, ...] = ("serve", "doctor", "inspect", "convert", "export", "mask", "fit")
+MODULES: tuple[str, ...] = ("serve", "doctor", "inspect", "convert", "export", "mask", "fit", "token")
 
 #: Base of every usage error; typer may bring its own copy of click.
 _CLICK_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")

@@ -104,7 +104,9 @@ def demo(
     with _Scratch("xpcs-dash-demo-") as scratch:
         root = directory or scratch.path / "data"
         root.mkdir(parents=True, exist_ok=True)
-        settings = _settings(config, root, state_dir or scratch.path / "state", host, port, url_prefix)
+        given = _settings(config, root, state_dir or scratch.path / "state", host, port, url_prefix)
+        # nothing in it is worth a token
+        settings = given.model_copy(update={"open_on_loopback": True})
         arguments: dict[str, Any] = {
             "interval_s": interval,
             "seed": seed,

@@ -136,7 +136,10 @@ def _asks(look: Collection[str]) -> bool:
     try:
         triggered = ctx.triggered
         trigger = ctx.triggered_id
-    except MissingCallbackContextException:
+    except (
+        MissingCallbackContextException,
+        LookupError,
+    ):  # a route; LookupError where no callback ran before
         return True
     if isinstance(trigger, str) and trigger in look:
         return False
