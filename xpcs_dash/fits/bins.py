@@ -47,17 +47,16 @@ def of_sampled(result: FitResult, k: int) -> dict[str, Any]:
             values[name] = [_plain(numbers[key]) for key in ("median", "hdi_lo", "hdi_hi", "sd")]
         else:
             values[name] = [_plain(fit.values[k, j]), None, None, 0.0]
-    flags = fit.flags(k)
-    state = "alarm" if not found.passed else "warning" if flags else "ok"
+    said = result.verdict(k)
     left_out = result.loo(k)
     points: list[float | None] = [None] * result.data.t.size
     for i, value in zip(np.flatnonzero(result.data.used[:, k]), left_out.elpd, strict=True):
         points[int(i)] = _plain(round(float(value), 4))
     return _place(result.data, k) | {
-        "state": state,
+        "state": said.state,
         "converged": found.passed,
-        "reasons": list(found.reasons) or list(fit.reasons(k)),
-        "flags": list(flags),
+        "reasons": list(said.reasons),
+        "flags": list(said.flags),
         "chi2": _plain(fit.chi2_red[k]),
         "n_points": int(fit.n_points[k]),
         "values": values,
