@@ -36,7 +36,7 @@ NO_NUMBERS = {
     "record_url", "cache_url", "scheduler", "workers", "threads", "job_workers", "watch_mode", "rescan_s",
     "settle_s", "retry_limit_s", "file_suffixes", "data_cache_mb", "operators", "admins", "user_header",
     "read_only", "token", "open_on_loopback",
-    "log_level",
+    "log_level", "log_format",
 }  # fmt: skip
 
 
