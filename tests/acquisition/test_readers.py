@@ -21,17 +21,17 @@ def pool(monkeypatch, tmp_path):
         "    def read(path):\n"
         "        if path == 'crash': os.kill(os.getpid(), 11)\n"
         "        if path == 'exit': os._exit(3)\n"
-        "        if path == 'hang': time.sleep(60)\n"
+        "        if path == 'hang': time.sleep(600)\n"
         "        return path, os.getpid(), options\n"
         "    return read\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = ReaderPool("odd_reader:make", {"x": 1}, n=2, limit_s=5.0)
+    found = ReaderPool("odd_reader:make", {"x": 1}, n=2, limit_s=60.0)
     yield found
     found.close()
 
 
-def collect(pool, count, seconds=20.0):
+def collect(pool, count, seconds=60.0):
     found, end = [], time.monotonic() + seconds
     while len(found) < count and time.monotonic() < end:
         wait(pool.waitables(), timeout=0.2)

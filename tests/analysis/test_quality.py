@@ -15,6 +15,7 @@ from tests.conftest import A001, A002, A003, E0173, LLPS_STRONG, LLPS_WEAK
 from xpcs_dash import open_result
 from xpcs_dash.acquisition import beamline
 from xpcs_dash.analysis import quality
+from xpcs_dash.correlate.delays import multitau_delays
 from xpcs_dash.hdf5.aps_writer import write_aps
 
 
@@ -69,8 +70,8 @@ def write(tmp_path, **changes):
 
 
 def test_a_curve_that_does_not_decay_is_flagged(tmp_path):
-    lags = beamline.delays(beamline.N_FRAMES)
-    noise = np.random.default_rng(1).normal(0, 1e-3, (lags.size, beamline.N_DYNAMIC))
+    n_delays = multitau_delays(beamline.N_FRAMES).n
+    noise = np.random.default_rng(1).normal(0, 1e-3, (n_delays, beamline.N_DYNAMIC))
     xf = write(tmp_path, g2=1.1 + noise, g2_err=np.full(noise.shape, 1e-3))
     assert "no-decay" in quality.summarise(xf).flags
     assert "no-decay" in quality.fit_summary(xf)["flags"]

@@ -195,8 +195,9 @@ def test_importing_the_batch_imports_no_jax() -> None:
     import subprocess
     import sys
 
-    modules = ("batch", "data", "results", "store", "sampling", "joint")
-    code = f"import sys, {', '.join(f'xpcs_dash.fitting.{m}' for m in modules)}, xpcs_dash.cli.fit"
+    modules = ("batch", "data", "results", "sampling", "joint")
+    code = f"import sys, {', '.join(f'xpcs_dash.fitting.{m}' for m in modules)}"
+    code += ", xpcs_dash.cli.fit, xpcs_dash.fits.store"
     code += "; assert not {'jax', 'numpyro', 'nlsq', 'arviz', 'arviz_stats', 'matplotlib'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
