@@ -26,7 +26,9 @@ window.heard = {}; window.done = []; window.timers = [];
 window.setInterval = (run, ms) => { timers.push([run, ms]); return 1; };
 window.xd = { state: { view: { file: "latest", q: null }, live: null, current: null, lost: null, offset: 0, pin: null },
     config: %s, rows: new Map(), url: (path) => "/beam" + path, now: () => Date.now() + xd.state.offset, kiosk: () => window.wall || false,
-    on: (name, fn) => { (heard[name] = heard[name] || []).push(fn); }, startFiles: () => done.push("files"), words: (flag) => flag.replace(/-/g, " "),
+    on: (name, fn) => { (heard[name] = heard[name] || []).push(fn); }, startFiles: () => done.push("files"),
+    MARKS: { alarm: ["alarm", "✕"], warning: ["warning", "▲"], note: ["nodata", "•"] },
+    rulesOf: (flags) => (flags || []).map((flag) => ({ severity: { "beam-lost": "alarm", "map-changed": "note" }[flag] || "warning", sentence: flag.replace(/-/g, " ") })),
     SIGNS: { ready: ["ok", "●", "ready"], waiting: ["nodata", "◌", "waiting"], failed: ["alarm", "✕", "failed"] },
     select: (wanted) => done.push(["select", wanted]), step: (forward) => done.push(["step", forward]), go: (path) => done.push(["go", path]),
     acceptReplaced: () => done.push("accepted"), clockOf: (t) => "at " + t, retry: (e, row) => done.push(["retry", row.name]) };
@@ -161,7 +163,12 @@ def test_warnings_are_counted_and_the_first_is_shown(ui):
     assert "xd-alarm" in ui.run("document.getElementById('shell-warning').className")
     assert ui.run("document.getElementById('shell-warning').title") == "the disk is full\nbeam lost"
     tell(ui, live=live(newest=newest))
-    assert text(ui, "shell-warning") == "▲ beam lost"
+    assert text(ui, "shell-warning") == "✕ beam lost"
+    assert "xd-alarm" in ui.run("document.getElementById('shell-warning').className")
+    tell(ui, live=live(newest={**newest, "flags": ["not-photons"]}))
+    assert text(ui, "shell-warning") == "▲ not photons"
+    tell(ui, live=live(newest={**newest, "flags": ["map-changed"]}))
+    assert ui.run("document.getElementById('shell-warning').hidden") is True, "a note is no warning"
 
 
 def test_what_is_pinned_and_what_is_new(ui):
