@@ -7,8 +7,8 @@ PORT ?= 8050
 HOST ?= 127.0.0.1
 QUICK ?=
 TESTS ?= tests
-# Tests wait for servers, browsers and disks about as long as they compute: two for each processor.
-WORKERS ?= $(shell echo $$((2 * $$(nproc))))
+# Tests wait for servers, browsers and disks now and then: one more than there are processors.
+WORKERS ?= $(shell echo $$((1 + $$(nproc))))
 SERVE_FLAGS := --host $(HOST) --port $(PORT)
 
 .DEFAULT_GOAL := help
