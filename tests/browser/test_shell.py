@@ -223,7 +223,7 @@ def test_every_page__opens_without_an_error_in_both_themes(
 def test_kiosk__hides_what_changes_something(filled_dashboard: Dashboard, open_page: OpenPage) -> None:
     page = open_page(f"{filled_dashboard.url}?kiosk=1", width=1920, height=1080)
     current(page)
-    until(page, "() => ['ok', 'warning', 'alarm'].includes(document.documentElement.dataset.state)")
+    until(page, "() => ['ok', 'warning', 'alarm', 'stale'].includes(document.documentElement.dataset.state)")
     page.wait_for_selector("#live-head h1")
     for hidden in (".xd-rail", ".xd-files", "#shell-theme-switch", "#shell-problems-open", ".xd-toolbar"):
         assert page.locator(f"{hidden}:visible").count() == 0, hidden
