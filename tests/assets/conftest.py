@@ -116,8 +116,9 @@ def stage(sheet: Any) -> Iterator[Stage]:
     found = Stage(sheet)
     yield found
     sheet.evaluate("sessionStorage.clear()")
-    sheet.unroute_all(behavior="wait")
-    sheet.context.clear_cookies()
     sheet.remove_listener("pageerror", found.note_error)
     sheet.remove_listener("console", found.note_console)
+    sheet.goto("about:blank")  # its scripts ask on, and find nobody once the routes are gone
+    sheet.unroute_all(behavior="wait")
+    sheet.context.clear_cookies()
     assert found.errors == []
